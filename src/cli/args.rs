@@ -1,0 +1,331 @@
+//! The command line as clap sees it; nothing here does anything.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+/// Collect log lines from anywhere into a local file, through an SSH jump host
+///
+/// One command opens a port on the jump host and writes whatever is sent there to a file on this machine. Nothing is
+/// installed on the jump host, no port is opened here, and `reclog down` takes all of it down again.
+#[derive(Debug, Parser)]
+#[command(name = "reclog", version, propagate_version = true, max_term_width = 100)]
+#[command(arg_required_else_help = true, subcommand_required = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Say less: no progress, no hints on success
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more; twice: everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Open the port on the jump host and collect what is sent there
+    Up(UpArgs),
+    /// Collect on a port of this machine, without SSH
+    Listen(ListenArgs),
+    /// Drain, cancel the forward, flush, fsync, stop
+    Down(DownArgs),
+    /// What runs, what arrived, what is wrong
+    Status(StatusArgs),
+    /// Show records as they arrive, safe for a terminal
+    Tail(TailArgs),
+    /// Reconnect now
+    Kick(KickArgs),
+    /// Print a ready-to-paste sender line
+    How(HowArgs),
+    /// Saved profiles
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Profile(ProfileArgs),
+    /// Print the completion script of a shell
+    Completions(CompletionsArgs),
+    /// The whole path on this machine, with an embedded jump host
+    Demo(DemoArgs),
+    /// The background process; started by `up` and `listen`
+    #[command(name = "__collector", hide = true)]
+    Collector,
+}
+
+/// `reclog up`
+#[derive(Debug, Args, Default)]
+pub struct UpArgs {
+    /// Where to connect to: [user@]host[:port], a Host of ssh_config, or the name of a saved profile
+    #[arg(value_name = "TARGET|PROFILE", value_hint = ValueHint::Hostname)]
+    pub target: Option<String>,
+    /// Port to open on the jump host; 0 lets the jump host choose
+    #[arg(long, value_name = "PORT")]
+    pub remote_port: Option<u16>,
+    /// Address to bind on the jump host [default: * (all interfaces)]
+    #[arg(long, value_name = "ADDR")]
+    pub bind: Option<String>,
+    /// SSH options of the command line
+    #[command(flatten)]
+    pub ssh: SshArgs,
+    /// What to do with the bytes
+    #[command(flatten)]
+    pub stream: StreamArgs,
+    /// How the collector runs
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Save target and options as profile NAME, then start it
+    #[arg(long, value_name = "NAME")]
+    pub save: Option<String>,
+    /// With --save: replace a profile of that name
+    #[arg(long, requires = "save")]
+    pub force: bool,
+}
+
+/// `reclog listen`
+#[derive(Debug, Args, Default)]
+pub struct ListenArgs {
+    /// Port, or HOST:PORT; a port alone listens on all interfaces, 0 lets the system choose
+    #[arg(value_name = "PORT")]
+    pub address: String,
+    /// What to do with the bytes
+    #[command(flatten)]
+    pub stream: StreamArgs,
+    /// How the collector runs
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Options about SSH, with ssh's own letters.
+#[derive(Debug, Args, Default, Clone)]
+pub struct SshArgs {
+    /// Private key file; repeatable
+    #[arg(short = 'i', long = "identity", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub identity: Vec<PathBuf>,
+    /// Port of the SSH server
+    #[arg(short = 'p', long = "port", value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Configuration file to read instead of the user's and the system's ssh_config
+    #[arg(short = 'F', long = "ssh-config", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ssh_config: Option<PathBuf>,
+    /// Keyword of ssh_config, as ssh takes it; repeatable
+    #[arg(short = 'o', value_name = "KEY=VALUE")]
+    pub option: Vec<String>,
+}
+
+/// Options about the stream `main`.
+#[derive(Debug, Args, Default, Clone)]
+pub struct StreamArgs {
+    /// File to append to
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+    /// How bytes become records [default: lines]
+    #[arg(long, value_name = "FRAMING")]
+    pub framing: Option<FramingArg>,
+    /// Longest record, line end included; longer ones are split [default: 256KiB]
+    #[arg(long, value_name = "SIZE")]
+    pub max_line: Option<String>,
+    /// Senders that may be connected at once [default: 4096]
+    #[arg(long, value_name = "N")]
+    pub max_connections: Option<usize>,
+    /// When to force written bytes to the disk [default: interval (every second)]
+    #[arg(long, value_name = "WHEN")]
+    pub sync: Option<SyncArg>,
+}
+
+/// Options about the process.
+#[derive(Debug, Args, Default, Clone)]
+pub struct RunArgs {
+    /// Name of the collector [default: the profile's name, else the host's]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Stay in the foreground; Ctrl-C drains and stops
+    #[arg(long, short)]
+    pub foreground: bool,
+    /// How long `down` waits for open senders [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    pub drain_timeout: Option<String>,
+    /// One JSON object a line on stdout for every step
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Values of `--framing`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FramingArg {
+    /// LF ends a record; lines of several senders never mix
+    Lines,
+    /// Bytes as they come
+    Raw,
+}
+
+/// Values of `--sync`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SyncArg {
+    /// Only at `down`
+    Never,
+    /// Every second while there is something new
+    Interval,
+    /// After every batch
+    Always,
+}
+
+/// `reclog down`
+#[derive(Debug, Args)]
+pub struct DownArgs {
+    /// Collectors to stop; may be left out when one runs
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Stop all of them
+    #[arg(long, conflicts_with = "names")]
+    pub all: bool,
+    /// Do not wait for open senders
+    #[arg(long)]
+    pub now: bool,
+    /// One JSON object a collector on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `reclog status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Collector to show [default: all]
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// The snapshot as JSON
+    #[arg(long, conflicts_with = "watch")]
+    pub json: bool,
+    /// Draw it again every second, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// `reclog tail`
+#[derive(Debug, Args)]
+pub struct TailArgs {
+    /// COLLECTOR or COLLECTOR/STREAM; may be left out when one runs
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Show the last N records
+    #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10)]
+    pub lines: usize,
+    /// Go on with what arrives
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Show only records that match; applied before -n counts
+    #[arg(short = 'e', long = "regexp", value_name = "REGEX")]
+    pub regex: Option<String>,
+    /// The bytes as they are, not escaped
+    #[arg(long)]
+    pub raw: bool,
+}
+
+/// `reclog kick`
+#[derive(Debug, Args)]
+pub struct KickArgs {
+    /// Collector; may be left out when one runs
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// `reclog how`
+#[derive(Debug, Args)]
+pub struct HowArgs {
+    /// COLLECTOR or COLLECTOR/STREAM; may be left out when one runs
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// The program that sends
+    #[arg(long, value_name = "PROGRAM", default_value = "bash")]
+    pub sender: SenderArg,
+}
+
+/// Values of `how --sender`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SenderArg {
+    /// bash alone, through /dev/tcp
+    Bash,
+    /// netcat
+    Nc,
+    /// socat
+    Socat,
+    /// Python 3
+    Python,
+    /// logger of util-linux
+    Logger,
+    /// A configuration fragment for rsyslog
+    Rsyslog,
+}
+
+/// `reclog profile`
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub verb: ProfileVerb,
+}
+
+/// What can be done with profiles.
+#[derive(Debug, Subcommand)]
+pub enum ProfileVerb {
+    /// Names of the saved profiles
+    List,
+    /// Print a profile as it is written
+    Show(ProfileName),
+    /// Write a commented profile to start from
+    Init(ProfileInit),
+    /// Check a profile and say what it means
+    Check(ProfileRef),
+    /// Open a profile in $VISUAL or $EDITOR, then check it
+    Edit(ProfileName),
+    /// Print where a profile lies
+    Path(ProfileOptional),
+    /// Delete a profile
+    Rm(ProfileName),
+}
+
+/// A saved profile.
+#[derive(Debug, Args)]
+pub struct ProfileName {
+    /// Saved profile
+    #[arg(value_name = "PROFILE")]
+    pub name: String,
+}
+
+/// A saved profile, or none.
+#[derive(Debug, Args)]
+pub struct ProfileOptional {
+    /// Saved profile [default: the folder of all]
+    #[arg(value_name = "PROFILE")]
+    pub name: Option<String>,
+}
+
+/// A saved profile or a file.
+#[derive(Debug, Args)]
+pub struct ProfileRef {
+    /// Saved profile, or a path that ends in .yaml
+    #[arg(value_name = "PROFILE|FILE", value_hint = ValueHint::FilePath)]
+    pub name: String,
+}
+
+/// `reclog profile init`
+#[derive(Debug, Args)]
+pub struct ProfileInit {
+    /// Name of the new profile
+    #[arg(value_name = "PROFILE")]
+    pub name: String,
+    /// Replace a profile of that name
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `reclog completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// `reclog demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {}

@@ -1,0 +1,2 @@
+//! What a person types and sees.
+pub mod args;

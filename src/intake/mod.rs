@@ -1,0 +1,1 @@
+//! A sender's bytes become records.

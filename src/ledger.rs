@@ -1,0 +1,307 @@
+//! The ledger: what every byte of a stream became, and the one snapshot that status, JSON and metrics show.
+//!
+//! Per stream, at every moment: `received = stored + pending + Σ discarded`. All of it are payload bytes since the
+//! collector started; what reclog writes of its own (line ends) is `added` and never payload. The counters stand
+//! behind one lock, so that no reader ever sees half of a change.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Bytes by what became of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Payload bytes that senders delivered.
+    pub received: u64,
+    /// Of these, written to the output: `write(2)` said so.
+    pub stored: u64,
+    /// Of these, covered by a completed fsync.
+    pub synced: u64,
+    /// Of these, still in memory: unfinished lines and the queue to the output.
+    pub pending: u64,
+    /// Of these, dropped on purpose, by reason.
+    pub discarded: BTreeMap<String, u64>,
+    /// Bytes that reclog itself wrote to the output: line ends.
+    pub added: u64,
+}
+
+/// Connections of a stream since the collector started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Senders {
+    /// Connected now.
+    pub open: u64,
+    /// Let in since the start; the open ones among them.
+    pub accepted: u64,
+    /// Ended without an end of stream: the connection to the jump host died under them.
+    pub cut: u64,
+    /// Turned away, by reason.
+    pub rejected: BTreeMap<String, u64>,
+}
+
+/// The counters of one stream as shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Bytes.
+    pub ledger: Ledger,
+    /// Connections.
+    pub senders: Senders,
+    /// Records handed to the output.
+    pub records: u64,
+    /// Records that were longer than `max_line`.
+    pub split: u64,
+    /// Bytes the output file has now.
+    pub output_bytes: u64,
+    /// Why the output takes nothing at the moment.
+    pub stall: Option<Stall>,
+}
+
+/// An output that takes no bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stall {
+    /// Since when.
+    pub since: Timestamp,
+    /// The sentence for `health`: path and cause.
+    pub sentence: String,
+}
+
+/// One stream's counters, shared by intake (receives), sink (stores) and control (reads).
+#[derive(Debug, Clone, Default)]
+pub struct StreamLedger(Arc<Mutex<Counts>>);
+
+impl StreamLedger {
+    /// A ledger of zeros.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        // Every change below is a handful of additions that cannot panic half-way; a poisoned lock still holds sums.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `bytes` arrived from a sender and `records` (of which `split` are pieces of over-long ones) became complete.
+    pub fn received(&self, bytes: u64, records: u64, split: u64) {
+        let mut c = self.lock();
+        c.ledger.received += bytes;
+        c.ledger.pending += bytes;
+        c.records += records;
+        c.split += split;
+    }
+
+    /// `payload` pending bytes and `added` bytes of our own now stand in the output, which has `output_bytes`.
+    pub fn stored(&self, payload: u64, added: u64, output_bytes: u64) {
+        let mut c = self.lock();
+        debug_assert!(payload <= c.ledger.pending, "stored {payload} of {} pending", c.ledger.pending);
+        c.ledger.pending -= payload;
+        c.ledger.stored += payload;
+        c.ledger.added += added;
+        c.output_bytes = output_bytes;
+    }
+
+    /// Bytes of our own that stand in the output without any payload, and the size it has now.
+    pub fn output(&self, added: u64, output_bytes: u64) {
+        let mut c = self.lock();
+        c.ledger.added += added;
+        c.output_bytes = output_bytes;
+    }
+
+    /// A completed fsync covers the first `stored` payload bytes.
+    pub fn synced(&self, stored: u64) {
+        let mut c = self.lock();
+        debug_assert!(stored <= c.ledger.stored);
+        c.ledger.synced = c.ledger.synced.max(stored);
+    }
+
+    /// Payload bytes stored so far.
+    #[must_use]
+    pub fn stored_so_far(&self) -> u64 {
+        self.lock().ledger.stored
+    }
+
+    /// `bytes` pending ones were dropped on purpose.
+    pub fn discarded(&self, reason: &str, bytes: u64) {
+        let mut c = self.lock();
+        debug_assert!(bytes <= c.ledger.pending);
+        c.ledger.pending -= bytes;
+        *c.ledger.discarded.entry(reason.to_owned()).or_default() += bytes;
+    }
+
+    /// A sender was let in.
+    pub fn sender_opened(&self) {
+        let mut c = self.lock();
+        c.senders.open += 1;
+        c.senders.accepted += 1;
+    }
+
+    /// A sender left; `cut` when without an end of stream.
+    pub fn sender_closed(&self, cut: bool) {
+        let mut c = self.lock();
+        c.senders.open -= 1;
+        c.senders.cut += u64::from(cut);
+    }
+
+    /// A sender was turned away.
+    pub fn sender_rejected(&self, reason: &str) {
+        *self.lock().senders.rejected.entry(reason.to_owned()).or_default() += 1;
+    }
+
+    /// The output takes nothing (`Some`), or takes bytes again (`None`). Returns what it was before.
+    pub fn set_stall(&self, stall: Option<Stall>) -> Option<Stall> {
+        std::mem::replace(&mut self.lock().stall, stall)
+    }
+
+    /// A consistent copy.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.lock().clone()
+    }
+}
+
+/// What `status --json` prints: every collector of this user.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Sorted by name.
+    pub collectors: Vec<CollectorSnapshot>,
+}
+
+/// One collector in the snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CollectorSnapshot {
+    /// Its name.
+    pub name: String,
+    /// The most pressing of the states that hold.
+    pub state: State,
+    /// Process number.
+    pub pid: u32,
+    /// `user@host:port` as resolved; null for `listen`.
+    pub target: Option<String>,
+    /// When the process started, RFC 3339.
+    pub since: Timestamp,
+    /// Connections that were lost and made again.
+    pub reconnects: u64,
+    /// The last trouble with the connection, kept after it is over.
+    pub last_error: Option<String>,
+    /// One sentence a trouble; empty when all is well.
+    pub health: Vec<String>,
+    /// In the order of the plan.
+    pub streams: Vec<StreamSnapshot>,
+}
+
+/// One stream in the snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StreamSnapshot {
+    /// Its name.
+    pub name: String,
+    /// The port on the jump host (the local one for `listen`); 0 until the jump host has chosen.
+    pub remote_port: u16,
+    /// The address that was asked for; `*` is every interface.
+    pub bind: String,
+    /// `lines` or `raw`.
+    pub framing: String,
+    /// Whether a connection from outside was seen to arrive.
+    pub reach: Reach,
+    /// When that was last tried, RFC 3339.
+    pub reach_checked: Option<Timestamp>,
+    /// Where the records go.
+    pub outputs: Vec<OutputSnapshot>,
+    /// Connections.
+    pub senders: Senders,
+    /// Records handed to the output.
+    pub records: u64,
+    /// Records that were longer than `max_line`.
+    pub split: u64,
+    /// Bytes.
+    pub ledger: Ledger,
+}
+
+/// One output in the snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputSnapshot {
+    /// The file.
+    pub path: PathBuf,
+    /// Bytes in the current file.
+    pub bytes: u64,
+    /// Rotations since the collector started.
+    pub rotations: u64,
+}
+
+/// What a collector does; the order is that of urgency, the most urgent last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Every stream is open to senders.
+    Up,
+    /// An attempt to connect is under way.
+    Connecting,
+    /// The connection is lost; the next attempt comes by itself.
+    Waiting,
+    /// An output takes no bytes; senders wait.
+    Stalled,
+    /// `down` was asked for; open senders may finish.
+    Draining,
+    /// Gave up: authentication or host key. A person has to look.
+    Failed,
+}
+
+impl State {
+    /// The word in JSON and text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Connecting => "connecting",
+            Self::Waiting => "waiting",
+            Self::Stalled => "stalled",
+            Self::Draining => "draining",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Whether senders from outside get through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    /// A connection from outside came back through the forward.
+    Proven,
+    /// Only the jump host itself can connect.
+    LoopbackOnly,
+    /// Nobody has looked.
+    #[default]
+    Unproven,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn urgency_orders_the_states() {
+        use State::{Connecting, Draining, Failed, Stalled, Up, Waiting};
+        let mut all = [Up, Failed, Waiting, Draining, Connecting, Stalled];
+        all.sort();
+        assert_eq!(all, [Up, Connecting, Waiting, Stalled, Draining, Failed]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_byte_is_accounted_for_after_every_step(steps in prop::collection::vec((0u8..3, 0u64..5000), 0..200)) {
+            let ledger = StreamLedger::new();
+            for (what, n) in steps {
+                let n = match what { 0 => n, _ => n.min(ledger.counts().ledger.pending) };
+                match what {
+                    0 => ledger.received(n, 1, 0),
+                    1 => ledger.stored(n, 1, 0),
+                    _ => ledger.discarded("test", n),
+                }
+                let l = ledger.counts().ledger;
+                prop_assert_eq!(l.received, l.stored + l.pending + l.discarded.values().sum::<u64>());
+            }
+        }
+    }
+}

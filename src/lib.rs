@@ -1,0 +1,30 @@
+//! reclog: one local command opens a port on an SSH jump host and writes what is sent there to a local file.
+//!
+//! The house, in the order in which bytes and calls pass through it:
+//!
+//! - [`cli`]: what a person types and sees; one file a verb
+//! - [`profile`]: YAML as written becomes a [`plan::Plan`] as meant
+//! - [`collector`]: the background process: start, supervision, shutdown
+//! - [`ssh`]: connect, authenticate, forward; the only room that knows russh
+//! - [`intake`]: a sender's bytes become records
+//! - [`sink`]: records become bytes on disk; one writer thread an output
+//! - [`control`]: the socket between a running collector and the verbs
+//! - [`history`]: reads what sinks wrote
+//! - [`demo`]: an embedded jump host that shows the whole path
+//!
+//! Leaves, imported by all of them: [`error`], [`escape`], [`ledger`], [`paths`], [`plan`].
+
+pub mod cli;
+pub mod collector;
+pub mod control;
+pub mod demo;
+pub mod error;
+pub mod escape;
+pub mod history;
+pub mod intake;
+pub mod ledger;
+pub mod paths;
+pub mod plan;
+pub mod profile;
+pub mod sink;
+pub mod ssh;

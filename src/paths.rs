@@ -1,0 +1,167 @@
+//! Where reclog keeps its things: configuration, state and runtime folders, and the files in them.
+//!
+//! `RECLOG_CONFIG_DIR`, `RECLOG_STATE_DIR` and `RECLOG_RUNTIME_DIR` replace the folders one by one.
+
+use std::env;
+use std::fs::DirBuilder;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use directories::BaseDirs;
+
+use crate::error::{Error, Result, io_reason};
+
+/// Bytes that a socket path may have, terminating NUL excluded (`sun_path`, unix(7); macOS has 104 with the NUL).
+const MAX_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
+/// The three folders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// `<config>/reclog`
+    pub config: PathBuf,
+    /// `<state>/reclog`
+    pub state: PathBuf,
+    /// `<runtime>/reclog`, or `<state>/reclog/run` where there is no runtime folder.
+    pub runtime: PathBuf,
+}
+
+impl Paths {
+    /// The folders of this user and environment.
+    ///
+    /// # Errors
+    /// When there is no home directory and not all three are given by the environment.
+    pub fn discover() -> Result<Self> {
+        let given = |key: &str| env::var_os(key).filter(|v| !v.is_empty()).map(|v| absolute(Path::new(&v)));
+        let base = BaseDirs::new();
+        let need = |key: &str| {
+            Error::failed("cannot find your home directory")
+                .hint(format!("set HOME, or {key} to a folder that reclog may use"))
+        };
+        let config = given("RECLOG_CONFIG_DIR")
+            .or_else(|| base.as_ref().map(|b| b.config_dir().join("reclog")))
+            .ok_or_else(|| need("RECLOG_CONFIG_DIR"))?;
+        let state = given("RECLOG_STATE_DIR")
+            .or_else(|| base.as_ref().map(|b| b.state_dir().unwrap_or_else(|| b.data_local_dir()).join("reclog")))
+            .ok_or_else(|| need("RECLOG_STATE_DIR"))?;
+        let runtime = given("RECLOG_RUNTIME_DIR")
+            .or_else(|| base.as_ref().and_then(BaseDirs::runtime_dir).map(|dir| dir.join("reclog")))
+            .unwrap_or_else(|| state.join("run"));
+        Ok(Self { config, state, runtime })
+    }
+
+    /// `<config>/profiles`
+    #[must_use]
+    pub fn profiles(&self) -> PathBuf {
+        self.config.join("profiles")
+    }
+
+    /// The profile called `name`.
+    #[must_use]
+    pub fn profile(&self, name: &str) -> PathBuf {
+        self.profiles().join(format!("{name}.yaml"))
+    }
+
+    /// The folders in which collectors of this user may run, this environment's first. A collector started from cron
+    /// has no runtime folder and uses the one below the state.
+    #[must_use]
+    pub fn runtimes(&self) -> Vec<PathBuf> {
+        let mut all = vec![self.runtime.clone()];
+        let fallback = self.state.join("run");
+        if fallback != self.runtime {
+            all.push(fallback);
+        }
+        all
+    }
+
+    /// The control socket of the collector `name`.
+    ///
+    /// # Errors
+    /// When the path does not fit into a socket address.
+    pub fn socket(&self, name: &str) -> Result<PathBuf> {
+        let path = self.runtime.join(format!("{name}.sock"));
+        let length = path.as_os_str().as_bytes().len();
+        if length > MAX_SOCKET_PATH {
+            return Err(Error::failed(format!(
+                "cannot place the control socket at {}: the path has {length} bytes and a socket path at most {MAX_SOCKET_PATH}",
+                path.display()
+            ))
+            .hint("set RECLOG_RUNTIME_DIR to a shorter folder, or give a shorter --name"));
+        }
+        Ok(path)
+    }
+
+    /// The lock that the running collector `name` holds.
+    #[must_use]
+    pub fn lock(&self, name: &str) -> PathBuf {
+        self.runtime.join(format!("{name}.lock"))
+    }
+
+    /// The folder of the collector's own log and audit trail.
+    #[must_use]
+    pub fn collector_state(&self, name: &str) -> PathBuf {
+        self.state.join(name)
+    }
+}
+
+/// Makes `dir` and its parents, mode 0700, and refuses a folder of another user: who owns it could swap our sockets.
+///
+/// # Errors
+/// When it cannot be made, is not a folder, or belongs to someone else.
+pub fn ensure_private_dir(dir: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| Error::failed(format!("cannot create the folder {}: {}", dir.display(), io_reason(&e))))?;
+    let meta = std::fs::metadata(dir)
+        .map_err(|e| Error::failed(format!("cannot look at the folder {}: {}", dir.display(), io_reason(&e))))?;
+    let me = rustix::process::geteuid().as_raw();
+    if meta.uid() != me && me != 0 {
+        return Err(Error::failed(format!("the folder {} belongs to user {}, not to you", dir.display(), meta.uid()))
+            .hint("set RECLOG_RUNTIME_DIR and RECLOG_STATE_DIR to folders of your own"));
+    }
+    Ok(())
+}
+
+/// `path` made absolute against the working directory, without touching the disk.
+#[must_use]
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// `~` and `~/…` at the beginning of `path` replaced by `$HOME`; everything else as it is.
+#[must_use]
+pub fn expand_tilde(path: &str) -> PathBuf {
+    let home = || env::var_os("HOME").filter(|h| !h.is_empty()).map(PathBuf::from);
+    match (path, path.strip_prefix("~/")) {
+        ("~", _) => home().unwrap_or_else(|| path.into()),
+        (_, Some(rest)) => home().map_or_else(|| path.into(), |h| h.join(rest)),
+        _ => path.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(runtime: &str) -> Paths {
+        Paths { config: "/c".into(), state: "/s".into(), runtime: runtime.into() }
+    }
+
+    #[test]
+    fn a_runtime_path_too_long_for_a_socket_is_refused_with_the_way_out() {
+        let error = paths(&format!("/{}", "r".repeat(120))).socket("x").unwrap_err();
+        assert_eq!(error.kind.exit_code(), 1);
+        assert!(error.hint_text().unwrap().contains("RECLOG_RUNTIME_DIR"), "{error:?}");
+        let fits = format!("/{}", "r".repeat(MAX_SOCKET_PATH - 1 - "/x.sock".len()));
+        assert!(paths(&fits).socket("x").is_ok());
+        assert!(paths(&fits).socket("xy").is_err());
+    }
+
+    #[test]
+    fn collectors_without_a_runtime_folder_are_looked_for_too() {
+        assert_eq!(paths("/r").runtimes(), [PathBuf::from("/r"), "/s/run".into()]);
+        assert_eq!(paths("/s/run").runtimes(), [PathBuf::from("/s/run")]);
+    }
+}

@@ -1,0 +1,156 @@
+//! The plan: one collector as it is meant, with every default filled in and every contradiction refused.
+//!
+//! The profile room makes it from YAML and flags; the collector and everything below it see nothing else. It crosses
+//! the pipe to the background process as JSON.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest record in bytes, line end included, before it is split (`max_line`).
+pub const DEFAULT_MAX_LINE: usize = 256 * 1024;
+/// Senders that may be connected to a stream at once (`max_connections`).
+pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
+/// How long `down` waits for open senders (`drain_timeout`).
+pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a quiet connection is asked whether it lives (`ssh.keepalive`).
+pub const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// One collector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The collector's name: file-safe, see [`is_name`].
+    pub name: String,
+    /// Where to connect to; `None` for `listen`, which uses no SSH.
+    pub ssh: Option<SshPlan>,
+    /// At least one stream; names are unique.
+    pub streams: Vec<StreamPlan>,
+    /// How long `down` waits for open senders to finish.
+    pub drain_timeout: Duration,
+}
+
+/// How to reach the jump host: what the user said, before `ssh_config` fills in the rest (the ssh room does that).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SshPlan {
+    /// Login name, if the target names one.
+    pub user: Option<String>,
+    /// Host name, address or `Host` alias of `ssh_config`.
+    pub host: String,
+    /// Port, if the target, `-p` or the profile names one.
+    pub port: Option<u16>,
+    /// Private key files given by `-i` or the profile, tried in this order before those of `ssh_config`.
+    pub identities: Vec<PathBuf>,
+    /// `-F`: read this file alone. `None`: the user's and the system's `ssh_config`.
+    pub config_file: Option<PathBuf>,
+    /// `-o` and the profile's `options`: keyword and value, before anything of a configuration file.
+    pub options: Vec<(String, String)>,
+    /// Keepalive interval; zero turns it off. `None`: `ServerAliveInterval`, else [`DEFAULT_KEEPALIVE`].
+    pub keepalive: Option<Duration>,
+}
+
+/// One listening port and the file its bytes go to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamPlan {
+    /// File-safe and unique in the plan; `main` on the command line.
+    pub name: String,
+    /// Address to bind; `*` is every interface, v4 and v6.
+    pub bind: String,
+    /// Port on the jump host (or here, for `listen`); 0 lets the other side choose.
+    pub port: u16,
+    /// The output file, absolute.
+    pub out: PathBuf,
+    /// How bytes become records.
+    pub framing: Framing,
+    /// The longest record in bytes, line end included.
+    pub max_line: usize,
+    /// Senders that may be connected at once.
+    pub max_connections: usize,
+    /// When written bytes are forced to the disk.
+    pub sync: Sync,
+}
+
+/// How a sender's bytes become records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Framing {
+    /// LF ends a record; senders' lines never mix.
+    #[default]
+    Lines,
+    /// Bytes go to the file as they come; nothing is added, chunks of several senders may alternate.
+    Raw,
+}
+
+impl Framing {
+    /// The name in profiles, flags and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lines => "lines",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+/// When written bytes are forced to the disk (fsync). `down` does it in every mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sync {
+    /// Only at `down`.
+    Never,
+    /// Every second while there is something new.
+    #[default]
+    Interval,
+    /// After every batch that was written.
+    Always,
+}
+
+/// Whether `name` may name a collector, profile or stream: 1 to 64 of `A-Z a-z 0-9 . _ -`, not beginning with `.` or
+/// `-`. Such a name is safe as a file name and on every command line.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && !name.starts_with(['.', '-'])
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+/// `text` with everything that [`is_name`] forbids replaced, so that a host can name its collector.
+#[must_use]
+pub fn name_from(text: &str) -> String {
+    let mut name: String = text
+        .chars()
+        .take(64)
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' })
+        .collect();
+    if name.starts_with(['.', '-']) || name.is_empty() {
+        name.insert(0, '_');
+        name.truncate(64);
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_safe_as_files_and_arguments() {
+        for good in ["a", "jump.example.org", "web_2", "A-b"] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in ["", ".hidden", "-x", "a/b", "a b", "é", &"x".repeat(65)] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn any_host_gives_a_name() {
+        for host in ["2001:db8::1", "-oProxyCommand=x", "..", "", "jump", &"é".repeat(99)] {
+            assert!(is_name(&name_from(host)), "{host}");
+        }
+        assert_eq!(name_from("jump.example.org"), "jump.example.org");
+    }
+}

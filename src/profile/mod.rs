@@ -1,0 +1,1 @@
+//! YAML as written becomes the plan as meant.
