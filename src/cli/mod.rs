@@ -1,2 +1,3 @@
 //! What a person types and sees.
 pub mod args;
+pub mod how;
