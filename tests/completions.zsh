@@ -5,11 +5,13 @@ zmodload zsh/zpty
 : >| $3
 zpty inner zsh -f -i
 zpty -w inner "scratch=${(q)3}; fpath=(${(q)1} \$fpath)"
+# With -O, -A or -D compadd only filters. (No comments inside: a line editor reads this.)
 zpty -w inner 'autoload -Uz compinit; compinit -u -D; zmodload zsh/complete zsh/complist zsh/parameter zsh/zutil
 compadd() {
     local -a hits
-    # With -O, -A or -D it only filters.
-    if (( ! ${@[(I)-[OAD]*]} )); then builtin compadd -O hits "$@"; print -rl -- $hits >>$scratch; fi
+    local word filters=
+    for word; do case $word in (-|--) break;; (-[OAD]) filters=1;; esac; done
+    if [[ -z $filters ]]; then builtin compadd -O hits "$@"; print -rl -- $hits >>$scratch; fi
     builtin compadd "$@"
 }
 comppostfuncs=(exit)

@@ -140,7 +140,9 @@ fn zsh(script: &str) -> String {
             (Some(names), Some((argument, _))) if line.contains(" -- ") && line.starts_with('\'') => {
                 let _ = writeln!(out, "{argument}:{names}' \\");
             }
-            _ => out.push_str(&format!("{line}\n")),
+            _ => {
+                let _ = writeln!(out, "{line}");
+            }
         }
     }
     let functions = "\

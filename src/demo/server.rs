@@ -138,13 +138,10 @@ async fn accept(
 ) {
     loop {
         let Ok(place) = Arc::clone(&senders).acquire_owned().await else { return };
-        let (stream, origin) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(_) => {
-                // Out of descriptors, or a connection that died in the queue: neither is the end of the listener.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
+        let Ok((stream, origin)) = listener.accept().await else {
+            // Out of descriptors, or a connection that died in the queue: neither is the end of the listener.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
         };
         let (session, asked, ending) = (session.clone(), asked.clone(), ending.clone());
         tasks.spawn(async move {
