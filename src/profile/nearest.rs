@@ -52,6 +52,7 @@ mod tests {
         ] {
             assert_eq!(nearest(written, keys), Some(meant), "{written}");
         }
+        assert_eq!(nearest("a-b-c-", ["a_b_c_"]), Some("a_b_c_"), "only the hyphens differ");
         for far in ["zebra", "", "x", &"remote_port".repeat(9)] {
             assert_eq!(nearest(far, keys), None, "{far}");
         }

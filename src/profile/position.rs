@@ -89,6 +89,7 @@ fn syntax(text: &str, error: &serde_yaml::Error) -> Problem {
         message = message.replacen(&format!(" at line {line} column {column}"), "", 1);
     }
     let message = crate::escape::escape_str(&message);
+    let line = at.and_then(|at| text.lines().nth(at.line - 1)).unwrap_or_default();
     let mut problem = Problem::at(
         at,
         match message.as_str() {
@@ -97,10 +98,10 @@ fn syntax(text: &str, error: &serde_yaml::Error) -> Problem {
             }
             m if m.contains("recursion limit exceeded") => "it is nested too deeply".to_owned(),
             m if m.contains("repetition limit exceeded") => "its aliases (`*name`) unfold to too much".to_owned(),
-            _ => format!("this is not YAML: {message}"),
+            _ if line.trim().is_empty() => format!("this is not YAML: {message}"),
+            _ => format!("{} is not YAML: {message}", quote(line.trim())),
         },
     );
-    let line = at.and_then(|at| text.lines().nth(at.line - 1)).unwrap_or_default();
     if line.trim_start_matches(' ').starts_with('\t') {
         problem = problem.hint("indent with spaces; YAML takes no tabs");
     } else if line.contains(": *") {
@@ -441,6 +442,7 @@ mod tests {
             assert!(problem.hints.concat().contains(hint), "{problem:?}");
         }
         assert!(refused("a: 1\n---\nb: 2\n").1.contains("more than one document"));
-        assert!(refused("a: b: c\n").1.starts_with("this is not YAML"));
+        assert!(refused("x: 1\na: b: c\n").1.starts_with("`a: b: c` is not YAML: "));
+        assert!(refused("a: 'b\n").1.starts_with("this is not YAML: "), "the end of the file has no text");
     }
 }

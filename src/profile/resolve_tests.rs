@@ -362,9 +362,43 @@ proptest! {
 }
 
 #[test]
-fn a_saved_listener_is_the_same_plan_when_it_is_read() {
-    let home = Home::new(&[("here", HERE)]);
-    let plan = home.up(&flags("here")).unwrap();
-    save(&plan, "saved", false, &home.paths).unwrap();
-    assert_eq!(Plan { name: "here".into(), ..home.up(&flags("saved")).unwrap() }, plan);
+fn saved_profiles_and_options_are_the_same_plan_when_they_are_read() {
+    let home = Home::new(&[("here", HERE), ("tremplin", TREMPLIN)]);
+    let options = ["A=1", "B=2", "a=3"].map(str::to_owned).to_vec();
+    for flags in [flags("here"), flags("tremplin"), Overrides { options, ..complete("me@jump:22") }] {
+        let plan = home.up(&flags).unwrap();
+        save(&plan, "saved", true, &home.paths).unwrap();
+        assert_eq!(home.up(&self::flags("saved")).unwrap(), Plan { name: "saved".into(), ..plan });
+    }
+}
+
+/// Profiles that are nearly right: known keys with values that may or may not fit.
+fn nearly() -> impl Strategy<Value = String> {
+    let value = "[0-9]{1,6}|'?[a-z0-9./~:*@%-]{0,12}'?|\\[[a-z, ]{0,5}\\]|[0-9]{1,3}(s|ms|MB|KiB)|~|\\PC{0,6}";
+    let stream_keys = vec!["remote_port", "bind", "listen", "out", "framing", "max_line", "max_connections", "sync"];
+    let pairs = |keys: Vec<&'static str>| prop::collection::vec((prop::sample::select(keys), value), 0..4);
+    let streams = prop::collection::vec(("[a-z]{1,3}", pairs(stream_keys)), 0..3);
+    (pairs(vec!["target", "drain_timeout", "ssh"]), streams).prop_map(|(top, streams)| {
+        let mut lines: Vec<String> = top.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+        lines.push("streams:".to_owned());
+        for (name, keys) in streams {
+            lines.push(format!("  {name}:"));
+            lines.extend(keys.iter().map(|(key, value)| format!("    {key}: {value}")));
+        }
+        lines.join("\n")
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_file_makes_it_panic(text in nearly(), bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+        let home = Home::new(&[("nearly", &text)]);
+        std::fs::write(home.paths.profile("bytes"), bytes).unwrap();
+        for name in ["nearly", "bytes"] {
+            match home.up(&flags(name)) {
+                Ok(plan) => prop_assert!(!plan.streams.is_empty()),
+                Err(error) => prop_assert_eq!(error.kind.exit_code(), 2),
+            }
+        }
+    }
 }

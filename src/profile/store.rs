@@ -246,8 +246,12 @@ fn write(
         if force {
             return fs::rename(&temporary, &file);
         }
-        // A link, unlike a rename, never replaces what someone else wrote a moment ago.
-        fs::hard_link(&temporary, &file).and_then(|()| fs::remove_file(&temporary))
+        // A link, unlike a rename, never replaces what someone else wrote a moment ago; not every file system has it.
+        match fs::hard_link(&temporary, &file) {
+            Ok(()) => fs::remove_file(&temporary),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => Err(e),
+            Err(_) => fs::rename(&temporary, &file),
+        }
     });
     written.map_err(|e| {
         let _ = fs::remove_file(&temporary);

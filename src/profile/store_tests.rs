@@ -64,6 +64,7 @@ fn saving_never_replaces_without_force_and_leaves_nothing_else_behind() {
         out: /tmp/x.log
     "#);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(paths.profiles()).unwrap().count(), 1, "no temporary file stays");
     let mut other = plan.clone();
     other.streams[0].port = 6;
     let error = save(&other, "s", false, &paths).unwrap_err();
