@@ -53,6 +53,8 @@ impl Env {
         for dir in ["home/.ssh", "config/profiles", "state", "work"] {
             std::fs::create_dir_all(env.path(dir)).unwrap();
         }
+        // `-F no_config`: neither the account's nor the system's ssh_config is read.
+        env.write("work/no_config", "");
         env
     }
 

@@ -82,6 +82,7 @@ fn package(program: &str) -> &str {
         "nc" => "netcat-openbsd",
         "rsyslogd" => "rsyslog",
         "logger" => "bsdutils",
+        "setpriv" => "util-linux",
         other => other,
     }
 }

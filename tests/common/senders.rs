@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
+use std::time::Duration;
 
 use super::SOON;
 
@@ -18,6 +19,11 @@ impl Sender {
         stream.set_write_timeout(Some(SOON)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self(stream)
+    }
+
+    /// How long it waits for the other side.
+    pub fn patience(&mut self, limit: Duration) {
+        self.0.set_read_timeout(Some(limit)).unwrap();
     }
 
     #[track_caller]
