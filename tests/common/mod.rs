@@ -1,0 +1,134 @@
+//! What every end-to-end test needs: a clean environment, a real sshd, senders, and waiting by asking.
+//!
+//! - [`env`]: one folder, one set of collectors a test; nothing of the user's own account is read or written
+//! - [`run`]: one command of reclog, its output and exit code, always with a time limit
+//! - [`sshd`]: a real OpenSSH server on a free port of the loopback interface
+//! - [`senders`]: numbered lines from many connections, and the check that reads the file again
+//! - [`snapshot`]: reading `status --json`
+//! - [`procs`]: who runs, who listens
+
+#![allow(dead_code, unused_imports, reason = "each test file uses its own part of this")]
+
+pub mod env;
+pub mod procs;
+pub mod run;
+pub mod senders;
+pub mod snapshot;
+pub mod sshd;
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+pub use env::{Collector, Env};
+pub use procs::listening;
+pub use run::{Bg, Run};
+pub use senders::{Sender, check_flood, flood, send};
+pub use sshd::Sshd;
+
+/// Long enough for anything that should happen at once, on a machine with other work to do.
+pub const SOON: Duration = Duration::from_secs(30);
+/// For what waits for back-off and deadlines of its own.
+pub const LATER: Duration = Duration::from_secs(90);
+
+/// Asks until there is an answer; no test sleeps for any other reason.
+///
+/// # Panics
+/// When there is none within `limit`, saying what was waited for.
+#[track_caller]
+pub fn wait_until<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < limit, "waited {limit:?} in vain until {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A port nobody listens on, below the range from which the kernel picks ports of outgoing connections: those could
+/// take it away before it is used.
+pub fn free_port() -> u16 {
+    const FIRST: u16 = 15_000;
+    const COUNT: u16 = 17_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap();
+    for _ in 0..COUNT {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
+        // The stride keeps test processes that run side by side apart.
+        let spread = (u32::from(start) * 61 + u32::from(step)) % u32::from(COUNT);
+        let port = FIRST + u16::try_from(spread).unwrap();
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port from {FIRST} on");
+}
+
+/// Where `program` lies: `PATH` and the folders of system programs.
+pub fn find_program(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(system).map(|dir| dir.join(program)).find(|file| file.is_file())
+}
+
+/// The Debian package that brings `program`.
+fn package(program: &str) -> &str {
+    match program {
+        "sshd" => "openssh-server",
+        "ssh-keygen" | "ssh-agent" | "ssh-add" => "openssh-client",
+        "nc" => "netcat-openbsd",
+        "rsyslogd" => "rsyslog",
+        "logger" => "bsdutils",
+        "setpriv" => "util-linux",
+        other => other,
+    }
+}
+
+/// Whether the test `name` must be left out because `program` is not installed; says so past the capture of the test
+/// harness. With `RECLOG_TEST_STRICT=1` nothing may be left out.
+pub fn left_out(name: &str, program: &str) -> bool {
+    use std::io::Write as _;
+    if find_program(program).is_some() {
+        return false;
+    }
+    let note = format!("left out: {name}: needs {program} (Debian: {})", package(program));
+    assert!(std::env::var_os("RECLOG_TEST_STRICT").is_none_or(|v| v != "1"), "{note}");
+    let _ = writeln!(std::io::stderr(), "{note}");
+    true
+}
+
+/// Leaves the test when a program that it drives is not installed: `require!("sshd", "socat")`.
+#[macro_export]
+macro_rules! require {
+    ($($program:expr),+ $(,)?) => {
+        fn here() {}
+        let name = std::any::type_name_of_val(&here).trim_end_matches("::here");
+        $(if $crate::common::left_out(name, $program) { return; })+
+    };
+}
+
+/// The whole file.
+#[track_caller]
+pub fn read(path: impl AsRef<Path>) -> Vec<u8> {
+    let path = path.as_ref();
+    std::fs::read(path).unwrap_or_else(|e| panic!("cannot read {}: {e}", path.display()))
+}
+
+/// The whole file as text.
+#[track_caller]
+pub fn read_text(path: impl AsRef<Path>) -> String {
+    String::from_utf8(read(path)).expect("the file is text")
+}
+
+/// Waits until the file holds `text`.
+#[track_caller]
+pub fn wait_for_text(path: impl AsRef<Path>, text: &str) -> String {
+    let path = path.as_ref();
+    wait_until(&format!("{} holds {text:?}", path.display()), SOON, || {
+        let all = String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned();
+        all.contains(text).then_some(all)
+    })
+}

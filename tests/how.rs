@@ -1,0 +1,112 @@
+//! `how`: each printed snippet is run as it is by the program it is for, and its line is found in the file.
+
+mod common;
+
+use std::process::Stdio;
+
+use common::{Env, SOON, Sshd, find_program, read_text, wait_until};
+
+/// What `how` prints for `sender`: the snippet and nothing else.
+fn snippet(env: &Env, sender: &str) -> String {
+    let how = env.run(&["how", "c", "--sender", sender]).ok();
+    assert!(!how.stdout.trim().is_empty(), "{how:?}");
+    assert!(!how.stdout.contains('\x1b'), "no colours: it is to be pasted");
+    how.stdout
+}
+
+/// Pastes the snippet into bash and waits for its line.
+fn paste(env: &Env, sender: &str) {
+    let text = snippet(env, sender);
+    // The word that the snippet sends: the reader of the file must find it again.
+    assert!(text.contains("hello"), "{sender}: a snippet says hello: {text}");
+    let before = read_text(env.path("f")).lines().count();
+    let bash = env.command("bash").args(["-c", &text]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&bash.stderr);
+    assert!(bash.status.success(), "{sender}: {text}\n{stderr}");
+    wait_until(&format!("the line of {sender} is in the file"), SOON, || {
+        let now = read_text(env.path("f"));
+        let new: Vec<&str> = now.lines().skip(before).collect();
+        (now.ends_with('\n') && new.len() == 1 && new[0].contains("hello")).then_some(())
+    });
+}
+
+/// Runs a real rsyslogd with the printed fragment at the end of its configuration and logs through its socket.
+fn paste_into_rsyslog(env: &Env) {
+    let fragment = snippet(env, "rsyslog");
+    let (socket, pid) = (env.path("devlog"), env.path("rsyslogd.pid"));
+    std::fs::create_dir_all(env.path("rsyslog")).unwrap();
+    let config = format!(
+        "global(workDirectory=\"{}\")\nmodule(load=\"imuxsock\" SysSock.Use=\"off\")\n\
+         input(type=\"imuxsock\" Socket=\"{}\" CreatePath=\"on\")\n{fragment}\n",
+        env.path("rsyslog").display(),
+        socket.display()
+    );
+    let config = env.write("rsyslog.conf", config);
+    let rsyslogd = find_program("rsyslogd").unwrap();
+    let check = env.command(&rsyslogd).args(["-N1", "-f"]).arg(&config).output().unwrap();
+    let told = String::from_utf8_lossy(&check.stderr);
+    assert!(check.status.success(), "rsyslogd refuses the fragment:\n{fragment}\n{told}");
+    let mut daemon = env.command(&rsyslogd);
+    daemon.args(["-n", "-f"]).arg(&config).arg("-i").arg(&pid).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut daemon = daemon.spawn().unwrap();
+    wait_until("rsyslogd listens", SOON, || std::os::unix::net::UnixDatagram::unbound().ok()?.connect(&socket).ok());
+    let logger =
+        env.command("logger").arg("-u").arg(&socket).args(["-t", "app", "hello from rsyslog"]).output().unwrap();
+    assert!(logger.status.success(), "{}", String::from_utf8_lossy(&logger.stderr));
+    let text = common::wait_for_text(env.path("f"), "hello from rsyslog");
+    let line = text.lines().find(|l| l.contains("hello from rsyslog")).unwrap();
+    assert!(line.contains("app"), "the tag is there, too: {line}");
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+}
+
+/// The test `NAME` for one program, on a local port and through a jump host.
+macro_rules! paste_tests {
+    ($($name:ident: $sender:literal needs $($program:literal),+;)+) => {$(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn sends_to_a_local_port() {
+                require!("bash", $($program),+);
+                let env = Env::new();
+                env.listen(&["--out", &env.arg("f"), "--name", "c"]);
+                run(&env, $sender);
+                env.down("c");
+            }
+
+            #[test]
+            fn sends_through_a_jump_host() {
+                require!("sshd", "bash", $($program),+);
+                let (env, sshd) = (Env::new(), Sshd::start());
+                env.trust(&sshd);
+                env.up(&["--remote-port", "0", "--out", &env.arg("f"), "--name", "c"]);
+                run(&env, $sender);
+                env.down("c");
+            }
+        }
+    )+};
+}
+
+fn run(env: &Env, sender: &str) {
+    if sender == "rsyslog" { paste_into_rsyslog(env) } else { paste(env, sender) }
+}
+
+paste_tests! {
+    bash: "bash" needs "bash";
+    nc: "nc" needs "nc";
+    socat: "socat" needs "socat";
+    python: "python" needs "python3";
+    logger: "logger" needs "logger";
+    rsyslog: "rsyslog" needs "rsyslogd", "logger";
+}
+
+#[test]
+fn bash_is_the_sender_unless_told() {
+    let env = Env::new();
+    env.listen(&["--out", &env.arg("f"), "--name", "c"]);
+    assert_eq!(env.run(&["how"]).ok().stdout, snippet(&env, "bash"));
+    assert_eq!(env.run(&["how", "c/main"]).ok().stdout, snippet(&env, "bash"));
+    env.run(&["how", "nobody"]).fails(3).says("nobody");
+    env.run(&["how", "c", "--sender", "pigeon"]).fails(2);
+}
