@@ -46,6 +46,20 @@ impl Verdict {
     pub fn is_clean(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Whether all bytes are there and lines were only mixed up with one another.
+    pub fn only_tore(&self) -> bool {
+        self.bytes_missing == 0 && self.disordered == 0
+    }
+
+    /// The faults as rows of the table.
+    pub fn faults(&self) -> [(&'static str, f64); 3] {
+        [
+            ("torn lines", self.torn as f64),
+            ("sent lines not whole or not in order", (self.missing + self.disordered) as f64),
+            ("bytes missing or too many", self.bytes_missing.unsigned_abs() as f64),
+        ]
+    }
 }
 
 impl Corpus {

@@ -31,8 +31,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use bed::Bed;
 use corpus::{BLOCK_LINES, Corpus, Verdict};
 use options::{HELP, Options};
-use report::Report;
-use results::{Outcome, Results};
+use report::{Report, figure};
+use results::{Outcome, Results, Row};
 use side::Side;
 use workloads::{Stage, Workload, latency};
 
@@ -115,7 +115,7 @@ impl Turns {
                     return Err("interrupted".into());
                 }
                 match ended {
-                    Ok(outcome) => self.take(&turn, side, outcome),
+                    Ok(outcome) => self.take(workload, &turn, side, outcome),
                     Err(error) => {
                         self.not_run = true;
                         self.note(format!("{turn}: did not run: {error}"));
@@ -128,27 +128,27 @@ impl Turns {
         Ok(())
     }
 
-    fn take(&mut self, turn: &str, side: Side, outcome: Outcome) {
-        let figures: Vec<String> = outcome
-            .samples
-            .iter()
-            .map(|(row, value)| format!("{} {} {}", row.what, report::figure(*value), row.unit))
-            .collect();
-        eprintln!("{turn}: {}", figures.join(" · "));
+    fn take(&mut self, workload: &Workload, turn: &str, side: Side, outcome: Outcome) {
+        let figures =
+            outcome.samples.iter().map(|(row, value)| format!("{} {} {}", row.what, figure(*value), row.unit));
+        eprintln!("{turn}: {}", figures.collect::<Vec<_>>().join(" · "));
         for (row, value) in outcome.samples {
             self.results.add(side, row, value);
         }
         for note in outcome.notes {
             self.note(format!("{turn}: {note}"));
         }
-        if let Some(verdict) = outcome.verdict.filter(|verdict| !verdict.is_clean()) {
-            let Verdict { torn, missing, disordered, bytes_missing } = verdict;
-            self.wrong_bytes |= side == Side::Reclog;
-            self.note(format!(
-                "{turn}: the file is not what was sent: {torn} torn lines, {missing} missing, {disordered} out of order, \
-                 {bytes_missing} bytes missing"
-            ));
+        let Some(verdict) = outcome.verdict else { return };
+        for (what, count) in verdict.faults() {
+            self.results.add(side, Row::faults(workload.title, what), count);
         }
+        if verdict.is_clean() {
+            return;
+        }
+        let note = format!("{turn}: the file is not what was sent: {verdict:?}");
+        self.wrong_bytes |= side == Side::Reclog;
+        // That the peers tear lines is what the table shows; all else has to be told.
+        if side == Side::Reclog || !verdict.only_tore() { self.note(note) } else { eprintln!("{note}") }
     }
 
     fn note(&mut self, note: String) {

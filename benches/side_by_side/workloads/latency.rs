@@ -4,7 +4,7 @@ use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Faults, Stage};
+use super::Stage;
 use crate::bench::Fallible;
 use crate::bench::results::{Outcome, Row, percentile};
 use crate::bench::senders::{connect, short_connection};
@@ -12,15 +12,13 @@ use crate::bench::side::{Running, Side};
 use crate::bench::stop::interrupted;
 use crate::bench::watch::Observer;
 
-const D1: &str = "d1. a line every 2 ms on one connection";
+pub const D1: &str = "d1. a line every 2 ms on one connection";
 const P50: Row = Row::lower(D1, "p50", "ms");
 pub const P99: Row = Row::lower(D1, "p99", "ms");
-const D1_FAULTS: Faults = Faults::of(D1);
 
-const D2: &str = "d2. a fresh connection for each line";
+pub const D2: &str = "d2. a fresh connection for each line";
 const FRESH_P50: Row = Row::lower(D2, "p50", "ms");
 const FRESH_P99: Row = Row::lower(D2, "p99", "ms");
-const D2_FAULTS: Faults = Faults::of(D2);
 
 /// Between two lines. Short enough that Nagle and delayed ACKs (40 ms) show, long enough that lines do not queue.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -47,7 +45,7 @@ pub fn open_connection(stage: &Stage, side: Side) -> Fallible<Outcome> {
     let mut outcome = Outcome::default();
     let times = written.iter().zip(&seen).map(|(from, to)| to.saturating_duration_since(*from)).collect();
     add_percentiles(&mut outcome, times, P50, P99);
-    D1_FAULTS.check(&mut outcome, stage.corpus, &running.file, 1, lines)?;
+    outcome.verdict = Some(stage.corpus.check(&running.file, 1, lines)?);
     running.stop()?;
     Ok(outcome)
 }
@@ -99,7 +97,7 @@ pub fn fresh_connections(stage: &Stage, side: Side) -> Fallible<Outcome> {
         thread::sleep(PAUSE);
     }
     add_percentiles(&mut outcome, times, FRESH_P50, FRESH_P99);
-    D2_FAULTS.check(&mut outcome, stage.corpus, &running.file, lines, 1)?;
+    outcome.verdict = Some(stage.corpus.check(&running.file, lines, 1)?);
     running.stop()?;
     Ok(outcome)
 }

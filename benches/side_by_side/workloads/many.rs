@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use super::{Faults, Stage};
+use super::Stage;
 use crate::bench::Fallible;
 use crate::bench::results::{Outcome, Row};
 use crate::bench::senders::{Flood, Writes, connect, short_connections};
@@ -12,22 +12,19 @@ use crate::bench::stop::interrupted;
 use crate::bench::usage::{self, mib};
 use crate::bench::watch;
 
-const B: &str = "b. 200 senders × 1,000 lines";
+pub const B: &str = "b. 200 senders × 1,000 lines";
 const B_TIME: Row = Row::lower(B, "time", "s");
 const B_CPU: Row = Row::lower(B, "receivers' CPU", "s");
-const B_FAULTS: Faults = Faults::of(B);
 
-const C: &str = "c. short connections, one line each, 16 at a time";
+pub const C: &str = "c. short connections, one line each, 16 at a time";
 pub const RATE: Row = Row::higher(C, "connections per second", "/s");
 const C_CPU: Row = Row::lower(C, "receivers' CPU per 1,000", "s");
-const C_FAULTS: Faults = Faults::of(C);
 
-const E: &str = "e. 1,000 open senders that sent one line";
+pub const E: &str = "e. 1,000 open senders that sent one line";
 pub const IDLE_PEAK: Row = Row::lower(E, "receivers' peak memory, sum", "MiB");
 const IDLE_SHARED: Row = Row::lower(E, "the same, shared pages counted once", "MiB");
 const IDLE_PROCESSES: Row = Row::lower(E, "receiving processes", "");
 const IDLE_SSHD: Row = Row::lower(E, "sshd session's peak memory", "MiB");
-const E_FAULTS: Faults = Faults::of(E);
 
 /// Workload b.
 pub fn two_hundred_senders(stage: &Stage, side: Side) -> Fallible<Outcome> {
@@ -45,7 +42,7 @@ pub fn two_hundred_senders(stage: &Stage, side: Side) -> Fallible<Outcome> {
     let mut outcome = Outcome { notes: sent.troubles, ..Outcome::default() };
     outcome.add(B_TIME, seconds);
     outcome.add(B_CPU, usage.receivers_cpu);
-    B_FAULTS.check(&mut outcome, stage.corpus, &running.file, senders, lines)?;
+    outcome.verdict = Some(stage.corpus.check(&running.file, senders, lines)?);
     running.stop()?;
     Ok(outcome)
 }
@@ -63,9 +60,9 @@ pub fn short(stage: &Stage, side: Side) -> Fallible<Outcome> {
     let usage = before.until_now(&running);
     let mut outcome = Outcome::default();
     outcome.notes.extend(troubles.first().map(|first| format!("{} connections failed: {first}", troubles.len())));
-    C_FAULTS.check(&mut outcome, stage.corpus, &running.file, count, 1)?;
-    let missing = outcome.verdict.map_or(0, |verdict| verdict.missing);
-    outcome.add(RATE, (count as f64 - missing as f64) / seconds);
+    outcome.verdict = Some(stage.corpus.check(&running.file, count, 1)?);
+    let there = count as u64 - outcome.verdict.map_or(0, |verdict| verdict.missing);
+    outcome.add(RATE, there as f64 / seconds);
     outcome.add(C_CPU, usage.receivers_cpu * 1_000.0 / count as f64);
     running.stop()?;
     Ok(outcome)
@@ -93,7 +90,7 @@ pub fn idle(stage: &Stage, side: Side) -> Fallible<Outcome> {
     outcome.add(IDLE_SHARED, mib(usage.proportional));
     outcome.add(IDLE_PROCESSES, usage.processes as f64);
     outcome.add(IDLE_SSHD, mib(usage.sshd_peak));
-    E_FAULTS.check(&mut outcome, stage.corpus, &running.file, senders, 1)?;
+    outcome.verdict = Some(stage.corpus.check(&running.file, senders, 1)?);
     running.stop()?;
     Ok(outcome)
 }

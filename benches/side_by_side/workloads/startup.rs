@@ -5,7 +5,7 @@ use crate::bench::Fallible;
 use crate::bench::results::{Outcome, Row};
 use crate::bench::side::{Running, Side};
 
-const H: &str = "h. from the command to the open port";
+pub const H: &str = "h. from the command to the open port";
 /// Of `reclog up`: until it returns. Of `ssh -R`: until it says that the port is allocated; its socat already runs.
 const EACH: Row = Row::lower(H, "best and median of all starts", "ms");
 pub const SLOWEST: Row = Row::lower(H, "slowest start", "ms");

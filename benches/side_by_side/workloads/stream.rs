@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Faults, Stage};
+use super::Stage;
 use crate::bench::Fallible;
 use crate::bench::corpus::BLOCK_LINES;
 use crate::bench::results::{Outcome, Row};
@@ -11,7 +11,7 @@ use crate::bench::side::{Running, Side};
 use crate::bench::usage::{self, Usage, mib};
 use crate::bench::watch;
 
-const A: &str = "a. one sender, 1 GiB";
+pub const A: &str = "a. one sender, 1 GiB";
 pub const TIME: Row = Row::lower(A, "time", "s");
 pub const CPU: Row = Row::lower(A, "receivers' CPU per GiB", "s");
 pub const PEAK: Row = Row::lower(A, "receivers' peak memory, sum", "MiB");
@@ -19,17 +19,15 @@ const THROUGHPUT: Row = Row::higher(A, "throughput", "MiB/s");
 const SSHD_CPU: Row = Row::lower(A, "sshd's CPU per GiB", "s");
 const PEAK_MAX: Row = Row::lower(A, "largest receiver's peak memory", "MiB");
 const SSHD_GROWTH: Row = Row::lower(A, "sshd session grew by", "MiB");
-const A_FAULTS: Faults = Faults::of(A);
 
-const F1: &str = "f1. 16 senders × 256 MiB, sshd rekeys every 256 MiB";
-const F2: &str = "f2. 16 senders × 256 MiB, the client rekeys every 256 MiB";
+pub const F1: &str = "f1. 16 senders × 256 MiB, sshd rekeys every 256 MiB";
+pub const F2: &str = "f2. 16 senders × 256 MiB, the client rekeys every 256 MiB";
 
-const G: &str = "g. 16 senders × 64 MiB";
+pub const G: &str = "g. 16 senders × 64 MiB";
 pub const JUMP_PEAK: Row = Row::lower(G, "sshd session's peak memory", "MiB");
 const G_TIME: Row = Row::lower(G, "time", "s");
 const G_GROWTH: Row = Row::lower(G, "sshd session grew by", "MiB");
 const G_PEAK: Row = Row::lower(G, "receivers' peak memory, sum", "MiB");
-const G_FAULTS: Faults = Faults::of(G);
 
 /// A flood of whole blocks from first byte sent to last byte in the file, and what it cost.
 struct Bulk {
@@ -39,7 +37,7 @@ struct Bulk {
     usage: Usage,
 }
 
-fn bulk(stage: &Stage, running: &Running, senders: usize, bytes_each: u64, faults: Faults) -> Fallible<Bulk> {
+fn bulk(stage: &Stage, running: &Running, senders: usize, bytes_each: u64) -> Fallible<Bulk> {
     let block = stage.corpus.length_of(BLOCK_LINES);
     let lines = (bytes_each / block).max(1) * BLOCK_LINES;
     let bytes = senders as u64 * stage.corpus.length_of(lines);
@@ -51,8 +49,8 @@ fn bulk(stage: &Stage, running: &Running, senders: usize, bytes_each: u64, fault
     })?;
     drop(open);
     let (seconds, usage) = seen;
-    let mut outcome = Outcome { notes: troubles, ..Outcome::default() };
-    faults.check(&mut outcome, stage.corpus, &running.file, senders, lines)?;
+    let verdict = Some(stage.corpus.check(&running.file, senders, lines)?);
+    let outcome = Outcome { verdict, notes: troubles, ..Outcome::default() };
     Ok(Bulk { outcome, seconds, bytes, usage })
 }
 
@@ -60,7 +58,7 @@ fn bulk(stage: &Stage, running: &Running, senders: usize, bytes_each: u64, fault
 pub fn one_sender(stage: &Stage, side: Side) -> Fallible<Outcome> {
     let running = Running::start(stage.bed, stage.sshd, side, &[])?;
     let amount = stage.options.amount(1 << 30, 128 << 20);
-    let Bulk { mut outcome, seconds, bytes, usage } = bulk(stage, &running, 1, amount, A_FAULTS)?;
+    let Bulk { mut outcome, seconds, bytes, usage } = bulk(stage, &running, 1, amount)?;
     let gib = mib(bytes) / 1024.0;
     outcome.add(TIME, seconds);
     outcome.add(THROUGHPUT, mib(bytes) / seconds);
@@ -77,7 +75,7 @@ pub fn one_sender(stage: &Stage, side: Side) -> Fallible<Outcome> {
 pub fn jump_host_memory(stage: &Stage, side: Side) -> Fallible<Outcome> {
     let running = Running::start(stage.bed, stage.sshd, side, &[])?;
     let amount = stage.options.amount(64 << 20, 8 << 20);
-    let Bulk { mut outcome, seconds, usage, .. } = bulk(stage, &running, 16, amount, G_FAULTS)?;
+    let Bulk { mut outcome, seconds, usage, .. } = bulk(stage, &running, 16, amount)?;
     outcome.add(JUMP_PEAK, mib(usage.sshd_peak));
     outcome.add(G_GROWTH, mib(usage.sshd_growth));
     outcome.add(G_PEAK, mib(usage.peak_sum));
@@ -116,7 +114,7 @@ fn rekey(
     let amount = stage.options.amount(256 << 20, 16 << 20);
     let exchanges = || sshd.log().matches("SSH2_MSG_NEWKEYS received").count();
     let before = exchanges();
-    let Bulk { mut outcome, seconds, .. } = bulk(stage, &running, 16, amount, Faults::of(workload))?;
+    let Bulk { mut outcome, seconds, .. } = bulk(stage, &running, 16, amount)?;
     outcome.add(Row::lower(workload, "time", "s"), seconds);
     let rekeys = exchanges() - before;
     outcome.add(Row::lower(workload, "rekeys", ""), rekeys as f64);
