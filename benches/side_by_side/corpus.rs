@@ -2,7 +2,10 @@
 //!
 //! Every line carries its sender and its number within the sender, in digits at fixed places; all else follows from the
 //! number. So any file can be checked to the byte without keeping what was sent, and a block of lines becomes the next
-//! one by changing seven digits a line, which costs the sending side next to nothing.
+//! one by changing a few digits a line, which costs the sending side next to nothing.
+//!
+//! Sender and block stand at the beginning and at the end of a line. Else the halves of two lines of the same number
+//! from two senders, who all cut at the same places, would make one good line, and a torn file would pass.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,11 +17,14 @@ use super::Fallible;
 /// Lines of a block. A block (120 KiB) stays in the processor's cache beside everybody else's buffers.
 pub const BLOCK_LINES: u64 = 1_024;
 
-/// `2026-11-21T00:41:28.123456Z s=00000 n=0000000.0000 `: where the digits stand.
+/// `2026-11-21T00:41:28.123456Z s=00000 n=0000000.0000 … 00000/0000000`: where the digits stand.
 const SENDER: Range<usize> = 30..35;
 const BLOCK: Range<usize> = 38..45;
 const INDEX: Range<usize> = 46..50;
-const TEXT: usize = 51;
+/// Bytes after the text: sender, slash, block, line end.
+const TAIL: usize = 14;
+const TAIL_SENDER: Range<usize> = 0..5;
+const TAIL_BLOCK: Range<usize> = 6..13;
 
 /// One block of lines as sender 0 sends it first.
 #[derive(Debug, Clone)]
@@ -98,14 +104,14 @@ impl Corpus {
                 random(32),
                 10_000 + random(20_000)
             );
-            let length = 89 + usize::try_from(random(61)).unwrap_or_default();
+            let length = 89 - TAIL + usize::try_from(random(61)).unwrap_or_default();
             while line.len() < length {
                 line.push(' ');
                 line.push_str(WORDS[usize::try_from(random(16)).unwrap_or_default()]);
             }
             line.truncate(length);
+            line.push_str(" 00000/0000000\n");
             bytes.extend_from_slice(line.as_bytes());
-            bytes.push(b'\n');
             starts.push(bytes.len());
         }
         Self { bytes, starts }
@@ -114,25 +120,26 @@ impl Corpus {
     /// The same block as this sender sends it.
     pub fn of_sender(&self, sender: usize) -> Self {
         let mut own = self.clone();
-        let digits = format!("{sender:05}");
-        for &start in &self.starts[..self.starts.len() - 1] {
-            own.bytes[start + SENDER.start..start + SENDER.end].copy_from_slice(digits.as_bytes());
-        }
+        own.write_digits(format!("{sender:05}").as_bytes(), SENDER, TAIL_SENDER);
         own
     }
 
     /// The first line of this sender.
     pub fn line_of(&self, sender: usize) -> Vec<u8> {
-        let mut line = self.line(0).to_vec();
-        line[SENDER].copy_from_slice(format!("{sender:05}").as_bytes());
-        line
+        let first = Self { bytes: self.line(0).to_vec(), starts: self.starts[..2].to_vec() };
+        first.of_sender(sender).bytes
     }
 
     /// Makes this block number `block` of its sender.
     pub fn renumber(&mut self, block: u64) {
-        let digits = format!("{block:07}");
-        for &start in &self.starts[..self.starts.len() - 1] {
-            self.bytes[start + BLOCK.start..start + BLOCK.end].copy_from_slice(digits.as_bytes());
+        self.write_digits(format!("{block:07}").as_bytes(), BLOCK, TAIL_BLOCK);
+    }
+
+    fn write_digits(&mut self, digits: &[u8], at: Range<usize>, in_tail: Range<usize>) {
+        for line in self.starts.windows(2) {
+            let (start, tail) = (line[0], line[1] - TAIL);
+            self.bytes[start + at.start..start + at.end].copy_from_slice(digits);
+            self.bytes[tail + in_tail.start..tail + in_tail.end].copy_from_slice(digits);
         }
     }
 
@@ -203,17 +210,23 @@ impl Corpus {
             return None;
         }
         let meant = self.line(index);
-        let same = line.len() == meant.len()
-            && line[..SENDER.start] == meant[..SENDER.start]
-            && line[SENDER.end..BLOCK.start] == meant[SENDER.end..BLOCK.start]
-            && line[BLOCK.end] == meant[BLOCK.end]
-            && line[INDEX.end..TEXT] == meant[INDEX.end..TEXT]
-            && line[TEXT..] == meant[TEXT..];
+        if line.len() != meant.len() {
+            return None;
+        }
+        let (body, tail) = line.split_at(line.len() - TAIL);
+        let (meant_body, meant_tail) = meant.split_at(meant.len() - TAIL);
+        let same = body[..SENDER.start] == meant_body[..SENDER.start]
+            && body[SENDER.end..BLOCK.start] == meant_body[SENDER.end..BLOCK.start]
+            && body[BLOCK.end..] == meant_body[BLOCK.end..]
+            && tail[TAIL_SENDER] == body[SENDER]
+            && tail[TAIL_BLOCK] == body[BLOCK]
+            && tail[TAIL_SENDER.end] == meant_tail[TAIL_SENDER.end]
+            && tail[TAIL_BLOCK.end] == meant_tail[TAIL_BLOCK.end];
         if !same {
             return None;
         }
-        let sender = usize::try_from(digits(&line[SENDER])?).ok()?;
-        Some((sender, digits(&line[BLOCK])? * BLOCK_LINES + index as u64))
+        let sender = usize::try_from(digits(&body[SENDER])?).ok()?;
+        Some((sender, digits(&body[BLOCK])? * BLOCK_LINES + index as u64))
     }
 }
 

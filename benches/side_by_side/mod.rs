@@ -176,10 +176,11 @@ fn prove_the_checker(bed: &Bed, corpus: &Corpus) -> Fallible<()> {
     proof("a good file", &sent, Verdict::default())?;
     let lost = Verdict { missing: 1, bytes_missing: line.try_into()?, ..Verdict::default() };
     proof("a lost line", &sent[line..], lost)?;
-    // Another line's text in the middle of a line.
+    // Two senders' lines of the same number that changed their ends: what 16 equal senders make of it.
     let mut torn = sent.clone();
-    torn[60..70].copy_from_slice(&sent[length + 30..length + 40]);
-    proof("a torn line", &torn, Verdict { torn: 1, missing: 1, ..Verdict::default() })?;
+    torn[60..line].copy_from_slice(&sent[length + 60..length + line]);
+    torn[length + 60..length + line].copy_from_slice(&sent[60..line]);
+    proof("torn lines", &torn, Verdict { torn: 2, missing: 2, ..Verdict::default() })?;
     let mut swapped = sent[line..length].to_vec();
     swapped.extend_from_slice(&sent[..line]);
     swapped.extend_from_slice(&sent[length..]);
