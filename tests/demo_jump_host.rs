@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reclog::demo::{JumpHost, KEY_FILE, KNOWN_HOSTS_FILE};
 
@@ -53,10 +53,24 @@ impl Stage {
     }
 
     fn refused(&self, arguments: &[&str]) -> Output {
-        let output = self.ssh(&self.key()).args(arguments).output().unwrap();
-        assert!(!output.status.success(), "{arguments:?}: {output:?}");
-        output
+        refused(self.ssh(&self.key()).args(arguments))
     }
+}
+
+/// What an `ssh` says that has to end by itself, and badly.
+fn refused(ssh: &mut Command) -> Output {
+    let mut child = ssh.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > PATIENCE {
+            let _ = child.kill();
+            panic!("was let in: {ssh:?}");
+        }
+        std::thread::yield_now();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(!output.status.success(), "{ssh:?}: {output:?}");
+    output
 }
 
 /// An `ssh -N -R` that ends with the test.
@@ -144,6 +158,30 @@ fn bytes_pass_both_ways_and_each_way_ends_for_itself() {
 }
 
 #[test]
+fn an_answer_may_end_while_the_sender_goes_on() {
+    if !has("ssh") {
+        return;
+    }
+    let stage = Stage::new();
+    let local = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let forward = Forward::to(&stage, "", local.local_addr().unwrap().port());
+    let mut sender = connect((Ipv4Addr::LOCALHOST, forward.port).into());
+    let (mut receiver, _) = local.accept().unwrap();
+    receiver.set_read_timeout(Some(PATIENCE)).unwrap();
+
+    receiver.write_all(b"hush").unwrap();
+    receiver.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    sender.read_to_string(&mut answer).unwrap();
+    sender.write_all(b"no").unwrap();
+    drop(sender);
+    let mut rest = String::new();
+    receiver.read_to_string(&mut rest).unwrap();
+
+    assert_eq!((answer.as_str(), rest.as_str()), ("hush", "no"));
+}
+
+#[test]
 fn the_client_learns_who_connected() {
     if !has("ssh") {
         return;
@@ -164,7 +202,7 @@ fn only_the_key_that_was_made_gets_in() {
     }
     let (stage, other) = (Stage::new(), Stage::new());
     assert_eq!(std::fs::metadata(stage.key()).unwrap().permissions().mode() & 0o777, 0o600);
-    let output = stage.ssh(&other.key()).args(["-N", "-R", "0:127.0.0.1:9"]).output().unwrap();
+    let output = refused(stage.ssh(&other.key()).args(["-N", "-R", "0:127.0.0.1:9"]));
     assert!(String::from_utf8_lossy(&output.stderr).contains("Permission denied (publickey)"), "{output:?}");
 }
 
@@ -210,7 +248,7 @@ fn a_client_that_goes_takes_its_ports_with_it() {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, forward.port));
     assert!(TcpStream::connect(address).is_ok());
     drop(forward);
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while TcpStream::connect(address).is_ok() {
         assert!(start.elapsed() < PATIENCE, "port {address} is still open");
         std::thread::yield_now();
