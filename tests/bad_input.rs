@@ -238,9 +238,17 @@ fn a_profile_with_a_mistake_is_shown_where_it_is() {
         env.assert_nothing_left();
     };
     let streams = "target: jump\nstreams:\n  main:\n";
-    check(&format!("{streams}    remote_prt: 5\n    out: /tmp/x\n"), ":4:5", &["remote_prt", "remote_port"]);
-    check(&format!("{streams}    remote_port: many\n    out: /tmp/x\n"), ":4:", &["many"]);
-    check(&format!("{streams}    remote_port: 5\n    max_line: 5 parsecs\n    out: /tmp/x\n"), ":5:", &["parsecs"]);
+    check(
+        &format!("{streams}    remote_prt: 5\n    out: /tmp/x\n"),
+        "line 4, column 5",
+        &["remote_prt", "remote_port"],
+    );
+    check(&format!("{streams}    remote_port: many\n    out: /tmp/x\n"), "line 4, ", &["many"]);
+    check(
+        &format!("{streams}    remote_port: 5\n    max_line: 5 parsecs\n    out: /tmp/x\n"),
+        "line 5, ",
+        &["parsecs"],
+    );
     check("target: jump\nstreams: [\n", "bad.yaml", &[]);
 }
 

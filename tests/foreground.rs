@@ -100,7 +100,7 @@ fn ctrl_c_at_a_terminal_reaches_it_once() {
     let reclog = common::env::binary();
     let code = env.arg("code");
     let line = format!(
-        "'{}' listen 127.0.0.1:{port} --foreground --drain-timeout 10min --out {out} --name c; echo $? > {code}",
+        "trap : INT; '{}' listen 127.0.0.1:{port} --foreground --drain-timeout 10min --out {out} --name c; echo $? > {code}",
         reclog.display()
     );
     let started = tmux(&["new-session", "-d", "-x", "150", "-y", "30", "sh", "-c", &line]);

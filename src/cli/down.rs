@@ -81,7 +81,9 @@ async fn stop(mut running: Running, now: bool, bar: ProgressBar) -> Result<DownR
     let mut report = None;
     while let Some(reply) = running.client.reply().await? {
         match reply {
-            Reply::Draining { open } => bar.set_message(format!("{name}: waiting for {}", words::plural(open, "sender"))),
+            Reply::Draining { open } => {
+                bar.set_message(format!("{name}: waiting for {}", words::plural(open, "sender")))
+            }
             Reply::Down(totals) => report = Some(totals),
             _ => {}
         }
@@ -98,7 +100,9 @@ async fn stop(mut running: Running, now: bool, bar: ProgressBar) -> Result<DownR
     };
     match tokio::time::timeout(LAST_BREATH, gone).await {
         Ok(()) => Ok(report),
-        Err(_) => Err(Error::failed(format!("the collector \"{name}\" (pid {}) does not end", running.client.hello.pid))),
+        Err(_) => {
+            Err(Error::failed(format!("the collector \"{name}\" (pid {}) does not end", running.client.hello.pid)))
+        }
     }
 }
 

@@ -32,6 +32,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     let printer = Printer::new(cli.quiet, cli.verbose);
     match dispatch(cli.verb, printer).await {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if printer::is_satisfied(&error) => ExitCode::SUCCESS,
         Err(error) => {
             printer.error(&error);
             ExitCode::from(error.kind.exit_code())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::error::{Error, Result, io_reason};
+use crate::error::{Error, Kind, Result, io_reason};
 use crate::escape::escape_str;
 
 /// How much is said.
@@ -86,10 +86,17 @@ impl Printer {
         if self.quiet || !io::stderr().is_terminal() {
             return ProgressBar::hidden();
         }
-        let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("literal"));
+        let bar = ProgressBar::new_spinner()
+            .with_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("literal"));
         bar.enable_steady_tick(Duration::from_millis(100));
         bar
     }
+}
+
+/// Whether `error` only means that nobody reads what is printed any more (`reclog tail | head`).
+#[must_use]
+pub fn is_satisfied(error: &Error) -> bool {
+    error.kind == Kind::Interrupted && error.message.is_empty()
 }
 
 /// Text of several lines, each made safe.
@@ -104,7 +111,8 @@ fn say(text: &str) {
 
 fn settle(result: io::Result<()>) -> Result<()> {
     match result {
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(Error::interrupted()),
+        // Whoever reads has seen enough: no failure, but the end. See `is_satisfied`.
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(Error::new(Kind::Interrupted, "")),
         other => other.map_err(|e| Error::failed(format!("cannot write to stdout: {}", io_reason(&e)))),
     }
 }

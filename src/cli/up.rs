@@ -181,7 +181,11 @@ fn block(up: &Up) -> String {
     let mut text = String::new();
     for (index, stream) in up.streams.iter().enumerate() {
         let of = if index == 0 { format!("   (collector \"{}\", pid {})", up.name, up.pid) } else { String::new() };
-        text.push_str(&format!("✔ {} → {}{of}\n", words::place(&stream.host, stream.remote_port), words::path(&stream.out)));
+        text.push_str(&format!(
+            "✔ {} → {}{of}\n",
+            words::place(&stream.host, stream.remote_port),
+            words::path(&stream.out)
+        ));
     }
     if let Some(stream) = up.streams.first() {
         text.push_str(&format!("  send   {}\n", how::short(&stream.host, stream.remote_port)));

@@ -68,7 +68,10 @@ mod tests {
         assert_eq!([plural(1, "sender"), plural(0, "sender")], ["1 sender", "0 senders"]);
         assert_eq!(place("::1", 7), "[::1]:7");
         let now = Timestamp::from_second(1_000_000).unwrap();
-        let ago = |s| since(Timestamp::from_second(1_000_000 - s).unwrap(), now);
-        assert_eq!([ago(5), ago(65), ago(3700), ago(90_000), ago(-5)], ["5 s", "1 min 5 s", "1 h 1 min", "1 d 1 h", "0 s"]);
+        let ago = |s: i64| since(Timestamp::from_second(1_000_000 - s).unwrap(), now);
+        assert_eq!(
+            [ago(5), ago(65), ago(3700), ago(90_000), ago(-5)],
+            ["5 s", "1 min 5 s", "1 h 1 min", "1 d 1 h", "0 s"]
+        );
     }
 }

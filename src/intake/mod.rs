@@ -266,8 +266,8 @@ mod tests {
         let file = std::fs::read(dir.path().join("out")).unwrap();
         assert_eq!(file, b"from b: whole\nfrom a: beginning and end\nfrom b: cu\n");
         let counts = intake.ledger().counts();
-        assert_eq!((counts.ledger.received, counts.ledger.stored, counts.ledger.pending), (49, 49, 0));
-        assert_eq!((counts.ledger.added, counts.ledger.synced, counts.records), (1, 49, 3));
+        assert_eq!((counts.ledger.received, counts.ledger.stored, counts.ledger.pending), (50, 50, 0));
+        assert_eq!((counts.ledger.added, counts.ledger.synced, counts.records), (1, 50, 3));
         assert_eq!(counts.output_bytes, file.len() as u64);
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
+use super::keywords;
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 
@@ -23,6 +24,12 @@ impl Values {
         if values.is_empty() || cumulative {
             values.push(arguments);
         }
+    }
+
+    /// Whether `IgnoreUnknown` covers `keyword`.
+    fn ignores(&self, keyword: &str) -> bool {
+        let patterns = self.arguments("ignoreunknown").unwrap_or_default();
+        patterns.iter().flat_map(|p| p.split(',')).any(|p| wildcard(p, keyword))
     }
 
     /// The first argument of `keyword`.
@@ -72,12 +79,24 @@ pub fn apply(text: &str, file: &str, host: &str, values: &mut Values) -> Result<
                     tracing::debug!("{file}: line {}: this `Match` block is left out", index + 1);
                 }
             }
+            _ if !keywords::is_known(&lower) => {
+                if !values.ignores(&lower) {
+                    return Err(suggest(bad(format!("there is no keyword `{}`", escape_str(&keyword))), &lower));
+                }
+            }
             _ if !active => {}
             _ if arguments.is_empty() => return Err(bad(format!("`{}` without a value", escape_str(&keyword)))),
             _ => values.offer(&lower, arguments),
         }
     }
     Ok(())
+}
+
+fn suggest(error: Error, keyword: &str) -> Error {
+    match keywords::nearest(keyword) {
+        Some(near) => error.hint(format!("did you mean `{near}`? Keywords are those of ssh_config(5)")),
+        None => error.hint("keywords are those of ssh_config(5); IgnoreUnknown names those to pass over"),
+    }
 }
 
 /// Splits `KEY=VALUE` or `KEY VALUE` of `-o`.
@@ -87,6 +106,9 @@ pub fn parse_option(text: &str) -> Result<(String, Vec<String>)> {
     };
     match split_line(text) {
         Ok(Some((_, arguments))) if arguments.is_empty() => Err(bad("it has no value")),
+        Ok(Some((keyword, _))) if !keywords::is_known(&keyword.to_ascii_lowercase()) => {
+            Err(suggest(bad(&format!("there is no keyword `{}`", escape_str(&keyword))), &keyword.to_ascii_lowercase()))
+        }
         Ok(Some(option)) => Ok(option),
         Ok(None) => Err(bad("it is empty")),
         Err(what) => Err(bad(&what)),

@@ -7,6 +7,7 @@ mod algorithms;
 mod auth;
 mod config;
 mod handler;
+mod keywords;
 mod known_hosts;
 mod rekey;
 mod routes;
@@ -114,14 +115,14 @@ impl Connection {
         let kill = kill.drop_guard();
         let stream = BufReader::with_capacity(READ_BUFFER, stream);
         let greeting = russh::client::connect_stream(config, stream, guest);
-        let handle = watch_phases(greeting, phases, &settings, progress).await?;
+        let (handle, phase) = watch_phases(greeting, phases, &settings, progress).await?;
         let mut handle = handle.map_err(|e| {
             refusal.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(|| {
                 let why = match &e {
                     Stop::Ssh(e) => reason(e),
                     e @ Stop::Abandoned => e.to_string(),
                 };
-                greeting_error(&settings, &e, &why)
+                greeting_error(&settings, &e, phase, &why)
             })
         })?;
         progress(Phase::Authentication);
@@ -213,7 +214,7 @@ async fn watch_phases<T>(
     mut phases: watch::Receiver<Phase>,
     settings: &Settings,
     progress: &(dyn Fn(Phase) + Sync),
-) -> Result<T> {
+) -> Result<(T, Phase)> {
     tokio::pin!(greeting);
     let mut phase = Phase::Banner;
     progress(phase);
@@ -221,7 +222,9 @@ async fn watch_phases<T>(
         let deadline = tokio::time::sleep(settings.connect_timeout);
         tokio::select! {
             biased;
-            done = &mut greeting => return Ok(done),
+            done = &mut greeting => {
+                return Ok((done, *phases.borrow()));
+            }
             Ok(()) = phases.changed() => {
                 phase = *phases.borrow_and_update();
                 progress(phase);
@@ -242,7 +245,7 @@ async fn watch_phases<T>(
     }
 }
 
-fn greeting_error(settings: &Settings, error: &Stop, why: &str) -> Error {
+fn greeting_error(settings: &Settings, error: &Stop, phase: Phase, why: &str) -> Error {
     let target = settings.target();
     match error {
         Stop::Ssh(russh::Error::NoCommonAlgo { kind, ours, theirs }) => Error::failed(format!(
@@ -252,6 +255,10 @@ fn greeting_error(settings: &Settings, error: &Stop, why: &str) -> Error {
         .hint(format!("reclog offers {}", ours.join(", "))),
         Stop::Ssh(russh::Error::Version) => {
             Error::failed(format!("{target} does not speak SSH 2")).hint("is the port right (-p)?")
+        }
+        _ if phase == Phase::Banner => {
+            Error::failed(format!("{target} ended the connection before it said that it speaks SSH: {why}"))
+                .hint("is the port right (-p)? A server that is overloaded or has banned you (MaxStartups, fail2ban) does so, too")
         }
         _ => Error::failed(format!("cannot start an SSH connection to {target}: {why}")),
     }
