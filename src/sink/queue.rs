@@ -9,7 +9,7 @@ use super::batch::Batch;
 
 /// While the disk keeps up, the network side waits above this: more would only cost memory. Two buffers of this size
 /// are the whole price of a fast stream.
-const SMOOTH: usize = 1024 * 1024;
+const SMOOTH: usize = 512 * 1024;
 /// While the disk does not keep up, this much is taken before senders have to wait: it bridges short stalls.
 const LIMIT: usize = 64 * 1024 * 1024;
 /// A write of this size is worth a wake-up of its own even in the middle of a burst.

@@ -18,7 +18,7 @@ use crate::ledger::{Stall, StreamLedger};
 use crate::plan::Sync;
 
 /// Memory that the buffer in rest keeps; a burst may have made it larger.
-const KEPT_BUFFER: usize = 256 * 1024;
+const KEPT_BUFFER: usize = 1024 * 1024;
 /// The pause between two tries on a disk that refuses bytes. Space that is freed is noticed within this time.
 const RETRY: Duration = Duration::from_millis(100);
 
