@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use common::sshd::keygen;
-use common::{Env, Run, SOON, Sshd, free_port, wait_until};
+use common::{Env, Run, SOON, Sshd, accept, free_port, wait_until};
 use rustix::process::Signal;
 
 /// `up` to `target` without any configuration file, to its end.
@@ -88,7 +88,7 @@ fn an_interrupt_before_up_is_done_ends_with_130() {
         let args = ["up", "127.0.0.1", "-p", &port, "-F", "no_config", "--remote-port", "5", "--out", &out];
         let up = env.spawn(&[&args, more].concat());
         // The collector has connected: it waits for the banner now.
-        let _connection = listener.accept().unwrap();
+        let _connection = accept(&listener);
         for pid in env.processes() {
             env.expect(pid);
         }

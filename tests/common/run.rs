@@ -124,6 +124,29 @@ impl Drop for Bg {
     }
 }
 
+/// Another program that a test needs beside it. `Drop` kills it, also when the test fails.
+pub struct Daemon(Child);
+
+impl Daemon {
+    #[track_caller]
+    pub fn start(command: &mut Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}")))
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(mut self) {
+        wait_until("a helper ends", LATER, || self.0.try_wait().unwrap());
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A command that ended.
 #[derive(Debug)]
 pub struct Run {
