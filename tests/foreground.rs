@@ -115,8 +115,9 @@ fn ctrl_c_at_a_terminal_reaches_it_once() {
     let env = Env::new();
     let (port, out, code) = (free_port(), env.arg("f"), env.arg("code"));
     let reclog = common::env::binary();
+    // The shell is in the foreground, too: with a trap it outlives the signal and tells the exit code.
     let line = format!(
-        "'{}' listen 127.0.0.1:{port} --foreground --drain-timeout 10min --out {out} --name c; echo $? > {code}; cat",
+        "trap : INT; '{}' listen 127.0.0.1:{port} --foreground --drain-timeout 10min --out {out} --name c; echo $? > {code}; cat",
         reclog.display()
     );
     let terminal = Terminal(&env);

@@ -77,3 +77,10 @@ fn a_receiver_that_never_closes_is_found() {
     sender.write("x\n");
     sender.finish();
 }
+
+#[test]
+#[should_panic(expected = "were left over")]
+fn a_collector_that_the_test_does_not_know_of_is_found() {
+    let env = Env::new();
+    env.run(&["listen", "127.0.0.1:0", "--out", &env.arg("f")]).ok();
+}

@@ -50,7 +50,8 @@ impl Bg {
     /// Starts it with pipes for stdout and stderr; stdin is as the command has it.
     #[track_caller]
     pub fn spawn(mut command: Command) -> Self {
-        let said = format!("{command:?}").rsplit_once("reclog\"").map_or("…", |(_, args)| args).trim().to_owned();
+        let args = command.get_args().map(|a| a.to_string_lossy().into_owned());
+        let said = std::iter::once("reclog".to_owned()).chain(args).collect::<Vec<_>>().join(" ");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
         let out = Pipe::read_from(child.stdout.take().unwrap());
