@@ -62,6 +62,16 @@ fn follow_shows_what_arrives() {
 }
 
 #[test]
+fn follow_ends_when_the_collector_does() {
+    let env = Env::new();
+    with_lines(&env, "x\n");
+    let mut tail = env.spawn(&["tail", "c", "-f"]);
+    tail.wait_stdout("x\n");
+    env.down("c");
+    tail.wait_for(SOON);
+}
+
+#[test]
 fn what_strangers_send_is_safe_for_a_terminal() {
     let env = Env::new();
     let evil =
