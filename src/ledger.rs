@@ -56,6 +56,8 @@ pub struct Counts {
     pub output_bytes: u64,
     /// Why the output takes nothing at the moment.
     pub stall: Option<Stall>,
+    /// Why the last flush to the disk failed; stays, for nothing proves later that those bytes are safe.
+    pub sync_trouble: Option<String>,
 }
 
 /// An output that takes no bytes.
@@ -114,6 +116,11 @@ impl StreamLedger {
         let mut c = self.lock();
         debug_assert!(stored <= c.ledger.stored);
         c.ledger.synced = c.ledger.synced.max(stored);
+    }
+
+    /// A flush to the disk failed.
+    pub fn sync_failed(&self, reason: String) {
+        self.lock().sync_trouble = Some(reason);
     }
 
     /// Payload bytes stored so far.

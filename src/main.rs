@@ -1,4 +1,24 @@
 //! Parse, choose the runtime, print the error, exit code; nothing else.
-fn main() {
-    let _ = <reclog::cli::args::Cli as clap::Parser>::parse();
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use reclog::cli::{self, args::Cli};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // One thread for the network: a connection is one loop anyway, and a second thread would only cost switches.
+    // Writing has threads of its own.
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(cli::run(cli));
+            // A name that is still being looked up must not hold up the end.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

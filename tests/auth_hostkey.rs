@@ -235,6 +235,18 @@ fn f_none_reads_no_configuration_at_all() {
 }
 
 #[test]
+fn home_does_not_move_the_files_of_ssh() {
+    // ssh finds ~/.ssh by the account, whatever $HOME says; reclog reads the same files as ssh, or none would be trusted.
+    require!("sshd");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    env.write("home/.ssh/config", format!("Host only-in-home.invalid\n{}", sshd.config_lines()));
+    let out = env.arg("out");
+    let args = ["up", "only-in-home.invalid", "--remote-port", "0", "--out", &out, "--name", "c"];
+    env.run(&args).fails(1).says("only-in-home.invalid");
+    env.assert_nothing_left();
+}
+
+#[test]
 fn the_command_line_wins_over_ssh_config() {
     require!("sshd");
     let (env, sshd) = (Env::new(), Sshd::start());

@@ -256,16 +256,16 @@ fn a_profile_with_a_mistake_is_shown_where_it_is() {
     let streams = "target: jump\nstreams:\n  main:\n";
     check(
         &format!("{streams}    remote_prt: 5\n    out: /tmp/x\n"),
-        r"(:4:5\b|line 4, column 5\b)",
+        "line 4, column 5",
         &["remote_prt", "remote_port"],
     );
-    check(&format!("{streams}    remote_port: many\n    out: /tmp/x\n"), r"(:4:|line 4\b)", &["many"]);
+    check(&format!("{streams}    remote_port: many\n    out: /tmp/x\n"), "line 4, ", &["many"]);
     check(
         &format!("{streams}    remote_port: 5\n    max_line: 5 parsecs\n    out: /tmp/x\n"),
-        r"(:5:|line 5\b)",
+        "line 5, ",
         &["parsecs"],
     );
-    check("target: jump\nstreams: [\n", r"(:2:|:3:|line [23]\b)", &[]);
+    check("target: jump\nstreams: [\n", "line [23], ", &[]);
 }
 
 #[test]

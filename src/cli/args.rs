@@ -47,6 +47,9 @@ pub enum Verb {
     Completions(CompletionsArgs),
     /// The whole path on this machine, with an embedded jump host
     Demo(DemoArgs),
+    /// Names for the completion scripts, one a line
+    #[command(name = "__names", hide = true)]
+    Names(NamesArgs),
     /// The background process; started by `up` and `listen`
     #[command(name = "__collector", hide = true)]
     Collector,
@@ -329,3 +332,19 @@ pub struct CompletionsArgs {
 /// `reclog demo`
 #[derive(Debug, Args)]
 pub struct DemoArgs {}
+
+/// `reclog __names`
+#[derive(Debug, Args)]
+pub struct NamesArgs {
+    /// Which names
+    pub what: NamesArg,
+}
+
+/// What has names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NamesArg {
+    /// Saved profiles
+    Profiles,
+    /// Running collectors
+    Collectors,
+}

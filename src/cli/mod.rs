@@ -1,2 +1,62 @@
-//! What a person types and sees.
+//! What a person types and sees: one file a verb.
+
 pub mod args;
+pub mod completions;
+pub mod demo;
+mod demo_checks;
+mod down;
+pub mod how;
+mod kick;
+pub mod names;
+mod pick;
+mod printer;
+pub mod profile;
+mod status;
+mod tail;
+mod up;
+mod words;
+
+use std::process::ExitCode;
+
+use args::{Cli, Verb};
+use printer::Printer;
+
+use crate::error::Result;
+use crate::paths::Paths;
+
+/// Does what `cli` says; the result is the exit code of the process.
+pub async fn run(cli: Cli) -> ExitCode {
+    if let Verb::Collector = cli.verb {
+        return crate::collector::background::main().await;
+    }
+    let printer = Printer::new(cli.quiet, cli.verbose);
+    match dispatch(cli.verb, printer).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if printer::is_satisfied(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            printer.error(&error);
+            ExitCode::from(error.kind.exit_code())
+        }
+    }
+}
+
+async fn dispatch(verb: Verb, printer: Printer) -> Result<()> {
+    let paths = Paths::discover()?;
+    match verb {
+        Verb::Up(args) => up::up(args, &paths, printer).await,
+        Verb::Listen(args) => up::listen(args, &paths, printer).await,
+        Verb::Down(args) => down::run(&args, &paths, printer).await,
+        Verb::Status(args) => status::run(&args, &paths, printer).await,
+        Verb::Tail(args) => tail::run(&args, &paths, printer).await,
+        Verb::Kick(args) => kick::run(&args, &paths, printer).await,
+        Verb::How(args) => how::run(&args, &paths, printer).await,
+        Verb::Profile(args) => profile::run(&args, &paths, &mut anstream::stdout()),
+        Verb::Completions(args) => printer.data(&completions::script(args.shell)),
+        Verb::Demo(_) => demo::run(&mut anstream::stdout()).await,
+        Verb::Names(args) => {
+            names::run(&args);
+            Ok(())
+        }
+        Verb::Collector => unreachable!("handled before"),
+    }
+}

@@ -1,1 +1,94 @@
-//! The background process.
+//! The background process: start, supervision, shutdown.
+//!
+//! [`launch`] is the parent's side of a start, [`background`] the child's; [`run`] is the collector itself, the same in
+//! the background and in the foreground. The supervisor outlives connections; outputs and ledger outlive reconnects.
+
+pub mod background;
+pub mod events;
+pub mod launch;
+pub mod live;
+pub mod lock;
+pub mod log;
+mod outputs;
+mod shutdown;
+mod signals;
+pub mod state;
+mod supervisor;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::control::server::{Server, Service};
+use crate::control::{DownReport, Hello, PROTOCOL};
+use crate::error::Result;
+use crate::paths::{self, Paths};
+use crate::plan::Plan;
+use crate::ssh::Settings;
+use events::Event;
+use live::Live;
+use lock::{Holder, Lock};
+use outputs::Outputs;
+use signals::Signals;
+use supervisor::Supervisor;
+
+/// Requests that wait for the supervisor, which takes them at once.
+const COMMANDS: usize = 16;
+
+/// Where a collector reports its way up.
+pub type Report = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// How a collector is run.
+pub struct Options {
+    /// Hears of every step until the collector is up or has failed.
+    pub report: Report,
+    /// In the foreground a collector that gave up ends; in the background it stays visible.
+    pub foreground: bool,
+}
+
+/// Runs the collector of `plan` until it is told to stop. `abandoned` ends an `up` for which nobody waits any more.
+///
+/// # Errors
+/// Why it did not come up, or gave up. Then nothing of it is left.
+pub async fn run(
+    plan: Plan,
+    paths: &Paths,
+    options: Options,
+    abandoned: impl Future<Output = ()>,
+) -> Result<DownReport> {
+    let socket = paths.socket(&plan.name)?;
+    paths::ensure_private_dir(&paths.runtime)?;
+    let signals = Signals::listen()?;
+    let holder = Holder {
+        name: plan.name.clone(),
+        pid: std::process::id(),
+        outputs: plan.streams.iter().map(|s| s.out.clone()).collect(),
+    };
+    let lock = Lock::acquire(paths, &holder)?;
+    let settings = plan.ssh.as_ref().map(Settings::resolve).transpose()?.map(Arc::new);
+    let outputs = Outputs::open(&plan, paths)?;
+    let live = Live::new(&plan, settings.as_ref().map(|s| s.target()), &outputs.ledgers());
+
+    let (commands_tx, commands) = mpsc::channel(COMMANDS);
+    let hello = Hello {
+        protocol: PROTOCOL,
+        reclog: env!("CARGO_PKG_VERSION").into(),
+        name: plan.name.clone(),
+        pid: std::process::id(),
+    };
+    let snapshot = live.clone();
+    let service = Service { snapshot: Arc::new(move || snapshot.snapshot()), commands: commands_tx };
+    let server = match Server::start(&socket, hello, service) {
+        Ok(server) => server,
+        Err(e) => {
+            outputs.undo().await;
+            return Err(e);
+        }
+    };
+    let supervisor = Supervisor::new(plan, settings, live, outputs, commands, signals, options);
+    let result = supervisor.run(abandoned).await;
+    // The answer to `down` is on its way; only now do socket and lock go.
+    server.stop().await;
+    drop(lock);
+    result
+}

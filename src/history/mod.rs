@@ -1,1 +1,16 @@
-//! Reads what sinks wrote.
+//! Reads what sinks wrote: the last records of a file, and what is appended to it, through rotation and truncation.
+//!
+//! A record is a line here, as in the file. Nothing in this room waits or knows a clock: a [`Follower`] is asked again
+//! and again, every [`POLL_INTERVAL`] once it has nothing.
+
+mod follow;
+mod last;
+
+use std::time::Duration;
+
+pub use follow::{Follower, PIECE};
+pub use last::{LONGEST, last_records};
+
+/// How long a caller waits after a [`Follower::poll`] that returned nothing: short enough to feel immediate, and ten
+/// looks at a file per second cost nothing.
+pub const POLL_INTERVAL: Duration = Duration::from_millis(100);

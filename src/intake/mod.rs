@@ -1,1 +1,306 @@
-//! A sender's bytes become records.
+//! A sender's bytes become records of a stream.
+//!
+//! [`Intake`] is the door of one stream: it lets senders in while the gate is open and there is room. [`Sender`] is one
+//! connection behind that door. The framing itself is pure ([`framing`]); what is here connects it with ledger and sink.
+
+pub mod framing;
+pub mod listen;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use framing::Framer;
+use tokio::sync::Notify;
+
+use crate::ledger::StreamLedger;
+use crate::plan::StreamPlan;
+use crate::sink::SinkHandle;
+
+/// Bytes of unfinished records that all senders of a stream may hold together. Beyond it the next unfinished record is
+/// split: 4,096 senders with 256 KiB each would be a gigabyte.
+const MAX_UNFINISHED: usize = 64 * 1024 * 1024;
+
+/// The door of one stream. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Intake(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    plan: StreamPlan,
+    ledger: StreamLedger,
+    sink: SinkHandle,
+    shut: AtomicBool,
+    open: AtomicUsize,
+    unfinished: AtomicUsize,
+    /// Told whenever a sender leaves.
+    left: Notify,
+}
+
+/// Why a sender was turned away; the name is the reason in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reject {
+    /// `max_connections` are open.
+    MaxConnections,
+    /// The collector is going down.
+    Draining,
+}
+
+impl Reject {
+    /// The reason in `rejected`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxConnections => "max_connections",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// How a sender ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It said that no more follows.
+    Clean,
+    /// Its connection died, or it was ended from here.
+    Cut,
+}
+
+impl Intake {
+    /// The door of the stream `plan`, whose records go to `sink`.
+    #[must_use]
+    pub fn new(plan: StreamPlan, ledger: StreamLedger, sink: SinkHandle) -> Self {
+        Self(Arc::new(Inner {
+            plan,
+            ledger,
+            sink,
+            shut: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
+            unfinished: AtomicUsize::new(0),
+            left: Notify::new(),
+        }))
+    }
+
+    /// What the stream is meant to be.
+    #[must_use]
+    pub fn plan(&self) -> &StreamPlan {
+        &self.0.plan
+    }
+
+    /// The stream's counters.
+    #[must_use]
+    pub fn ledger(&self) -> &StreamLedger {
+        &self.0.ledger
+    }
+
+    /// Lets a sender in, or counts and names why not. `peer` is for the collector's own log.
+    ///
+    /// # Errors
+    /// When the gate is shut or `max_connections` are open.
+    pub fn admit(&self, peer: &str) -> Result<Sender, Reject> {
+        let reject = if self.0.shut.load(Ordering::Acquire) {
+            Some(Reject::Draining)
+        } else if self.0.open.fetch_add(1, Ordering::AcqRel) >= self.0.plan.max_connections {
+            self.0.open.fetch_sub(1, Ordering::AcqRel);
+            Some(Reject::MaxConnections)
+        } else {
+            None
+        };
+        if let Some(reject) = reject {
+            self.0.ledger.sender_rejected(reject.as_str());
+            tracing::info!(stream = self.0.plan.name, peer, reason = reject.as_str(), "sender turned away");
+            return Err(reject);
+        }
+        self.0.ledger.sender_opened();
+        tracing::debug!(stream = self.0.plan.name, peer, "sender");
+        let framer = Framer::new(self.0.plan.framing, self.0.plan.max_line);
+        Ok(Sender { intake: Arc::clone(&self.0), framer, held: 0, end: End::Cut })
+    }
+
+    /// Lets nobody in any more; whoever is in may finish.
+    pub fn shut(&self) {
+        self.0.shut.store(true, Ordering::Release);
+    }
+
+    /// Senders that are in.
+    #[must_use]
+    pub fn open_senders(&self) -> usize {
+        self.0.open.load(Ordering::Acquire)
+    }
+
+    /// Returns when no sender is in.
+    pub async fn drained(&self) {
+        loop {
+            let left = self.0.left.notified();
+            tokio::pin!(left);
+            left.as_mut().enable();
+            if self.open_senders() == 0 {
+                return;
+            }
+            left.await;
+        }
+    }
+}
+
+/// One sender that was let in. Dropping it without [`Sender::end`] counts as a cut.
+#[derive(Debug)]
+pub struct Sender {
+    intake: Arc<Inner>,
+    framer: Framer,
+    /// What `unfinished` knows of our unfinished record, in bytes.
+    held: usize,
+    end: End,
+}
+
+impl Sender {
+    /// Takes what arrived; complete records are in the sink's queue when this returns. Await [`Sender::room`] before the
+    /// next call, or memory is not bounded.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let Self { intake, framer, held, .. } = self;
+        intake.sink.push(|out| {
+            let mut made = framer.feed(bytes, out);
+            if framer.held() != *held {
+                if track(&intake.unfinished, held, framer.held()) > MAX_UNFINISHED {
+                    let relief = framer.relieve(out);
+                    made.records += relief.records;
+                    made.split += relief.split;
+                    track(&intake.unfinished, held, 0);
+                }
+            }
+            // Inside the queue's lock: the writer must not store bytes that the ledger has not received.
+            intake.ledger.received(bytes.len() as u64, made.records, made.split);
+        });
+    }
+
+    /// Waits while the output takes no more.
+    pub async fn room(&self) {
+        self.intake.sink.room().await;
+    }
+
+    /// Whether [`room`](Self::room) would return at once.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.intake.sink.has_room()
+    }
+
+    /// Whether the output was given up, so that reading on would only lose bytes.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.intake.sink.is_abandoned()
+    }
+
+    /// The sender has ended; an unfinished last line gets its end.
+    pub fn end(mut self, end: End) {
+        self.end = end;
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        let Self { intake, framer, held, end } = self;
+        intake.sink.push(|out| {
+            let made = framer.finish(out);
+            intake.ledger.received(0, made.records, made.split);
+        });
+        track(&intake.unfinished, held, 0);
+        intake.ledger.sender_closed(*end == End::Cut);
+        intake.open.fetch_sub(1, Ordering::AcqRel);
+        intake.left.notify_waiters();
+    }
+}
+
+/// Makes our share of the sum what it `is` now; returns the new sum.
+fn track(sum: &AtomicUsize, share: &mut usize, is: usize) -> usize {
+    let was = std::mem::replace(share, is);
+    if is >= was {
+        sum.fetch_add(is - was, Ordering::AcqRel) + (is - was)
+    } else {
+        sum.fetch_sub(was - is, Ordering::AcqRel) - (was - is)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Framing, Sync};
+    use crate::sink::{Options, OutputFile, Sink};
+    use std::time::Duration;
+
+    fn plan(path: &std::path::Path, max_connections: usize) -> StreamPlan {
+        StreamPlan {
+            name: "main".into(),
+            bind: "*".into(),
+            port: 0,
+            out: path.into(),
+            framing: Framing::Lines,
+            max_line: 1024,
+            max_connections,
+            sync: Sync::Never,
+        }
+    }
+
+    fn open(max_connections: usize) -> (tempfile::TempDir, Intake, Sink) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let ledger = StreamLedger::new();
+        let sink = Sink::start(
+            OutputFile::open(&path).unwrap(),
+            ledger.clone(),
+            Options { sync: Sync::Never, fresh_line: true },
+        )
+        .unwrap();
+        (dir, Intake::new(plan(&path, max_connections), ledger, sink.handle()), sink)
+    }
+
+    #[tokio::test]
+    async fn lines_of_two_senders_never_mix_and_every_byte_is_accounted_for() {
+        let (dir, intake, sink) = open(10);
+        let (mut a, mut b) = (intake.admit("a").unwrap(), intake.admit("b").unwrap());
+        a.feed(b"from a: be");
+        b.feed(b"from b: whole\nfrom b: cu");
+        a.feed(b"ginning and end\n");
+        a.end(End::Clean);
+        drop(b);
+        let counts = intake.ledger().counts();
+        assert_eq!((counts.senders.open, counts.senders.accepted, counts.senders.cut), (0, 2, 1));
+        assert_eq!(sink.finish(Duration::from_secs(10)).await.lost, 0);
+        let file = std::fs::read(dir.path().join("out")).unwrap();
+        assert_eq!(file, b"from b: whole\nfrom a: beginning and end\nfrom b: cu\n");
+        let counts = intake.ledger().counts();
+        assert_eq!((counts.ledger.received, counts.ledger.stored, counts.ledger.pending), (50, 50, 0));
+        assert_eq!((counts.ledger.added, counts.ledger.synced, counts.records), (1, 50, 3));
+        assert_eq!(counts.output_bytes, file.len() as u64);
+    }
+
+    #[tokio::test]
+    async fn the_door_counts_whom_it_turns_away() {
+        let (_dir, intake, sink) = open(1);
+        let first = intake.admit("a").unwrap();
+        assert_eq!(intake.admit("b").unwrap_err(), Reject::MaxConnections);
+        first.end(End::Clean);
+        intake.admit("c").unwrap().end(End::Clean);
+        intake.shut();
+        assert_eq!(intake.admit("d").unwrap_err(), Reject::Draining);
+        let senders = intake.ledger().counts().senders;
+        assert_eq!(senders.accepted, 2);
+        assert_eq!(
+            senders.rejected.into_iter().collect::<Vec<_>>(),
+            [("draining".into(), 1), ("max_connections".into(), 1)]
+        );
+        sink.finish(Duration::from_secs(10)).await;
+    }
+
+    #[tokio::test]
+    async fn drained_waits_for_the_last_sender() {
+        let (_dir, intake, sink) = open(2);
+        let sender = intake.admit("a").unwrap();
+        let waits = tokio::spawn({
+            let intake = intake.clone();
+            async move { intake.drained().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waits.is_finished());
+        sender.end(End::Clean);
+        waits.await.unwrap();
+        sink.finish(Duration::from_secs(10)).await;
+    }
+}

@@ -1,0 +1,175 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_reclog_global_optspecs
+    string join \n q/quiet v/verbose h/help V/version
+end
+
+function __fish_reclog_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_reclog_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_reclog_using_subcommand
+    set -l cmd (__fish_reclog_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c reclog -n "__fish_reclog_needs_command" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_needs_command" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_needs_command" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_needs_command" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_needs_command" -f -a "up" -d 'Open the port on the jump host and collect what is sent there'
+complete -c reclog -n "__fish_reclog_needs_command" -f -a "listen" -d 'Collect on a port of this machine, without SSH'
+complete -c reclog -n "__fish_reclog_needs_command" -f -a "down" -d 'Drain, cancel the forward, flush, fsync, stop'
+complete -c reclog -n "__fish_reclog_needs_command" -f -a "status" -d 'What runs, what arrived, what is wrong'
+complete -c reclog -n "__fish_reclog_needs_command" -f -a "tail" -d 'Show records as they arrive, safe for a terminal'
+complete -c reclog -n "__fish_reclog_needs_command" -f -a "kick" -d 'Reconnect now'
+complete -c reclog -n "__fish_reclog_needs_command" -f -a "how" -d 'Print a ready-to-paste sender line'
+complete -c reclog -n "__fish_reclog_needs_command" -f -a "profile" -d 'Saved profiles'
+complete -c reclog -n "__fish_reclog_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c reclog -n "__fish_reclog_needs_command" -f -a "demo" -d 'The whole path on this machine, with an embedded jump host'
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l remote-port -d 'Port to open on the jump host; 0 lets the jump host choose' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l bind -d 'Address to bind on the jump host [default: * (all interfaces)]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -s i -l identity -d 'Private key file; repeatable' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand up" -s p -l port -d 'Port of the SSH server' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -s F -l ssh-config -d 'Configuration file to read instead of the user\'s and the system\'s ssh_config' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand up" -s o -d 'Keyword of ssh_config, as ssh takes it; repeatable' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l out -d 'File to append to' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l framing -d 'How bytes become records [default: lines]' -r -f -a "lines\t'LF ends a record; lines of several senders never mix'
+raw\t'Bytes as they come'"
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l max-line -d 'Longest record, line end included; longer ones are split [default: 256KiB]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l max-connections -d 'Senders that may be connected at once [default: 4096]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l sync -d 'When to force written bytes to the disk [default: interval (every second)]' -r -f -a "never\t'Only at `down`'
+interval\t'Every second while there is something new'
+always\t'After every batch'"
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l name -d 'Name of the collector [default: the profile\'s name, else the host\'s]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l drain-timeout -d 'How long `down` waits for open senders [default: 10s]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l save -d 'Save target and options as profile NAME, then start it' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -s f -l foreground -d 'Stay in the foreground; Ctrl-C drains and stops'
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l json -d 'One JSON object a line on stdout for every step'
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l force -d 'With --save: replace a profile of that name'
+complete -c reclog -n "__fish_reclog_using_subcommand up" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand up" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand up" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c reclog -n "__fish_reclog_using_subcommand up" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l out -d 'File to append to' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l framing -d 'How bytes become records [default: lines]' -r -f -a "lines\t'LF ends a record; lines of several senders never mix'
+raw\t'Bytes as they come'"
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l max-line -d 'Longest record, line end included; longer ones are split [default: 256KiB]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l max-connections -d 'Senders that may be connected at once [default: 4096]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l sync -d 'When to force written bytes to the disk [default: interval (every second)]' -r -f -a "never\t'Only at `down`'
+interval\t'Every second while there is something new'
+always\t'After every batch'"
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l name -d 'Name of the collector [default: the profile\'s name, else the host\'s]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l drain-timeout -d 'How long `down` waits for open senders [default: 10s]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -s f -l foreground -d 'Stay in the foreground; Ctrl-C drains and stops'
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l json -d 'One JSON object a line on stdout for every step'
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand down" -l all -d 'Stop all of them'
+complete -c reclog -n "__fish_reclog_using_subcommand down" -l now -d 'Do not wait for open senders'
+complete -c reclog -n "__fish_reclog_using_subcommand down" -l json -d 'One JSON object a collector on stdout'
+complete -c reclog -n "__fish_reclog_using_subcommand down" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand down" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand down" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand down" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand status" -l json -d 'The snapshot as JSON'
+complete -c reclog -n "__fish_reclog_using_subcommand status" -l watch -d 'Draw it again every second, until Ctrl-C'
+complete -c reclog -n "__fish_reclog_using_subcommand status" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand status" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand status" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand status" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand tail" -s n -l lines -d 'Show the last N records' -r
+complete -c reclog -n "__fish_reclog_using_subcommand tail" -s e -l regexp -d 'Show only records that match; applied before -n counts' -r
+complete -c reclog -n "__fish_reclog_using_subcommand tail" -s f -l follow -d 'Go on with what arrives'
+complete -c reclog -n "__fish_reclog_using_subcommand tail" -l raw -d 'The bytes as they are, not escaped'
+complete -c reclog -n "__fish_reclog_using_subcommand tail" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand tail" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand tail" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand tail" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand kick" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand kick" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand kick" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand kick" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand how" -l sender -d 'The program that sends' -r -f -a "bash\t'bash alone, through /dev/tcp'
+nc\t'netcat'
+socat\t'socat'
+python\t'Python 3'
+logger\t'logger of util-linux'
+rsyslog\t'A configuration fragment for rsyslog'"
+complete -c reclog -n "__fish_reclog_using_subcommand how" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand how" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand how" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c reclog -n "__fish_reclog_using_subcommand how" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and not __fish_seen_subcommand_from list show init check edit path rm" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and not __fish_seen_subcommand_from list show init check edit path rm" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and not __fish_seen_subcommand_from list show init check edit path rm" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and not __fish_seen_subcommand_from list show init check edit path rm" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and not __fish_seen_subcommand_from list show init check edit path rm" -f -a "list" -d 'Names of the saved profiles'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and not __fish_seen_subcommand_from list show init check edit path rm" -f -a "show" -d 'Print a profile as it is written'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and not __fish_seen_subcommand_from list show init check edit path rm" -f -a "init" -d 'Write a commented profile to start from'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and not __fish_seen_subcommand_from list show init check edit path rm" -f -a "check" -d 'Check a profile and say what it means'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and not __fish_seen_subcommand_from list show init check edit path rm" -f -a "edit" -d 'Open a profile in $VISUAL or $EDITOR, then check it'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and not __fish_seen_subcommand_from list show init check edit path rm" -f -a "path" -d 'Print where a profile lies'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and not __fish_seen_subcommand_from list show init check edit path rm" -f -a "rm" -d 'Delete a profile'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from init" -l force -d 'Replace a profile of that name'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from init" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from init" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from init" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from edit" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from edit" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from edit" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from edit" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from path" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from path" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from path" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from path" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from rm" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from rm" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand completions" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand completions" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand completions" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand demo" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand demo" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand demo" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand up" -f -a "(reclog __names profiles 2>/dev/null)" -d 'Profile'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from show" -f -a "(reclog __names profiles 2>/dev/null)" -d 'Profile'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from check" -a "(reclog __names profiles 2>/dev/null)" -d 'Profile'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from edit" -f -a "(reclog __names profiles 2>/dev/null)" -d 'Profile'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from path" -f -a "(reclog __names profiles 2>/dev/null)" -d 'Profile'
+complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from rm" -f -a "(reclog __names profiles 2>/dev/null)" -d 'Profile'
+complete -c reclog -n "__fish_reclog_using_subcommand up" -f -a "(__fish_print_hostnames)" -d 'Host'
+complete -c reclog -n "__fish_reclog_using_subcommand down" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
+complete -c reclog -n "__fish_reclog_using_subcommand status" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
+complete -c reclog -n "__fish_reclog_using_subcommand tail" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
+complete -c reclog -n "__fish_reclog_using_subcommand kick" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
+complete -c reclog -n "__fish_reclog_using_subcommand how" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'

@@ -1,0 +1,147 @@
+//! `reclog down`
+
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use tokio::task::JoinSet;
+
+use super::args::DownArgs;
+use super::pick::{self, Running};
+use super::printer::Printer;
+use super::words;
+use crate::collector::lock;
+use crate::control::client::{self, Client, Found, Silence};
+use crate::control::{DownReport, Reply, Request};
+use crate::error::{Error, Result};
+use crate::paths::Paths;
+
+/// A collector that has answered is gone within this time.
+const LAST_BREATH: Duration = Duration::from_secs(5);
+/// How often that is looked at; the wait is a few milliseconds.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Drains and stops what `args` name.
+pub async fn run(args: &DownArgs, paths: &Paths, printer: Printer) -> Result<()> {
+    let (chosen, swept) = choose(args, paths, printer).await?;
+    if chosen.is_empty() && !swept && args.names.is_empty() {
+        printer.note("nothing is running");
+    }
+    let bar = printer.spinner();
+    let mut ends = JoinSet::new();
+    for running in chosen {
+        ends.spawn(stop(running, args.now, bar.clone()));
+    }
+    let mut result = Ok(());
+    while let Some(end) = ends.join_next().await {
+        let end = end.expect("stopping does not panic");
+        bar.suspend(|| match end {
+            Ok(report) => {
+                if let Err(e) = tell(&report, args.json, printer) {
+                    result = Err(e);
+                }
+            }
+            Err(e) if result.is_err() => printer.error(&e),
+            Err(e) => result = Err(e),
+        });
+    }
+    bar.finish_and_clear();
+    result
+}
+
+/// The collectors that are meant. What a killed one left is cleared away; true if there was such.
+async fn choose(args: &DownArgs, paths: &Paths, printer: Printer) -> Result<(Vec<Running>, bool)> {
+    let found: Vec<Found> = client::find(paths);
+    for name in &args.names {
+        if !found.iter().any(|f| f.name == *name) && !lock::sweep(paths, name) {
+            let hint = crate::profile::did_you_mean(name, found.iter().map(|f| f.name.as_str()));
+            printer.note(&format!("\"{name}\" is not running{}", hint.map_or(String::new(), |h| format!("; {h}"))));
+        }
+    }
+    let (mut chosen, mut swept) = (Vec::new(), false);
+    for found in found.into_iter().filter(|f| args.names.is_empty() || args.names.contains(&f.name)) {
+        match Client::connect(&found.socket).await {
+            Ok(client) => chosen.push(Running { found, client }),
+            Err(Silence::Dead) => {
+                swept |= lock::sweep(paths, &found.name);
+                printer.note(&format!("\"{}\" was killed before; what it left is cleared away", found.name));
+            }
+            Err(Silence::Hung(error)) => return Err(error),
+        }
+    }
+    if args.names.is_empty() && !args.all && chosen.len() > 1 {
+        return Err(pick::several(&chosen, "name those to stop, or all of them: reclog down --all"));
+    }
+    Ok((chosen, swept))
+}
+
+/// Asks one collector to stop and waits until nothing of it is left.
+async fn stop(mut running: Running, now: bool, bar: ProgressBar) -> Result<DownReport> {
+    let name = running.found.name.clone();
+    running.client.request(Request::Down { now }).await?;
+    let mut report = None;
+    while let Some(reply) = running.client.reply().await? {
+        match reply {
+            Reply::Draining { open } => {
+                bar.set_message(format!("{name}: waiting for {}", words::plural(open, "sender")))
+            }
+            Reply::Down(totals) => report = Some(totals),
+            _ => {}
+        }
+    }
+    let report = report.ok_or_else(|| {
+        Error::failed(format!("the collector \"{name}\" (pid {}) ended without its totals", running.client.hello.pid))
+            .hint("its log says why: collector.log in its state folder")
+    })?;
+    let gone = async {
+        let lock = running.found.socket.with_extension("lock");
+        while running.found.socket.exists() || lock::alive(&lock).is_some() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    match tokio::time::timeout(LAST_BREATH, gone).await {
+        Ok(()) => Ok(report),
+        Err(_) => {
+            Err(Error::failed(format!("the collector \"{name}\" (pid {}) does not end", running.client.hello.pid)))
+        }
+    }
+}
+
+/// Prints how one ended. Lost bytes are an error.
+pub fn tell(report: &DownReport, json: bool, printer: Printer) -> Result<()> {
+    if json {
+        printer.json(&Reply::Down(report.clone()))?;
+    } else {
+        printer.note(&summary(report));
+    }
+    if report.lost > 0 || !report.trouble.is_empty() {
+        let mut error = Error::failed(if report.lost > 0 {
+            format!("{} from senders could not be stored by \"{}\"", words::plural(report.lost, "byte"), report.name)
+        } else {
+            format!("\"{}\" did not end well", report.name)
+        });
+        for trouble in &report.trouble {
+            error = error.hint(trouble.clone());
+        }
+        return Err(error);
+    }
+    Ok(())
+}
+
+fn summary(report: &DownReport) -> String {
+    let mut text = format!("✔ {} is down", report.name);
+    for stream in &report.streams {
+        let files: Vec<String> = stream.outputs.iter().map(|o| words::path(&o.path)).collect();
+        text.push_str(&format!(
+            "\n  {}: {}, {} from {} in {}",
+            stream.name,
+            words::plural(stream.records, "record"),
+            words::bytes(stream.ledger.stored),
+            words::plural(stream.senders.accepted, "sender"),
+            files.join(", ")
+        ));
+        if stream.senders.cut > 0 {
+            text.push_str(&format!("; {} cut off", words::plural(stream.senders.cut, "sender")));
+        }
+    }
+    text
+}

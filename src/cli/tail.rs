@@ -1,0 +1,124 @@
+//! `reclog tail`
+
+use std::time::{Duration, Instant};
+
+use regex::bytes::Regex;
+
+use super::args::TailArgs;
+use super::pick;
+use super::printer::Printer;
+use super::words;
+use crate::collector::lock;
+use crate::error::{Error, Result, io_reason};
+use crate::escape::escape;
+use crate::history::{Follower, POLL_INTERVAL, last_records};
+use crate::ledger::StreamSnapshot;
+use crate::paths::Paths;
+
+/// How often `--follow` looks whether the collector still runs.
+const LOOK: Duration = Duration::from_secs(1);
+/// After so many looks in vain it ends; one that is restarted is back before.
+const GONE: u32 = 3;
+
+/// How records are shown.
+struct View {
+    filter: Option<Regex>,
+    raw: bool,
+    /// Stands before a record when several streams are shown.
+    labels: Vec<String>,
+    printer: Printer,
+}
+
+/// Shows the last records of the streams, and those that follow.
+pub async fn run(args: &TailArgs, paths: &Paths, printer: Printer) -> Result<()> {
+    let filter = args.regex.as_deref().map(parse).transpose()?;
+    let (collector, streams) = pick::streams(args.name.as_deref(), paths, printer).await?;
+    let labels = labels(&streams);
+    let view = View { filter, raw: args.raw, labels, printer };
+    let mut followers = Vec::new();
+    for (index, stream) in streams.iter().enumerate() {
+        let Some(output) = stream.outputs.first() else { continue };
+        let failed =
+            |e: std::io::Error| Error::failed(format!("cannot read {}: {}", words::path(&output.path), io_reason(&e)));
+        let lines = if args.follow {
+            let (lines, follower) =
+                Follower::after_last(&output.path, args.lines, view.filter.as_ref()).map_err(failed)?;
+            followers.push((index, follower));
+            lines
+        } else {
+            last_records(&output.path, args.lines, view.filter.as_ref()).map_err(failed)?
+        };
+        for line in lines {
+            view.show(index, &line)?;
+        }
+    }
+    if !args.follow {
+        return Ok(());
+    }
+    let lock =
+        paths.runtimes().iter().map(|r| r.join(format!("{}.lock", collector.name))).find(|l| lock::alive(l).is_some());
+    let follow = async {
+        let (mut looked, mut gone) = (Instant::now(), 0);
+        loop {
+            let mut quiet = true;
+            for (index, follower) in &mut followers {
+                let arrived =
+                    follower.poll().map_err(|e| Error::failed(format!("cannot go on reading: {}", io_reason(&e))))?;
+                quiet &= arrived.is_empty();
+                for line in arrived.split_inclusive(|b| *b == b'\n') {
+                    let line = line.strip_suffix(b"\n").unwrap_or(line);
+                    if view.filter.as_ref().is_none_or(|f| f.is_match(line)) {
+                        view.show(*index, line)?;
+                    }
+                }
+            }
+            if quiet && gone >= GONE {
+                printer.note(&format!("{} is down", collector.name));
+                return Ok(());
+            }
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                gone = if lock.as_deref().is_some_and(|l| lock::alive(l).is_some()) { 0 } else { gone + 1 };
+            }
+            if quiet {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            } else {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    tokio::select! {
+        result = follow => result,
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    }
+}
+
+fn parse(pattern: &str) -> Result<Regex> {
+    Regex::new(pattern).map_err(|e| {
+        Error::usage(format!("cannot use -e {}: {e}", crate::escape::escape_str(pattern)))
+            .hint("the syntax is that of https://docs.rs/regex; put a backslash before a character to mean it")
+    })
+}
+
+fn labels(streams: &[StreamSnapshot]) -> Vec<String> {
+    if streams.len() < 2 {
+        return vec![String::new(); streams.len()];
+    }
+    let width = streams.iter().map(|s| s.name.len()).max().unwrap_or(0);
+    streams.iter().map(|s| format!("{:width$} | ", s.name)).collect()
+}
+
+impl View {
+    /// Shows one record, without its line end.
+    fn show(&self, stream: usize, record: &[u8]) -> Result<()> {
+        let mut line = self.labels[stream].clone().into_bytes();
+        if self.raw {
+            line.extend_from_slice(record);
+        } else {
+            // A CR at the end belongs to the line end of some senders; shown it would only be noise.
+            line.extend_from_slice(escape(record.strip_suffix(b"\r").unwrap_or(record)).as_bytes());
+        }
+        line.push(b'\n');
+        self.printer.bytes(&line)
+    }
+}

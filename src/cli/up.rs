@@ -1,0 +1,195 @@
+//! `reclog up` and `reclog listen`
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use indicatif::ProgressBar;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::{FramingArg, ListenArgs, RunArgs, SshArgs, StreamArgs, SyncArg, UpArgs};
+use super::printer::Printer;
+use super::{down, how, words};
+use crate::collector::events::{Event, Launch, Up};
+use crate::collector::{self, Options, Report, launch, log};
+use crate::error::{Error, Result};
+use crate::ledger::Reach;
+use crate::paths::Paths;
+use crate::plan::{Framing, Plan, Sync};
+use crate::profile::{self, Overrides};
+use crate::ssh::Phase;
+
+/// Starts a collector on a jump host.
+pub async fn up(args: UpArgs, paths: &Paths, printer: Printer) -> Result<()> {
+    let flags = Overrides {
+        target: args.target,
+        save: args.save.clone(),
+        remote_port: args.remote_port,
+        bind: args.bind,
+        ..overrides(args.ssh, args.stream, &args.run)
+    };
+    let plan = match profile::resolve_up(&flags, paths) {
+        Ok(resolved) => resolved.plan,
+        Err(error) => return Err(failed(error, args.run.json, printer)),
+    };
+    if let Some(name) = &args.save {
+        let file = profile::save(&plan, name, args.force, paths).map_err(|e| failed(e, args.run.json, printer))?;
+        printer.note(&format!("saved as {}", words::path(&file)));
+    }
+    start(plan, &args.run, paths, printer).await
+}
+
+/// Starts a collector on a port of this machine.
+pub async fn listen(args: ListenArgs, paths: &Paths, printer: Printer) -> Result<()> {
+    let flags = overrides(SshArgs::default(), args.stream, &args.run);
+    match profile::resolve_listen(&args.address, &flags) {
+        Ok(resolved) => start(resolved.plan, &args.run, paths, printer).await,
+        Err(error) => Err(failed(error, args.run.json, printer)),
+    }
+}
+
+fn overrides(ssh: SshArgs, stream: StreamArgs, run: &RunArgs) -> Overrides {
+    Overrides {
+        name: run.name.clone(),
+        out: stream.out,
+        identities: ssh.identity,
+        port: ssh.port,
+        ssh_config: ssh.ssh_config,
+        options: ssh.option,
+        framing: stream.framing.map(|f| match f {
+            FramingArg::Lines => Framing::Lines,
+            FramingArg::Raw => Framing::Raw,
+        }),
+        max_line: stream.max_line,
+        max_connections: stream.max_connections,
+        sync: stream.sync.map(|s| match s {
+            SyncArg::Never => Sync::Never,
+            SyncArg::Interval => Sync::Interval,
+            SyncArg::Always => Sync::Always,
+        }),
+        drain_timeout: run.drain_timeout.clone(),
+        ..Overrides::default()
+    }
+}
+
+/// With `--json` the last line on stdout tells of the failure, too.
+fn failed(error: Error, json: bool, printer: Printer) -> Error {
+    if json {
+        let _ = printer.json(&Event::from(&error));
+    }
+    error
+}
+
+async fn start(plan: Plan, run: &RunArgs, paths: &Paths, printer: Printer) -> Result<()> {
+    let bar = if run.json { ProgressBar::hidden() } else { printer.spinner() };
+    let told = Arc::new(AtomicBool::new(false));
+    let hear = {
+        let (bar, json, told) = (bar.clone(), run.json, Arc::clone(&told));
+        move |event: &Event| {
+            if let Event::Failed { .. } = event {
+                told.store(true, Ordering::Relaxed);
+            }
+            if json {
+                let _ = printer.json(event);
+            }
+            if let Event::Step { phase, target } = event {
+                bar.set_message(step(*phase, target));
+            }
+        }
+    };
+    let result = if run.foreground {
+        foreground(plan, run, paths, printer, bar.clone(), hear).await
+    } else {
+        let launch = Launch { plan, verbose: printer.verbose };
+        let up = launch::background(&launch, hear, interrupt()).await;
+        bar.finish_and_clear();
+        match up {
+            Ok(up) => announce(&up, run.json, printer),
+            // The child's last words have been passed on; its sudden death has none.
+            Err(error) if told.load(Ordering::Relaxed) => Err(error),
+            Err(error) => Err(failed(error, run.json, printer)),
+        }
+    };
+    bar.finish_and_clear();
+    result
+}
+
+async fn foreground(
+    plan: Plan,
+    run: &RunArgs,
+    paths: &Paths,
+    printer: Printer,
+    bar: ProgressBar,
+    hear: impl Fn(&Event) + Send + std::marker::Sync + 'static,
+) -> Result<()> {
+    if printer.verbose > 0 {
+        log::to_stderr(printer.verbose - 1);
+    }
+    let json = run.json;
+    let report: Report = Arc::new(move |event| {
+        hear(event);
+        if let Event::Up(up) = event {
+            bar.finish_and_clear();
+            let _ = announce(up, json, printer);
+        }
+    });
+    let options = Options { report, foreground: true };
+    match collector::run(plan, paths, options, std::future::pending()).await {
+        Ok(report) => down::tell(&report, json, printer),
+        Err(error) => Err(failed(error, json, printer)),
+    }
+}
+
+/// Ends when a person, or whoever started this, wants no collector after all.
+async fn interrupt() {
+    let (Ok(mut int), Ok(mut term), Ok(mut hup)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = int.recv() => {}
+        _ = term.recv() => {}
+        _ = hup.recv() => {}
+    }
+}
+
+fn step(phase: Phase, target: &str) -> String {
+    match phase {
+        Phase::Connect => format!("connecting to {target}"),
+        Phase::Banner => format!("waiting for {target} to answer"),
+        Phase::KeyExchange => format!("checking the host key of {target}"),
+        Phase::Authentication => format!("logging in to {target}"),
+        Phase::Forward => format!("asking {target} for the port"),
+    }
+}
+
+/// The block that says what is up and what to do with it.
+fn announce(up: &Up, json: bool, printer: Printer) -> Result<()> {
+    if !json {
+        printer.data(&block(up))?;
+    }
+    for stream in up.streams.iter().filter(|s| up.target.is_some() && s.reach == Reach::Unproven) {
+        printer.note(&format!(
+            "not proven: that {} can be reached from outside (sshd's GatewayPorts, firewalls)",
+            words::place(&stream.host, stream.remote_port)
+        ));
+    }
+    Ok(())
+}
+
+fn block(up: &Up) -> String {
+    let mut text = String::new();
+    for (index, stream) in up.streams.iter().enumerate() {
+        let of = if index == 0 { format!("   (collector \"{}\", pid {})", up.name, up.pid) } else { String::new() };
+        text.push_str(&format!(
+            "✔ {} → {}{of}\n",
+            words::place(&stream.host, stream.remote_port),
+            words::path(&stream.out)
+        ));
+    }
+    if let Some(stream) = up.streams.first() {
+        text.push_str(&format!("  send   {}\n", how::short(&stream.host, stream.remote_port)));
+    }
+    text.push_str(&format!("  stop   reclog down {}\n", up.name));
+    text
+}

@@ -1,0 +1,92 @@
+//! The child's side of a start: a session of its own, the plan from standard input, events to standard output.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::unix::pipe;
+
+use super::events::{Event, Launch};
+use super::{Options, Report, log};
+use crate::error::{Error, Result, io_reason};
+use crate::paths::{self, Paths};
+
+/// Runs the collector whose [`Launch`] stands on standard input.
+pub async fn main() -> ExitCode {
+    // Its own session: a terminal that closes, or a Ctrl-C in it, is no business of the collector.
+    let _ = rustix::process::setsid();
+    let report: Report = Arc::new(|event| {
+        let mut line = serde_json::to_vec(event).expect("plain data");
+        line.push(b'\n');
+        // The parent may be gone; the end of standard input tells so.
+        let _ = io::stdout().lock().write_all(&line);
+        if let Event::Up(_) = event {
+            detach();
+        }
+    });
+    match start(&report).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            report(&Event::from(&error));
+            ExitCode::from(error.kind.exit_code())
+        }
+    }
+}
+
+async fn start(report: &Report) -> Result<()> {
+    let internal = |e: io::Error| Error::failed(format!("cannot read the plan: {}", io_reason(&e)));
+    let input = rustix::io::dup(rustix::stdio::stdin()).map_err(|e| internal(e.into()))?;
+    let mut input = BufReader::new(pipe::Receiver::from_owned_fd(input).map_err(internal)?);
+    let mut line = Vec::new();
+    input.read_until(b'\n', &mut line).await.map_err(internal)?;
+    let Launch { plan, verbose } = serde_json::from_slice(&line).map_err(|e| {
+        Error::usage(format!("this is the background half of `reclog up`; it is not started by hand ({e})"))
+    })?;
+    let paths = Paths::discover()?;
+    let folder = paths.collector_state(&plan.name);
+    let was_there = folder.exists();
+    paths::ensure_private_dir(&folder)?;
+    let log_file = folder.join("collector.log");
+    log::to_file(&log_file, verbose)
+        .map_err(|e| Error::failed(format!("cannot open the log {}: {}", log_file.display(), io_reason(&e))))?;
+    // No mounted folder is kept busy, and every path in the plan is absolute.
+    let _ = std::env::set_current_dir("/");
+    let abandoned = async move {
+        let mut rest = [0; 64];
+        while input.read(&mut rest).await.is_ok_and(|n| n > 0) {}
+    };
+    let options = Options { report: Arc::clone(report), foreground: false };
+    let was_up = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let options = remember_up(options, &was_up);
+    let result = super::run(plan, &paths, options, abandoned).await;
+    if result.is_err() && !was_there && !was_up.load(std::sync::atomic::Ordering::Relaxed) {
+        // What failed is told to whoever asked; a folder for a collector that never was would only be litter.
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    result.map(drop)
+}
+
+/// Notes in `was_up` that the collector came up.
+fn remember_up(options: Options, was_up: &Arc<std::sync::atomic::AtomicBool>) -> Options {
+    let (report, was_up) = (options.report, Arc::clone(was_up));
+    let report: Report = Arc::new(move |event| {
+        if let Event::Up(_) = event {
+            was_up.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+        report(event);
+    });
+    Options { report, ..options }
+}
+
+/// Lets go of the pipes and the terminal: whoever waits for their end need wait no longer.
+fn detach() {
+    if let Ok(null) = File::options().read(true).write(true).open(Path::new("/dev/null")) {
+        let _ = rustix::stdio::dup2_stdin(&null);
+        let _ = rustix::stdio::dup2_stdout(&null);
+        let _ = rustix::stdio::dup2_stderr(&null);
+    }
+}

@@ -1,0 +1,112 @@
+//! What a collector tells whoever started it, one JSON object a line; also what `up --json` prints.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind};
+use crate::ledger::Reach;
+use crate::plan::Plan;
+use crate::ssh::Phase;
+
+/// The first line on the background process's standard input. The pipe stays open until it is up: its end means that
+/// nobody waits any more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Launch {
+    /// What to run.
+    pub plan: Plan,
+    /// `-v` so many times.
+    pub verbose: u8,
+}
+
+/// A step on the way up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A phase of the connection begins.
+    Step {
+        /// Which.
+        phase: Phase,
+        /// `user@host:port`.
+        target: String,
+    },
+    /// Senders can be accepted and every file is open. The last event.
+    Up(Up),
+    /// It will not come up. The last event.
+    Failed {
+        /// The class.
+        kind: Kind,
+        /// The sentence.
+        message: String,
+        /// What to do about it; several hints stand on lines of their own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
+    },
+}
+
+/// What came up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Up {
+    /// The collector's name.
+    pub name: String,
+    /// Its process.
+    pub pid: u32,
+    /// `user@host:port` as resolved; null for `listen`.
+    pub target: Option<String>,
+    /// In the order of the plan.
+    pub streams: Vec<UpStream>,
+}
+
+/// One stream that came up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpStream {
+    /// Its name.
+    pub name: String,
+    /// The host that senders connect to, as far as reclog knows it.
+    pub host: String,
+    /// The port that senders connect to.
+    pub remote_port: u16,
+    /// The address that was asked for.
+    pub bind: String,
+    /// What is known of who can connect.
+    pub reach: Reach,
+    /// The output file.
+    pub out: PathBuf,
+}
+
+impl From<&Error> for Event {
+    fn from(error: &Error) -> Self {
+        Self::Failed { kind: error.kind, message: error.message.clone(), hint: error.hint_text() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_have_the_names_of_the_contract() {
+        let up = Event::Up(Up {
+            name: "tremplin".into(),
+            pid: 7,
+            target: Some("u@h:22".into()),
+            streams: vec![UpStream {
+                name: "main".into(),
+                host: "h".into(),
+                remote_port: 55514,
+                bind: "*".into(),
+                reach: Reach::Unproven,
+                out: "/o".into(),
+            }],
+        });
+        assert_eq!(
+            serde_json::to_string(&up).unwrap(),
+            r#"{"event":"up","name":"tremplin","pid":7,"target":"u@h:22","streams":[{"name":"main","host":"h","remote_port":55514,"bind":"*","reach":"unproven","out":"/o"}]}"#
+        );
+        let failed = Event::from(&Error::refused("no").hint("a").hint("b"));
+        assert_eq!(
+            serde_json::to_string(&failed).unwrap(),
+            r#"{"event":"failed","kind":"refused","message":"no","hint":"a\nb"}"#
+        );
+    }
+}

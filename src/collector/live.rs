@@ -1,0 +1,151 @@
+//! What is known about a running collector, as the snapshot shows it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use super::state::State;
+use crate::ledger::{self, CollectorSnapshot, OutputSnapshot, Reach, StreamLedger, StreamSnapshot};
+use crate::plan::{Plan, StreamPlan};
+
+/// Shared between the supervisor, which writes, and the control socket, which reads.
+#[derive(Debug, Clone)]
+pub struct Live(Arc<Mutex<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    target: Option<String>,
+    since: Timestamp,
+    state: ledger::State,
+    reconnects: u64,
+    last_error: Option<String>,
+    streams: Vec<LiveStream>,
+}
+
+#[derive(Debug)]
+struct LiveStream {
+    plan: StreamPlan,
+    ledger: StreamLedger,
+    port: u16,
+}
+
+impl Live {
+    /// A collector that begins.
+    #[must_use]
+    pub fn new(plan: &Plan, target: Option<String>, ledgers: &[StreamLedger]) -> Self {
+        let streams = plan
+            .streams
+            .iter()
+            .zip(ledgers)
+            .map(|(plan, ledger)| LiveStream { plan: plan.clone(), ledger: ledger.clone(), port: plan.port })
+            .collect();
+        Self(Arc::new(Mutex::new(Inner {
+            name: plan.name.clone(),
+            target,
+            since: Timestamp::now(),
+            state: ledger::State::Connecting,
+            reconnects: 0,
+            last_error: None,
+            streams,
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state of the connection.
+    pub fn set_state(&self, state: State) {
+        self.lock().state = state.into();
+    }
+
+    /// The connection is there again.
+    pub fn reconnected(&self) {
+        self.lock().reconnects += 1;
+    }
+
+    /// The last trouble.
+    pub fn trouble(&self, message: &str) {
+        self.lock().last_error = Some(message.to_owned());
+    }
+
+    /// The ports that are open, in the order of the plan.
+    pub fn set_ports(&self, ports: &[u16]) {
+        for (stream, port) in self.lock().streams.iter_mut().zip(ports) {
+            stream.port = *port;
+        }
+    }
+
+    /// A copy for whoever asks.
+    #[must_use]
+    pub fn snapshot(&self) -> CollectorSnapshot {
+        let inner = self.lock();
+        let mut health = Vec::new();
+        let connection = inner.last_error.as_deref().unwrap_or("no reason is known");
+        match inner.state {
+            ledger::State::Waiting => health.push(format!("not connected, trying again: {connection}")),
+            ledger::State::Failed => health.push(format!("gave up: {connection}")),
+            ledger::State::Connecting if inner.last_error.is_some() => {
+                health.push(format!("not connected, trying now: {connection}"));
+            }
+            _ => {}
+        }
+        let mut state = inner.state;
+        let mut streams = Vec::new();
+        for LiveStream { plan, ledger, port } in &inner.streams {
+            let counts = ledger.counts();
+            if let Some(stall) = &counts.stall {
+                state = state.max(ledger::State::Stalled);
+                health.push(format!("{} (since {})", stall.sentence, stall.since));
+            }
+            if let Some(reason) = &counts.sync_trouble {
+                health.push(format!("cannot force {} to the disk: {reason}", plan.out.display()));
+            }
+            streams.push(StreamSnapshot {
+                name: plan.name.clone(),
+                remote_port: *port,
+                bind: plan.bind.clone(),
+                framing: plan.framing.as_str().into(),
+                reach: reach(&plan.bind),
+                reach_checked: None,
+                outputs: vec![OutputSnapshot { path: plan.out.clone(), bytes: counts.output_bytes, rotations: 0 }],
+                senders: counts.senders,
+                records: counts.records,
+                split: counts.split,
+                ledger: counts.ledger,
+            });
+        }
+        CollectorSnapshot {
+            name: inner.name.clone(),
+            state,
+            pid: std::process::id(),
+            target: inner.target.clone(),
+            since: inner.since,
+            reconnects: inner.reconnects,
+            last_error: inner.last_error.clone(),
+            health,
+            streams,
+        }
+    }
+}
+
+/// The host that senders connect to: the jump host by its name or the loopback address that was asked for; for `listen`
+/// the address itself, or this machine.
+#[must_use]
+pub fn sender_host(jump_host: Option<&str>, bind: &str) -> String {
+    match (jump_host, reach(bind)) {
+        (Some(host), Reach::Unproven) => host.to_owned(),
+        (_, Reach::LoopbackOnly) => bind.to_owned(),
+        (None, _) if matches!(bind, "*" | "0.0.0.0" | "::") => "localhost".to_owned(),
+        _ => bind.to_owned(),
+    }
+}
+
+/// What the address that was asked for tells about who can connect.
+#[must_use]
+pub fn reach(bind: &str) -> Reach {
+    let loopback =
+        bind.eq_ignore_ascii_case("localhost") || bind.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if loopback { Reach::LoopbackOnly } else { Reach::Unproven }
+}

@@ -1,0 +1,121 @@
+//! The outputs of a plan: opened before anything else, undone when nothing comes of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::lock;
+use crate::error::{Error, Result};
+use crate::intake::Intake;
+use crate::ledger::StreamLedger;
+use crate::paths::Paths;
+use crate::plan::{Framing, Plan, StreamPlan};
+use crate::sink::{self, OpenFailure, OutputFile, Sink};
+
+/// Every stream's door, queue and writer.
+#[derive(Debug)]
+pub struct Outputs {
+    intakes: Vec<Intake>,
+    sinks: Vec<Sink>,
+    wakers: Vec<JoinHandle<()>>,
+    /// Files that were not there before.
+    created: Vec<PathBuf>,
+}
+
+impl Outputs {
+    /// Opens every file of `plan` and starts the writers.
+    ///
+    /// # Errors
+    /// Names the file, and the collector that has it if that is the reason. Files made on the way are removed.
+    pub fn open(plan: &Plan, paths: &Paths) -> Result<Self> {
+        let mut files = Vec::new();
+        for stream in &plan.streams {
+            match OutputFile::open(&stream.out) {
+                Ok(file) => files.push(file),
+                Err(failure) => {
+                    let created = files.iter().filter(|f: &&OutputFile| f.was_created());
+                    remove_empty(created.map(|f| f.path().to_owned()).collect());
+                    return Err(match failure {
+                        OpenFailure::Other(error) => error,
+                        OpenFailure::Locked => locked(plan, stream, paths),
+                    });
+                }
+            }
+        }
+        let created = files.iter().filter(|f| f.was_created()).map(|f| f.path().to_owned()).collect();
+        let mut all = Self { intakes: Vec::new(), sinks: Vec::new(), wakers: Vec::new(), created };
+        for (stream, file) in plan.streams.iter().zip(files) {
+            let ledger = StreamLedger::new();
+            let options = sink::Options { sync: stream.sync, fresh_line: stream.framing == Framing::Lines };
+            let sink = Sink::start(file, ledger.clone(), options)
+                .map_err(|e| Error::failed(format!("cannot start the writer of {}: {e}", stream.out.display())))?;
+            all.wakers.push(tokio::spawn(sink.handle().run_waker()));
+            all.intakes.push(Intake::new(stream.clone(), ledger, sink.handle()));
+            all.sinks.push(sink);
+        }
+        Ok(all)
+    }
+
+    /// The counters, in the order of the plan.
+    #[must_use]
+    pub fn ledgers(&self) -> Vec<StreamLedger> {
+        self.intakes.iter().map(|i| i.ledger().clone()).collect()
+    }
+
+    /// The doors, in the order of the plan.
+    #[must_use]
+    pub fn intakes(&self) -> &[Intake] {
+        &self.intakes
+    }
+
+    /// Gives up what the outputs do not take: frees whoever waits for room.
+    pub fn abandon(&self) {
+        self.sinks.iter().for_each(|s| s.handle().abandon());
+    }
+
+    /// Writes what is queued and ends the writers. Returns lost payload bytes and trouble.
+    pub async fn finish(self, patience: Duration) -> (u64, Vec<String>) {
+        let (mut lost, mut trouble) = (0, Vec::new());
+        for sink in self.sinks {
+            let report = sink.finish(patience).await;
+            lost += report.lost;
+            trouble.extend(report.trouble);
+        }
+        self.wakers.iter().for_each(JoinHandle::abort);
+        (lost, trouble)
+    }
+
+    /// Nothing came of it: the writers end, and files that were made for it and are empty go.
+    pub async fn undo(mut self) {
+        let created = std::mem::take(&mut self.created);
+        self.finish(Duration::from_secs(1)).await;
+        remove_empty(created);
+    }
+}
+
+fn remove_empty(files: Vec<PathBuf>) {
+    for file in files {
+        if std::fs::metadata(&file).is_ok_and(|m| m.len() == 0) {
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}
+
+fn locked(plan: &Plan, stream: &StreamPlan, paths: &Paths) -> Error {
+    let out = stream.out.display();
+    match lock::writer_of(paths, &stream.out) {
+        // Our own lock names the file, too: then it is another stream of this plan, under another name.
+        Some(holder) if holder.pid == std::process::id() => {
+            Error::usage(format!("two streams of \"{}\" write the same file {out}", plan.name))
+                .hint("give each stream an `out` of its own")
+        }
+        Some(holder) => Error::failed(format!(
+            "the file {out} is written by the collector \"{}\" (pid {})",
+            holder.name, holder.pid
+        ))
+        .hint(format!("stop it with `reclog down {}`, or choose another --out", holder.name)),
+        None => Error::failed(format!("another program holds a lock on {out}"))
+            .hint(format!("`fuser -v {out}` shows which")),
+    }
+}

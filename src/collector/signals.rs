@@ -1,0 +1,52 @@
+//! Signals, as a service manager and a person send them.
+
+use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+
+use crate::error::{Error, Result, io_reason};
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT, SIGTERM: drain and stop.
+    Stop,
+    /// SIGUSR1: reconnect now.
+    Kick,
+}
+
+/// All signals that a collector listens to.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Stream,
+    terminate: Stream,
+    hangup: Stream,
+    user1: Stream,
+}
+
+impl Signals {
+    /// Takes the signals from their default actions.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn listen() -> Result<Self> {
+        let take =
+            |kind| signal(kind).map_err(|e| Error::failed(format!("cannot listen to signals: {}", io_reason(&e))));
+        Ok(Self {
+            interrupt: take(SignalKind::interrupt())?,
+            terminate: take(SignalKind::terminate())?,
+            hangup: take(SignalKind::hangup())?,
+            user1: take(SignalKind::user_defined1())?,
+        })
+    }
+
+    /// Waits for the next one. SIGHUP is taken and ignored: the terminal may go, the collector stays.
+    pub async fn next(&mut self) -> Signal {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return Signal::Stop,
+                _ = self.terminate.recv() => return Signal::Stop,
+                _ = self.user1.recv() => return Signal::Kick,
+                _ = self.hangup.recv() => tracing::debug!("SIGHUP"),
+            }
+        }
+    }
+}

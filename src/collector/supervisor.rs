@@ -1,0 +1,318 @@
+//! The outer loop: owns the retries and everything that outlives a connection.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Options;
+use super::events::{Event as Told, Up, UpStream};
+use super::live::{self, Live};
+use super::outputs::Outputs;
+use super::shutdown::{self, Ending};
+use super::signals::{Signal, Signals};
+use super::state::{Action, Event, Machine, State};
+use crate::control::server::Command;
+use crate::control::{DownReport, Reply, Request};
+use crate::error::{Error, Kind, Result};
+use crate::intake::Intake;
+use crate::intake::listen::Listener;
+use crate::plan::Plan;
+use crate::ssh::{Connection, Phase, Settings};
+
+/// What senders come in by.
+pub enum Link {
+    /// A forward of a jump host.
+    Ssh(Connection),
+    /// Ports of this machine.
+    Local {
+        /// No new senders.
+        stop: CancellationToken,
+        /// No senders at all.
+        cut: CancellationToken,
+    },
+}
+
+impl Link {
+    async fn lost(&mut self) -> Error {
+        match self {
+            Self::Ssh(connection) => connection.lost().await,
+            Self::Local { .. } => std::future::pending().await,
+        }
+    }
+}
+
+/// An attempt that failed, and whether it was the ports that were refused.
+struct Failure {
+    error: Error,
+    ports: bool,
+}
+
+type Attempt = Pin<Box<dyn Future<Output = std::result::Result<(Link, Vec<u16>), Failure>> + Send>>;
+
+/// See the module.
+pub struct Supervisor {
+    plan: Plan,
+    settings: Option<Arc<Settings>>,
+    live: Live,
+    outputs: Outputs,
+    commands: mpsc::Receiver<Command>,
+    signals: Signals,
+    options: Options,
+    machine: Machine,
+    link: Option<Link>,
+    /// In the order of the plan; a port that the jump host chose is asked for again.
+    ports: Vec<u16>,
+    was_up: bool,
+    /// The class of the last failed attempt.
+    failure_kind: Kind,
+    /// Who asked for the end.
+    goodbyes: Vec<mpsc::Sender<Reply>>,
+    now: bool,
+}
+
+impl Supervisor {
+    /// A supervisor that has not begun.
+    pub fn new(
+        plan: Plan,
+        settings: Option<Arc<Settings>>,
+        live: Live,
+        outputs: Outputs,
+        commands: mpsc::Receiver<Command>,
+        signals: Signals,
+        options: Options,
+    ) -> Self {
+        let ports = plan.streams.iter().map(|s| s.port).collect();
+        Self {
+            plan,
+            settings,
+            live,
+            outputs,
+            commands,
+            signals,
+            options,
+            machine: Machine::default(),
+            link: None,
+            ports,
+            was_up: false,
+            failure_kind: Kind::Failed,
+            goodbyes: Vec::new(),
+            now: false,
+        }
+    }
+
+    /// Brings the collector up, keeps it up, and takes it down when it is asked to.
+    pub async fn run(mut self, abandoned: impl Future<Output = ()>) -> Result<DownReport> {
+        let gave_up = self.supervise(abandoned).await;
+        if !self.was_up {
+            // Nobody ever got in: nothing to drain.
+            self.link = None;
+            self.outputs.undo().await;
+            return Err(gave_up.unwrap_or_else(Error::interrupted));
+        }
+        self.live.set_state(State::Draining);
+        let Self { plan, live, outputs, commands, signals, link, goodbyes, now, .. } = self;
+        let ending = Ending { link, outputs, commands, signals, goodbyes, now, patience: plan.drain_timeout };
+        let report = shutdown::run(ending, &live, &plan.name).await?;
+        match gave_up {
+            Some(error) => Err(error),
+            None => Ok(report),
+        }
+    }
+
+    /// Returns when the end has been asked for (`None`), or when it makes no sense to go on (`Some`).
+    async fn supervise(&mut self, abandoned: impl Future<Output = ()>) -> Option<Error> {
+        tokio::pin!(abandoned);
+        let mut attempt: Option<Attempt> = Some(self.attempt());
+        let mut pause: Option<Pin<Box<tokio::time::Sleep>>> = None;
+        loop {
+            let event = tokio::select! {
+                result = some(&mut attempt) => {
+                    attempt = None;
+                    match self.attempted(result) {
+                        Ok(event) => event,
+                        Err(error) => return Some(error),
+                    }
+                }
+                error = lost(&mut self.link) => {
+                    tracing::warn!("{error}");
+                    self.live.trouble(&error.message);
+                    Event::Lost
+                }
+                () = some(&mut pause) => {
+                    pause = None;
+                    Event::Due
+                }
+                Some(command) = self.commands.recv() => self.commanded(command),
+                signal = self.signals.next() => match signal {
+                    Signal::Stop => Event::Down,
+                    Signal::Kick => Event::Kick,
+                },
+                () = &mut abandoned, if !self.was_up => return Some(Error::interrupted()),
+            };
+            let action = self.machine.step(event, Instant::now(), rand::random());
+            self.live.set_state(self.machine.state());
+            if !matches!(self.machine.state(), State::Up { .. } | State::Draining) {
+                // Dropping it ends every sender that is still in: they count as cut.
+                self.link = None;
+            }
+            match action {
+                Action::None => {}
+                Action::Connect | Action::Reconnect => {
+                    pause = None;
+                    attempt = Some(self.attempt());
+                }
+                Action::Pause(length) => {
+                    tracing::info!("trying again in {:.1} s", length.as_secs_f64());
+                    pause = Some(Box::pin(tokio::time::sleep(length)));
+                }
+                Action::Drain => return None,
+            }
+            if self.options.foreground && self.machine.state() == State::Failed {
+                let snapshot = self.live.snapshot();
+                let message = snapshot.last_error.unwrap_or_else(|| "gave up".into());
+                return Some(Error::new(self.failure_kind, message));
+            }
+        }
+    }
+
+    /// What came of an attempt. `Err`: the first one failed, and a first one that fails is the end.
+    fn attempted(&mut self, result: std::result::Result<(Link, Vec<u16>), Failure>) -> Result<Event> {
+        match result {
+            Ok((link, ports)) => {
+                self.link = Some(link);
+                self.ports = ports;
+                self.live.set_ports(&self.ports);
+                if self.was_up {
+                    self.live.reconnected();
+                    tracing::info!("connected again");
+                } else {
+                    self.was_up = true;
+                    // Only now may the parent say that it is up, and a status that is asked then must agree.
+                    self.live.set_state(State::Up { since: Instant::now() });
+                    (self.options.report)(&Told::Up(self.up()));
+                    tracing::info!("up");
+                }
+                Ok(Event::Connected)
+            }
+            Err(Failure { error, ports }) => {
+                if !self.was_up {
+                    return Err(error);
+                }
+                tracing::warn!("{error}");
+                self.live.trouble(&error.message);
+                self.failure_kind = error.kind;
+                // The port is ours, only a dead connection may still hold it: that passes.
+                Ok(Event::AttemptFailed { retry: error.kind.is_worth_retrying() || ports })
+            }
+        }
+    }
+
+    fn commanded(&mut self, command: Command) -> Event {
+        match command.request {
+            Request::Kick => {
+                let _ = command.replies.try_send(Reply::Kicked);
+                Event::Kick
+            }
+            Request::Down { now } => {
+                self.goodbyes.push(command.replies);
+                self.now |= now;
+                Event::Down
+            }
+            Request::Status => unreachable!("answered by the control server"),
+        }
+    }
+
+    fn attempt(&self) -> Attempt {
+        let (intakes, ports) = (self.outputs.intakes().to_vec(), self.ports.clone());
+        match &self.settings {
+            None => Box::pin(listen(intakes, ports)),
+            Some(settings) => {
+                let (settings, report) = (Arc::clone(settings), Arc::clone(&self.options.report));
+                let silent = self.was_up;
+                Box::pin(async move {
+                    let target = settings.target();
+                    let step = |phase: Phase| {
+                        tracing::debug!("{}", phase.as_str());
+                        if !silent {
+                            report(&Told::Step { phase, target: target.clone() });
+                        }
+                    };
+                    connect(settings, intakes, ports, &step).await
+                })
+            }
+        }
+    }
+
+    fn up(&self) -> Up {
+        let streams = self.plan.streams.iter().zip(&self.ports).map(|(stream, port)| UpStream {
+            name: stream.name.clone(),
+            host: live::sender_host(self.settings.as_deref().map(|s| s.host.as_str()), &stream.bind),
+            remote_port: *port,
+            bind: stream.bind.clone(),
+            reach: live::reach(&stream.bind),
+            out: stream.out.clone(),
+        });
+        Up {
+            name: self.plan.name.clone(),
+            pid: std::process::id(),
+            target: self.settings.as_ref().map(|s| s.target()),
+            streams: streams.collect(),
+        }
+    }
+}
+
+/// One attempt to get every port of the plan. All of them or none.
+async fn connect(
+    settings: Arc<Settings>,
+    intakes: Vec<Intake>,
+    mut ports: Vec<u16>,
+    step: &(dyn Fn(Phase) + Sync),
+) -> std::result::Result<(Link, Vec<u16>), Failure> {
+    let mut connection =
+        Connection::establish(settings, step).await.map_err(|error| Failure { error, ports: false })?;
+    step(Phase::Forward);
+    for (intake, port) in intakes.iter().zip(&mut ports) {
+        match connection.forward(intake, *port).await {
+            Ok(granted) => *port = granted,
+            Err(error) => {
+                let ports = error.kind == Kind::Refused;
+                connection.close(shutdown::FAREWELL).await;
+                return Err(Failure { error, ports });
+            }
+        }
+    }
+    Ok((Link::Ssh(connection), ports))
+}
+
+async fn listen(intakes: Vec<Intake>, mut ports: Vec<u16>) -> std::result::Result<(Link, Vec<u16>), Failure> {
+    let mut listeners = Vec::new();
+    for (intake, port) in intakes.iter().zip(&mut ports) {
+        let listener =
+            Listener::open(&intake.plan().bind, *port).await.map_err(|error| Failure { error, ports: true })?;
+        *port = listener.port();
+        listeners.push(listener);
+    }
+    let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+    for (listener, intake) in listeners.into_iter().zip(&intakes) {
+        listener.serve(intake, &stop, &cut);
+    }
+    Ok((Link::Local { stop, cut }, ports))
+}
+
+/// Awaits what is there; what is not there never ends.
+async fn some<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn lost(link: &mut Option<Link>) -> Error {
+    match link {
+        Some(link) => link.lost().await,
+        None => std::future::pending().await,
+    }
+}

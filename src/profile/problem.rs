@@ -1,0 +1,94 @@
+//! What is wrong with a profile, before file, line and column are known.
+
+use crate::error::Error;
+use crate::escape::escape_str;
+use crate::profile::position::{self, Position};
+use std::path::Path;
+
+/// Where in the file something is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Known already.
+    At(Position),
+    /// The value at this path of keys, e.g. `streams`, `main`, `out`.
+    Value(Vec<String>),
+    /// The last key of this path.
+    Key(Vec<String>),
+    /// The file as a whole.
+    File,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// Where.
+    pub place: Place,
+    /// What, without a place: ``unknown key `x` ``. Strangers' text in it is escaped already.
+    pub message: String,
+    /// What to do about it.
+    pub hints: Vec<String>,
+}
+
+impl Problem {
+    /// A problem of the file as a whole.
+    pub fn file(message: impl Into<String>) -> Self {
+        Self { place: Place::File, message: message.into(), hints: Vec::new() }
+    }
+
+    /// A problem at a position.
+    pub fn at(position: Option<Position>, message: impl Into<String>) -> Self {
+        Self { place: position.map_or(Place::File, Place::At), ..Self::file(message) }
+    }
+
+    /// A problem with the value at `path`.
+    pub fn value(path: &[&str], message: impl Into<String>) -> Self {
+        Self { place: Place::Value(owned(path)), ..Self::file(message) }
+    }
+
+    /// A problem with the key at the end of `path`.
+    pub fn key(path: &[&str], message: impl Into<String>) -> Self {
+        Self { place: Place::Key(owned(path)), ..Self::file(message) }
+    }
+
+    /// The same with one more thing to do about it.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The error a person sees; `text` is what the file holds, for places that are paths.
+    pub fn into_error(self, file: &Path, text: &str) -> Error {
+        let position = match &self.place {
+            Place::At(position) => Some(*position),
+            Place::Value(path) => position::of_value(text, path),
+            Place::Key(path) => position::of_key(text, path),
+            Place::File => None,
+        };
+        let place = position.map_or_else(String::new, |p| format!("line {}, column {}: ", p.line, p.column));
+        let file = escape_str(&file.display().to_string());
+        let mut error = Error::usage(format!("cannot use the profile {file}: {place}{}", self.message));
+        error.hints = self.hints;
+        error
+    }
+}
+
+/// `text` between backticks, safe to look at and not longer than a line.
+pub(super) fn quote(text: &str) -> String {
+    format!("`{}`", shorten(text))
+}
+
+/// `text`, safe to look at and not longer than a line.
+pub(super) fn shorten(text: &str) -> String {
+    /// Enough to recognise it; a megabyte in an error message helps nobody.
+    const LONGEST: usize = 80;
+    let mut shown = escape_str(text).replace('\t', "\\t");
+    if let Some((end, _)) = shown.char_indices().nth(LONGEST) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    shown
+}
+
+fn owned(path: &[&str]) -> Vec<String> {
+    path.iter().map(|&key| key.to_owned()).collect()
+}

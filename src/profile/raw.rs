@@ -1,0 +1,345 @@
+//! The profile as written: one field a key, nothing filled in.
+//!
+//! A new key is a new field here, with the rule that reads it; `resolve` gives it its meaning.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
+
+use crate::plan::{Framing, Sync, is_name};
+use crate::profile::position::{check_form, misfit};
+use crate::profile::problem::{Problem, quote};
+use crate::profile::scalar::{self, OptionValues};
+use crate::profile::target::{Address, Target};
+
+/// A profile.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a profile: keys such as `target` and `streams`")]
+pub(super) struct RawProfile {
+    /// The jump host; none in a profile whose streams `listen`.
+    #[serde(deserialize_with = "scalar::target")]
+    pub target: Option<Target>,
+    /// How to reach it. `None` when the key is left out.
+    pub ssh: Option<RawSsh>,
+    /// How long `down` waits for open senders.
+    #[serde(deserialize_with = "scalar::drain_timeout")]
+    pub drain_timeout: Option<Duration>,
+    /// In the order of the file.
+    pub streams: Streams,
+}
+
+/// The key `ssh`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a map of keys such as `identity` and `keepalive`")]
+pub(super) struct RawSsh {
+    /// Private key files.
+    #[serde(deserialize_with = "scalar::paths")]
+    pub identity: Vec<String>,
+    /// Port of the SSH server.
+    #[serde(deserialize_with = "scalar::port")]
+    pub port: Option<u16>,
+    /// Login name.
+    #[serde(deserialize_with = "scalar::user")]
+    pub user: Option<String>,
+    /// Configuration file to read alone, as `ssh -F`.
+    #[serde(deserialize_with = "scalar::path")]
+    pub config: Option<String>,
+    /// Keepalive interval.
+    #[serde(deserialize_with = "scalar::keepalive")]
+    pub keepalive: Option<Duration>,
+    /// Keywords of ssh_config, as `ssh -o`.
+    pub options: SshOptions,
+}
+
+/// The key of one stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a stream: keys such as `remote_port` and `out`")]
+pub(super) struct RawStream {
+    /// Port on the jump host.
+    #[serde(deserialize_with = "scalar::remote_port")]
+    pub remote_port: Option<u16>,
+    /// Address to bind on the jump host.
+    #[serde(deserialize_with = "scalar::bind")]
+    pub bind: Option<String>,
+    /// Instead of both: a port of this machine.
+    #[serde(deserialize_with = "scalar::listen")]
+    pub listen: Option<Address>,
+    /// The file; relative to the profile's folder.
+    #[serde(deserialize_with = "scalar::path")]
+    pub out: Option<String>,
+    /// How bytes become records.
+    #[serde(deserialize_with = "scalar::framing")]
+    pub framing: Option<Framing>,
+    /// Longest record in bytes.
+    #[serde(deserialize_with = "scalar::max_line")]
+    pub max_line: Option<usize>,
+    /// Senders at once.
+    #[serde(deserialize_with = "scalar::max_connections")]
+    pub max_connections: Option<usize>,
+    /// When to force bytes to the disk.
+    #[serde(deserialize_with = "scalar::sync")]
+    pub sync: Option<Sync>,
+}
+
+/// Where each key belongs, to help who wrote it on another level.
+const LEVELS: [(&str, &[&str]); 3] = [
+    ("at the top of the profile", &["target", "ssh", "drain_timeout", "streams"]),
+    ("under `ssh:`", &["identity", "port", "user", "config", "keepalive", "options"]),
+    (
+        "in a stream, under `streams:` and its name",
+        &["remote_port", "bind", "listen", "out", "framing", "max_line", "max_connections", "sync"],
+    ),
+];
+
+impl RawProfile {
+    /// Reads a profile.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        if text.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {
+            return Err(Problem::file("it is empty").hint("`reclog profile init NAME` writes one to start from"));
+        }
+        check_form(text)?;
+        serde_yaml::from_str(text).map_err(|error| misfit(&error, belongs))
+    }
+}
+
+fn belongs(key: &str) -> Option<String> {
+    let key = key.replace('-', "_");
+    LEVELS
+        .iter()
+        .find_map(|(level, keys)| keys.iter().find(|k| **k == key).map(|k| (k, level)))
+        .map_or_else(|| None, |(key, level)| Some(format!("`{key}` belongs {level}")))
+}
+
+/// `streams:`, in the order of the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Streams(pub Vec<(String, RawStream)>);
+
+impl<'de> Deserialize<'de> for Streams {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Map;
+        impl<'de> Visitor<'de> for Map {
+            type Value = Streams;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a map of streams, each under its name")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Streams, A::Error> {
+                let mut all = Vec::new();
+                while let Some(name) = map.next_key_seed(Key { wrong: wrong_stream })? {
+                    all.push((name, map.next_value()?));
+                }
+                Ok(Streams(all))
+            }
+        }
+        deserializer.deserialize_map(Map)
+    }
+}
+
+/// `ssh.options`: keyword and value, in the order of the file; a list gives a keyword several values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct SshOptions(pub Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for SshOptions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Map;
+        impl<'de> Visitor<'de> for Map {
+            type Value = SshOptions;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a map of ssh_config keywords and their values")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SshOptions, A::Error> {
+                let mut all = Vec::new();
+                while let Some(keyword) = map.next_key_seed(Key { wrong: wrong_keyword })? {
+                    let OptionValues(values) = map.next_value()?;
+                    all.extend(values.into_iter().map(|value| (keyword.clone(), value)));
+                }
+                Ok(SshOptions(all))
+            }
+        }
+        deserializer.deserialize_map(Map)
+    }
+}
+
+/// A key that a person chose, refused at its own place when `wrong` says why.
+struct Key {
+    wrong: fn(&str) -> Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<String, E> {
+        match (self.wrong)(text) {
+            Some(why) => Err(E::custom(why)),
+            None => Ok(text.to_owned()),
+        }
+    }
+}
+
+fn wrong_stream(name: &str) -> Option<String> {
+    (!is_name(name)).then(|| format!("{} cannot name a stream: 1 to 64 letters, digits, `.`, `_`, `-`", quote(name)))
+}
+
+/// Keywords of ssh_config are letters and digits; which of them exist, the ssh room knows.
+pub(super) fn wrong_keyword(keyword: &str) -> Option<String> {
+    let fits = !keyword.is_empty() && keyword.bytes().all(|b| b.is_ascii_alphanumeric());
+    (!fits).then(|| format!("{} is no keyword of ssh_config", quote(keyword)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::path::Path;
+
+    fn error(text: &str) -> String {
+        let error = RawProfile::parse(text).expect_err(text).into_error(Path::new("/p/x.yaml"), text);
+        assert_eq!(error.kind.exit_code(), 2);
+        error.hints.iter().fold(error.message.clone(), |text, hint| text + "\nhint: " + hint)
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_own_position_and_the_nearest_key() {
+        insta::assert_snapshot!(error("target: jump\nstreams:\n  main:\n    out: x\n    remote-port: 5\n"), @r"
+        cannot use the profile /p/x.yaml: line 5, column 5: unknown key `remote-port`
+        hint: did you mean `remote_port`?
+        ");
+        insta::assert_snapshot!(error("target: jump\nssh: {keepalive: 15s, identty: x}\n"), @r"
+        cannot use the profile /p/x.yaml: line 2, column 23: unknown key `identty`
+        hint: did you mean `identity`?
+        ");
+        insta::assert_snapshot!(error("zebra: 1\n"), @r"
+        cannot use the profile /p/x.yaml: line 1, column 1: unknown key `zebra`
+        hint: valid keys here: target, ssh, drain_timeout, streams
+        ");
+    }
+
+    #[test]
+    fn a_key_on_the_wrong_level_is_told_where_it_belongs() {
+        insta::assert_snapshot!(error("target: jump\nremote_port: 5\n"), @r"
+        cannot use the profile /p/x.yaml: line 2, column 1: unknown key `remote_port`
+        hint: `remote_port` belongs in a stream, under `streams:` and its name
+        ");
+    }
+
+    #[test]
+    fn wrong_values_are_refused_where_they_stand_with_the_offending_text() {
+        let stream = |line: &str| error(&format!("streams:\n  main:\n    {line}\n"));
+        let all = [
+            stream("remote_port: high"),
+            stream("remote_port: \"55514\""),
+            stream("remote_port: 70000"),
+            stream("remote_port: -1"),
+            stream("out: [a]"),
+            stream("out: 5"),
+            stream("max_line: 10x"),
+            stream("max_line: 3"),
+            stream("max_connections: 0"),
+            stream("sync: alwyas"),
+            stream("framing: true"),
+            stream("bind: \"a:b\""),
+            stream("listen: here"),
+            error("streams: [a]"),
+            error("streams:\n  a b: {}\n"),
+            error("- target"),
+            error("target: [x]"),
+            error("target: -oProxyCommand=x"),
+            error("drain_timeout: 3 parsecs"),
+            error("ssh:\n  identity: [a, 5]"),
+            error("ssh:\n  options:\n    Bad Key: 1"),
+            error("ssh:\n  options: {Port: {a: b}}"),
+            error("# nothing\n"),
+        ]
+        .map(|text| text.replace("cannot use the profile /p/x.yaml: ", ""))
+        .join("\n");
+        insta::assert_snapshot!(all, @r##"
+        line 3, column 18: expected a port (1 to 65535, or 0 to let one be chosen), not string "high"
+        line 3, column 18: expected a port (1 to 65535, or 0 to let one be chosen), not string "55514"
+        hint: write the number without quotes
+        line 3, column 18: `70000` is not a port (1 to 65535, or 0 to let one be chosen)
+        line 3, column 18: expected a port (1 to 65535, or 0 to let one be chosen), not integer `-1`
+        line 3, column 10: expected a path, as text, not a list
+        line 3, column 10: expected a path, as text, not integer `5`
+        hint: put it in quotes, if that is what you mean
+        line 3, column 15: `10x` is not a size; write a number of bytes, or `100MB`, `256KiB`
+        line 3, column 15: `3` is not between 64 bytes and 16MiB
+        line 3, column 22: `0` is not between 1 and 100000
+        line 3, column 11: `sync` is one of never, interval, always, not `alwyas`; did you mean `always`?
+        line 3, column 14: expected `lines` or `raw`, not boolean `true`
+        line 3, column 11: `a:b` is no address to bind; the port stands elsewhere
+        line 3, column 13: `here` is no place to listen: it has no port; write PORT or HOST:PORT
+        line 1, column 10: expected a map of streams, each under its name, not a list
+        line 2, column 3: `a b` cannot name a stream: 1 to 64 letters, digits, `.`, `_`, `-`
+        line 1, column 1: expected a profile: keys such as `target` and `streams`, not a list
+        line 1, column 9: expected a target such as user@jump.example.org, as text, not a list
+        line 1, column 9: `-oProxyCommand=x` is not a target: a host cannot begin with `-`
+        line 1, column 16: `3 parsecs` is not a duration; write a number of seconds, or `15s`, `500ms`, `1h30m`
+        line 2, column 17: expected a path as text, or a list of paths, not integer `5`
+        hint: put it in quotes, if that is what you mean
+        line 3, column 5: `Bad Key` is no keyword of ssh_config
+        line 2, column 19: expected a value as ssh_config takes it, or a list of them, not a map of keys
+        it is empty
+        hint: `reclog profile init NAME` writes one to start from
+        "##);
+    }
+
+    #[test]
+    fn the_levels_know_every_key() {
+        for (document, (_, keys)) in ["{nope: 1}", "ssh: {nope: 1}", "streams: {a: {nope: 1}}"].iter().zip(LEVELS) {
+            let valid = RawProfile::parse(document).unwrap_err().hints.concat();
+            assert_eq!(valid, format!("valid keys here: {}", keys.join(", ")));
+        }
+    }
+
+    #[test]
+    fn empty_values_are_keys_left_out() {
+        let text = "target: jump\nssh:\nstreams:\n  main:\n    out: ~\n    bind:\n    remote_port:\n  web:\n";
+        let raw = RawProfile::parse(text).unwrap();
+        let names: Vec<_> = raw.streams.0.iter().map(|(name, stream)| (name.as_str(), stream)).collect();
+        assert_eq!(names, [("main", &RawStream::default()), ("web", &RawStream::default())]);
+    }
+
+    #[test]
+    fn options_take_scalars_and_lists() {
+        let text = "ssh:\n  options: {Port: 22, SendEnv: [A, B], Compression: yes, TCPKeepAlive: true}\n";
+        let options = RawProfile::parse(text).unwrap().ssh.unwrap().options.0;
+        let pairs: Vec<_> = options.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let expected =
+            [("Port", "22"), ("SendEnv", "A"), ("SendEnv", "B"), ("Compression", "yes"), ("TCPKeepAlive", "yes")];
+        assert_eq!(pairs, expected);
+    }
+
+    #[test]
+    fn strangers_text_is_escaped() {
+        for text in ["\"\\e[31m\": 1", "target: \"a\\e[31mb\"", "streams: {\"\\e[31m\": 1}", "target: [\"\\e[31m\"]"] {
+            assert!(!error(text).contains('\x1b'), "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn no_text_makes_it_panic(text in prop_oneof!["\\PC{0,60}", "([a-z_]{1,6}|[-\\[\\]{}:,&*!?|>#'\"%@`~<]|\n|  |: |- |target|streams|main|out|ssh|options|&a |\\*a |\t|\\\\x1b){0,30}"]) {
+            if let Err(problem) = RawProfile::parse(&text) {
+                let error = problem.into_error(Path::new("/p/x.yaml"), &text);
+                prop_assert!(!error.message.chars().any(char::is_control), "{:?}", error.message);
+            }
+        }
+    }
+}

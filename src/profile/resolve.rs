@@ -1,0 +1,351 @@
+//! Flags laid over a profile, everything filled in: the plan as meant.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::paths::Paths;
+use crate::plan::{DEFAULT_DRAIN_TIMEOUT, Framing, Plan, SshPlan, Sync, is_name, name_from};
+use crate::profile::nearest::did_you_mean;
+use crate::profile::problem::{Problem, quote};
+use crate::profile::raw::RawStream;
+use crate::profile::store::{self, Profile};
+use crate::profile::streams::{StreamFlags, check_streams, listed, on_disk, stream_plan, streams_of};
+use crate::profile::target::{Address, Target, check_bind};
+use crate::profile::{scalar, units};
+
+/// What the command line says; everything may be missing. Texts are as typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Saved profile, path of one, or `[user@]host[:port]`.
+    pub target: Option<String>,
+    /// `--name`
+    pub name: Option<String>,
+    /// `--save`: the collector is called like the profile that is about to be saved.
+    pub save: Option<String>,
+    /// `--remote-port`
+    pub remote_port: Option<u16>,
+    /// `--bind`
+    pub bind: Option<String>,
+    /// `--out`, relative to the working directory.
+    pub out: Option<PathBuf>,
+    /// `-i`, relative to the working directory.
+    pub identities: Vec<PathBuf>,
+    /// `-p`
+    pub port: Option<u16>,
+    /// `-F`, relative to the working directory.
+    pub ssh_config: Option<PathBuf>,
+    /// `-o`: `KEY=VALUE` or `KEY VALUE`.
+    pub options: Vec<String>,
+    /// `--framing`
+    pub framing: Option<Framing>,
+    /// `--max-line`: a size.
+    pub max_line: Option<String>,
+    /// `--max-connections`
+    pub max_connections: Option<usize>,
+    /// `--sync`
+    pub sync: Option<Sync>,
+    /// `--drain-timeout`: a duration.
+    pub drain_timeout: Option<String>,
+}
+
+/// The plan and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// What to do.
+    pub plan: Plan,
+    /// The profile it was read from; `None` when the command line said everything.
+    pub profile: Option<PathBuf>,
+}
+
+/// The plan of `reclog up`: the target is a saved profile, the path of a profile (it holds a `/` or ends in `.yaml`),
+/// or a jump host, in this order.
+///
+/// # Errors
+/// [`Kind::Usage`](crate::error::Kind::Usage) when something is missing, wrong or contradictory.
+pub fn resolve_up(flags: &Overrides, paths: &Paths) -> Result<Resolved> {
+    let Some(reference) = &flags.target else { return Err(no_target(paths)) };
+    let flags = Checked::new(flags)?;
+    match store::file_of(reference, paths) {
+        Some(file) => from_profile(&Profile::load(&file)?, &flags),
+        None => from_target(reference, &flags, paths),
+    }
+}
+
+/// The plan of `reclog listen`: `address` is `PORT`, `HOST:PORT` or `[IPV6]:PORT`; a port alone is every interface.
+///
+/// # Errors
+/// [`Kind::Usage`](crate::error::Kind::Usage) when something is missing or wrong.
+pub fn resolve_listen(address: &str, flags: &Overrides) -> Result<Resolved> {
+    let given = flags.ssh_flags();
+    if let Some(flag) = given.first() {
+        return Err(Error::usage(format!("{flag} is about SSH, and `listen` uses none")));
+    }
+    let at = Address::parse(address).map_err(Error::usage)?;
+    let flags = Checked::new(flags)?;
+    let default = if at.port == 0 { "listen".to_owned() } else { format!("listen-{}", at.port) };
+    let Some(out) = flags.stream.out.clone() else {
+        return Err(Error::usage(format!("listening on {} needs --out: the file to write", quote(address)))
+            .hint(format!("reclog listen {address} --out ~/{default}.log")));
+    };
+    let stream = stream_plan("main", at.bind, at.port, out, &RawStream::default(), &flags.stream);
+    let plan = Plan {
+        name: flags.name.unwrap_or(default),
+        ssh: None,
+        streams: vec![stream],
+        drain_timeout: flags.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT),
+    };
+    Ok(Resolved { plan, profile: None })
+}
+
+/// The plan of a profile as it stands, without flags.
+pub(super) fn resolve_profile(profile: &Profile) -> Result<Plan> {
+    from_profile(profile, &Checked::new(&Overrides::default())?).map(|resolved| resolved.plan)
+}
+
+impl Overrides {
+    /// The flags given that make no sense without SSH.
+    fn ssh_flags(&self) -> Vec<&'static str> {
+        listed(&[
+            ("--remote-port", self.remote_port.is_some()),
+            ("--bind", self.bind.is_some()),
+            ("--identity", !self.identities.is_empty()),
+            ("--port", self.port.is_some()),
+            ("--ssh-config", self.ssh_config.is_some()),
+            ("-o", !self.options.is_empty()),
+        ])
+    }
+}
+
+/// [`Overrides`], each found sound by itself.
+struct Checked {
+    name: Option<String>,
+    ssh: SshPlan,
+    ssh_flags: Vec<&'static str>,
+    stream: StreamFlags,
+    drain_timeout: Option<Duration>,
+}
+
+impl Checked {
+    fn new(flags: &Overrides) -> Result<Self> {
+        let wrong = |flag: &'static str| move |why: String| Error::usage(format!("{flag}: {why}"));
+        for (flag, name) in [("--name", &flags.name), ("--save", &flags.save)] {
+            if let Some(name) = name {
+                check_name(name).map_err(wrong(flag))?;
+            }
+        }
+        let mut identities = Vec::new();
+        for file in &flags.identities {
+            identities.push(on_disk(file).map_err(wrong("--identity"))?);
+        }
+        let mut options = Vec::new();
+        for option in &flags.options {
+            options.push(split_option(option).map_err(wrong("-o"))?);
+        }
+        Ok(Self {
+            name: flags.name.clone().or_else(|| flags.save.clone()),
+            ssh: SshPlan {
+                identities,
+                port: flags.port.map(|port| units::port(port.into())).transpose().map_err(wrong("--port"))?,
+                config_file: flags.ssh_config.as_deref().map(on_disk).transpose().map_err(wrong("--ssh-config"))?,
+                options,
+                ..SshPlan::default()
+            },
+            ssh_flags: flags.ssh_flags(),
+            stream: StreamFlags::new(flags)?,
+            drain_timeout: flags
+                .drain_timeout
+                .as_deref()
+                .map(units::drain_timeout)
+                .transpose()
+                .map_err(wrong("--drain-timeout"))?,
+        })
+    }
+}
+
+fn from_target(reference: &str, flags: &Checked, paths: &Paths) -> Result<Resolved> {
+    let saved = store::names(paths);
+    let meant = did_you_mean(reference, saved.iter().map(String::as_str))
+        .map(|text| text.replace("did you mean", "did you mean the profile"));
+    let with_meant = |error: Error| match &meant {
+        Some(hint) => error.hint(hint.clone()),
+        None => error,
+    };
+    let target = Target::parse(reference).map_err(|why| with_meant(Error::usage(why)))?;
+    let name = flags.name.clone().unwrap_or_else(|| name_from(&target.host));
+    let (Some(port), Some(out)) = (flags.stream.remote_port, flags.stream.out.clone()) else {
+        let missing =
+            listed(&[("--remote-port", flags.stream.remote_port.is_none()), ("--out", flags.stream.out.is_none())]);
+        let port = flags.stream.remote_port.unwrap_or(55514);
+        let out = flags.stream.out.as_ref().map_or_else(
+            || format!("~/{}.log", name_from(&target.host)),
+            |out| crate::escape::escape_str(&out.display().to_string()),
+        );
+        let verb = if missing.len() == 1 { "is" } else { "are" };
+        return Err(with_meant(Error::usage(format!(
+            "{} is no saved profile, and to use it as a jump host {} {verb} missing",
+            quote(reference),
+            missing.join(" and "),
+        )))
+        .hint(format!("reclog up {target} --remote-port {port} --out {out}")));
+    };
+    let bind = flags.stream.bind.clone().unwrap_or_else(|| "*".to_owned());
+    let stream = stream_plan("main", bind, port, out, &RawStream::default(), &flags.stream);
+    let mut ssh = flags.ssh.clone();
+    if let (Some(here), Some(there)) = (ssh.port, target.port)
+        && here != there
+    {
+        return Err(Error::usage(format!("--port says {here} and the target {} says {there}", quote(reference))));
+    }
+    ssh.user = target.user;
+    ssh.host = target.host;
+    ssh.port = ssh.port.or(target.port);
+    group_options(&mut ssh.options);
+    let drain_timeout = flags.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT);
+    Ok(Resolved { plan: Plan { name, ssh: Some(ssh), streams: vec![stream], drain_timeout }, profile: None })
+}
+
+fn from_profile(profile: &Profile, flags: &Checked) -> Result<Resolved> {
+    let raw = &profile.raw;
+    let listens = raw.streams.0.iter().any(|(_, stream)| stream.listen.is_some());
+    let ssh = if listens {
+        let problem = |key: &str| {
+            Problem::key(&[key], format!("`{key}` is about SSH, and the streams of this profile `listen` here"))
+                .hint("a stream has either `remote_port` (on the jump host) or `listen` (on this machine)")
+        };
+        if raw.target.is_some() {
+            return Err(profile.error(problem("target")));
+        }
+        if raw.ssh.is_some() {
+            return Err(profile.error(problem("ssh")));
+        }
+        if let Some(flag) = flags.ssh_flags.first() {
+            return Err(Error::usage(format!(
+                "{flag} is about SSH, and the profile {} listens on this machine without it",
+                profile.shown()
+            )));
+        }
+        None
+    } else {
+        Some(ssh_of(profile, flags)?)
+    };
+    let streams = streams_of(profile, &flags.stream)?;
+    check_streams(&streams, profile)?;
+    let name = flags.name.clone().unwrap_or_else(|| profile.name.clone());
+    let drain_timeout = flags.drain_timeout.or(raw.drain_timeout).unwrap_or(DEFAULT_DRAIN_TIMEOUT);
+    Ok(Resolved { plan: Plan { name, ssh, streams, drain_timeout }, profile: Some(profile.path.clone()) })
+}
+
+fn ssh_of(profile: &Profile, flags: &Checked) -> Result<SshPlan> {
+    let Some(target) = profile.raw.target.clone() else {
+        return Err(profile.error(Problem::value(&[], "it names no `target`").hint(
+            "add `target: user@jump.example.org`, or `listen: PORT` to its streams for a collector without SSH",
+        )));
+    };
+    let raw = profile.raw.ssh.clone().unwrap_or_default();
+    if let (Some(here), Some(there)) = (&raw.user, &target.user)
+        && here != there
+    {
+        let message = format!("`user` says {} and `target` says {}", quote(here), quote(there));
+        return Err(profile.error(Problem::value(&["ssh", "user"], message)));
+    }
+    if let (Some(here), Some(there)) = (raw.port, target.port)
+        && here != there
+    {
+        return Err(
+            profile.error(Problem::value(&["ssh", "port"], format!("`port` says {here} and `target` says {there}")))
+        );
+    }
+    let given = flags.ssh.clone();
+    // ssh takes the first value of a keyword, so what the command line says stands first.
+    let mut options = given.options;
+    options.extend(raw.options.0);
+    group_options(&mut options);
+    Ok(SshPlan {
+        user: raw.user.or(target.user),
+        host: target.host,
+        port: given.port.or(raw.port).or(target.port),
+        identities: if given.identities.is_empty() {
+            raw.identity.iter().map(|file| profile.place(file)).collect()
+        } else {
+            given.identities
+        },
+        config_file: given.config_file.or_else(|| raw.config.as_deref().map(|file| profile.place(file))),
+        options,
+        keepalive: raw.keepalive,
+    })
+}
+
+/// Brings values of one keyword together, spelled as the first time, so that a profile can hold them as a map. The
+/// order among different keywords means nothing to ssh, the order within one is kept.
+fn group_options(options: &mut Vec<(String, String)>) {
+    let mut grouped: Vec<(String, Vec<String>)> = Vec::new();
+    for (keyword, value) in options.drain(..) {
+        match grouped.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&keyword)) {
+            Some((_, values)) => values.push(value),
+            None => grouped.push((keyword, vec![value])),
+        }
+    }
+    for (keyword, values) in grouped {
+        options.extend(values.into_iter().map(|value| (keyword.clone(), value)));
+    }
+}
+
+/// `KEY=VALUE`, `KEY = VALUE` or `KEY VALUE`, as ssh takes `-o`.
+fn split_option(text: &str) -> Result<(String, String), String> {
+    let trimmed = text.trim();
+    let end = trimmed
+        .find(|c: char| c == '=' || c.is_whitespace())
+        .ok_or_else(|| format!("{} has no value; write KEY=VALUE", quote(text)))?;
+    let (keyword, rest) = trimmed.split_at(end);
+    if let Some(why) = crate::profile::raw::wrong_keyword(keyword) {
+        return Err(why);
+    }
+    let rest = rest.trim_start();
+    let value = scalar::option_value(rest.strip_prefix('=').unwrap_or(rest))
+        .map_err(|why| format!("{}: {why}", quote(text)))?;
+    Ok((keyword.to_owned(), value))
+}
+
+/// Whether `name` may name a collector or profile.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    if is_name(name) {
+        return Ok(());
+    }
+    Err(format!("{} is no name: 1 to 64 letters, digits, `.`, `_`, `-`, not beginning with `.` or `-`", quote(name)))
+}
+
+fn no_target(paths: &Paths) -> Error {
+    let error = Error::usage("no jump host and no profile is named");
+    let saved = store::names(paths);
+    let error = if saved.is_empty() {
+        error.hint("there are no saved profiles yet; `reclog profile init NAME` writes one")
+    } else {
+        error.hint(format!("saved profiles: {}", saved.join(", ")))
+    };
+    error.hint("reclog up user@jump.example.org --remote-port 55514 --out ~/file.log")
+}
+
+impl StreamFlags {
+    fn new(flags: &Overrides) -> Result<Self> {
+        let wrong = |flag: &'static str| move |why: String| Error::usage(format!("{flag}: {why}"));
+        let out = flags.out.as_deref().map(|out| crate::profile::streams::output(out, Path::new(".")));
+        Ok(Self {
+            remote_port: flags.remote_port,
+            bind: flags.bind.as_deref().map(check_bind).transpose().map_err(wrong("--bind"))?,
+            out: out.transpose().map_err(wrong("--out"))?,
+            framing: flags.framing,
+            max_line: flags.max_line.as_deref().map(scalar::max_line_text).transpose().map_err(wrong("--max-line"))?,
+            max_connections: flags
+                .max_connections
+                .map(|count| units::max_connections(count as u64))
+                .transpose()
+                .map_err(wrong("--max-connections"))?,
+            sync: flags.sync,
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;

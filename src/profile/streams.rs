@@ -1,0 +1,213 @@
+//! The streams of a plan: the profile's, with what the command line says about `main`.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::paths::{absolute, expand_tilde};
+use crate::plan::{DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, Framing, StreamPlan, Sync};
+use crate::profile::problem::{Problem, quote};
+use crate::profile::raw::RawStream;
+use crate::profile::scalar;
+use crate::profile::store::Profile;
+use crate::profile::target::overlap;
+
+/// What the command line says about the stream `main`, checked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StreamFlags {
+    /// `--remote-port`
+    pub remote_port: Option<u16>,
+    /// `--bind`
+    pub bind: Option<String>,
+    /// `--out`, absolute.
+    pub out: Option<PathBuf>,
+    /// `--framing`
+    pub framing: Option<Framing>,
+    /// `--max-line` in bytes.
+    pub max_line: Option<usize>,
+    /// `--max-connections`
+    pub max_connections: Option<usize>,
+    /// `--sync`
+    pub sync: Option<Sync>,
+}
+
+impl StreamFlags {
+    fn given(&self) -> Vec<&'static str> {
+        listed(&[
+            ("--remote-port", self.remote_port.is_some()),
+            ("--bind", self.bind.is_some()),
+            ("--out", self.out.is_some()),
+            ("--framing", self.framing.is_some()),
+            ("--max-line", self.max_line.is_some()),
+            ("--max-connections", self.max_connections.is_some()),
+            ("--sync", self.sync.is_some()),
+        ])
+    }
+}
+
+/// The flags that are set.
+pub(super) fn listed(flags: &[(&'static str, bool)]) -> Vec<&'static str> {
+    flags.iter().filter(|(_, set)| *set).map(|(flag, _)| *flag).collect()
+}
+
+/// The streams of `profile`, with flags laid over `main`.
+pub(super) fn streams_of(profile: &Profile, flags: &StreamFlags) -> Result<Vec<StreamPlan>> {
+    let mut drafts = profile.raw.streams.0.clone();
+    if let Some(flag) = flags.given().first()
+        && !drafts.iter().any(|(name, _)| name == "main")
+    {
+        if !drafts.is_empty() {
+            let names: Vec<&str> = drafts.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(Error::usage(format!(
+                "{flag} describes the stream `main`, and the profile {} has none: its streams are {}",
+                profile.shown(),
+                names.join(", ")
+            ))
+            .hint("change the profile, or name the jump host instead of it"));
+        }
+        drafts.push(("main".to_owned(), RawStream::default()));
+    }
+    if drafts.is_empty() {
+        return Err(profile.error(Problem::value(&[], "it has no stream").hint(
+            "add `streams: { main: { remote_port: 55514, out: ~/file.log } }`, or give --remote-port and --out",
+        )));
+    }
+    let nothing = StreamFlags::default();
+    let listens = drafts.iter().any(|(_, stream)| stream.listen.is_some());
+    drafts
+        .iter()
+        .map(|(name, raw)| {
+            let flags = if name == "main" { flags } else { &nothing };
+            one(profile, name, raw, flags, listens)
+        })
+        .collect()
+}
+
+fn one(profile: &Profile, name: &str, raw: &RawStream, flags: &StreamFlags, listens: bool) -> Result<StreamPlan> {
+    let missing = |key: &str, hint: &str| {
+        let problem = Problem::key(&["streams", name], format!("the stream `{name}` has no `{key}`"));
+        profile.error(problem.hint(hint))
+    };
+    let (bind, port) = if let Some(address) = &raw.listen {
+        for (key, set) in [("remote_port", raw.remote_port.is_some()), ("bind", raw.bind.is_some())] {
+            if set {
+                return Err(profile.error(
+                    Problem::key(&["streams", name, key], format!("`{key}` and `listen` exclude each other"))
+                        .hint("`listen: HOST:PORT` is a port of this machine, `remote_port` one of the jump host"),
+                ));
+            }
+        }
+        (address.bind.clone(), address.port)
+    } else if listens {
+        return Err(missing("listen", "the other streams of this profile have one; one profile cannot mix both"));
+    } else {
+        let port = flags.remote_port.or(raw.remote_port);
+        let port =
+            port.ok_or_else(|| missing("remote_port", "add `remote_port: 55514`; 0 lets the jump host choose"))?;
+        let bind = flags.bind.clone().or_else(|| raw.bind.clone());
+        (bind.unwrap_or_else(|| "*".to_owned()), port)
+    };
+    let out = match (&flags.out, &raw.out) {
+        (Some(out), _) => out.clone(),
+        (None, Some(out)) => output(Path::new(out), profile.folder())
+            .map_err(|why| profile.error(Problem::value(&["streams", name, "out"], why)))?,
+        (None, None) => return Err(missing("out", "add `out: ~/file.log`")),
+    };
+    Ok(stream_plan(name, bind, port, out, raw, flags))
+}
+
+/// A stream with all defaults filled in.
+pub(super) fn stream_plan(
+    name: &str,
+    bind: String,
+    port: u16,
+    out: PathBuf,
+    raw: &RawStream,
+    flags: &StreamFlags,
+) -> StreamPlan {
+    StreamPlan {
+        name: name.to_owned(),
+        bind,
+        port,
+        out,
+        framing: flags.framing.or(raw.framing).unwrap_or_default(),
+        max_line: flags.max_line.or(raw.max_line).unwrap_or(DEFAULT_MAX_LINE),
+        max_connections: flags.max_connections.or(raw.max_connections).unwrap_or(DEFAULT_MAX_CONNECTIONS),
+        sync: flags.sync.or(raw.sync).unwrap_or_default(),
+    }
+}
+
+/// Refuses streams that would be in each other's way: the same port, or the same file.
+pub(super) fn check_streams(streams: &[StreamPlan], profile: &Profile) -> Result<()> {
+    for (i, second) in streams.iter().enumerate() {
+        for first in &streams[..i] {
+            let (a, b) = (&first.name, &second.name);
+            if first.port != 0 && first.port == second.port && overlap(&first.bind, &second.bind) {
+                let message = format!(
+                    "the streams `{a}` and `{b}` have the same port: {}:{} and {}:{}",
+                    first.bind, first.port, second.bind, second.port
+                );
+                return Err(profile.error(Problem::key(&["streams", b], message)));
+            }
+            if normal(&first.out) == normal(&second.out) {
+                let out = quote(&second.out.display().to_string());
+                let message = format!("the streams `{a}` and `{b}` write to the same file {out}");
+                return Err(profile.error(
+                    Problem::key(&["streams", b], message)
+                        .hint("records of one file come from one stream, so that lines stay whole"),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An output file as written, made absolute against `folder` without touching the disk.
+pub(super) fn output(written: &Path, folder: &Path) -> Result<PathBuf, String> {
+    if let Some(text) = written.to_str() {
+        scalar::path_text(text)?;
+        // These mean something else than a file of that name, in later versions if not in this one.
+        if text == "-" || text.starts_with("exec:") || text.contains("://") {
+            return Err(format!("{} is not the path of a file", quote(text)));
+        }
+        if text.contains(['{', '}']) {
+            return Err(format!("{} holds braces; placeholders are not known here", quote(text)));
+        }
+        if text.ends_with('/') || text.ends_with("/.") {
+            return Err(format!("{} is a folder; name the file in it", quote(text)));
+        }
+    }
+    if matches!(written.components().next_back(), None | Some(Component::ParentDir | Component::CurDir))
+        || written == Path::new("~")
+    {
+        return Err(format!("{} is a folder; name the file in it", quote(&written.display().to_string())));
+    }
+    Ok(absolute(&folder.join(expanded(written))))
+}
+
+/// A file of the command line: `~/` expanded where the shell did not, relative to the working directory.
+pub(super) fn on_disk(written: &Path) -> Result<PathBuf, String> {
+    if let Some(text) = written.to_str() {
+        scalar::path_text(text)?;
+    }
+    Ok(absolute(&expanded(written)))
+}
+
+/// `~` and `~/` replaced by the home directory.
+pub(super) fn expanded(written: &Path) -> PathBuf {
+    written.to_str().map_or_else(|| written.to_owned(), expand_tilde)
+}
+
+/// `path` without `.` and `..`, for comparing. Links are not followed: files need not exist yet.
+fn normal(path: &Path) -> PathBuf {
+    let mut parts = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts
+}

@@ -1,0 +1,105 @@
+//! A plan written as a profile.
+
+use std::path::Path;
+
+use serde_yaml::{Mapping, Value};
+
+use crate::error::{Error, Result};
+use crate::plan::{
+    DEFAULT_DRAIN_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, Framing, Plan, SshPlan, StreamPlan, Sync,
+};
+use crate::profile::problem::quote;
+use crate::profile::target::{Address, Target};
+use crate::profile::units::{show_duration, show_size, sync_name};
+
+/// `plan` as YAML that resolves to it again, but for its name. Defaults are left out: whoever reads it sees what was
+/// chosen.
+pub(super) fn to_yaml(plan: &Plan) -> Result<String> {
+    let mut top = Mapping::new();
+    if let Some(ssh) = &plan.ssh {
+        let target = Target { user: ssh.user.clone(), host: ssh.host.clone(), port: None };
+        put(&mut top, "target", target.to_string());
+        put_map(&mut top, "ssh", ssh_map(ssh)?);
+    }
+    if plan.drain_timeout != DEFAULT_DRAIN_TIMEOUT {
+        put(&mut top, "drain_timeout", show_duration(plan.drain_timeout));
+    }
+    let mut streams = Mapping::new();
+    for stream in &plan.streams {
+        put(&mut streams, &stream.name, stream_map(stream, plan.ssh.is_some())?);
+    }
+    put(&mut top, "streams", streams);
+    let yaml = serde_yaml::to_string(&top).map_err(|e| Error::failed(format!("cannot write the plan as YAML: {e}")))?;
+    Ok(format!("# Written by `reclog up --save`; `reclog profile check` says what it means.\n{yaml}"))
+}
+
+fn ssh_map(ssh: &SshPlan) -> Result<Mapping> {
+    let mut map = Mapping::new();
+    let files: Vec<Value> = ssh.identities.iter().map(|file| text_of(file)).collect::<Result<_>>()?;
+    if !files.is_empty() {
+        put(&mut map, "identity", one_or_many(files));
+    }
+    if let Some(port) = ssh.port {
+        put(&mut map, "port", port);
+    }
+    if let Some(config) = &ssh.config_file {
+        put(&mut map, "config", text_of(config)?);
+    }
+    if let Some(keepalive) = ssh.keepalive {
+        put(&mut map, "keepalive", show_duration(keepalive));
+    }
+    let mut options = Mapping::new();
+    for (keyword, _) in &ssh.options {
+        let values = ssh.options.iter().filter(|(k, _)| k == keyword).map(|(_, value)| Value::from(value.as_str()));
+        put(&mut options, keyword, one_or_many(values.collect()));
+    }
+    put_map(&mut map, "options", options);
+    Ok(map)
+}
+
+fn stream_map(stream: &StreamPlan, remote: bool) -> Result<Mapping> {
+    let mut map = Mapping::new();
+    if remote {
+        put(&mut map, "remote_port", stream.port);
+        if stream.bind != "*" {
+            put(&mut map, "bind", stream.bind.as_str());
+        }
+    } else {
+        put(&mut map, "listen", Address { bind: stream.bind.clone(), port: stream.port }.to_string());
+    }
+    put(&mut map, "out", text_of(&stream.out)?);
+    if stream.framing != Framing::default() {
+        put(&mut map, "framing", stream.framing.as_str());
+    }
+    if stream.max_line != DEFAULT_MAX_LINE {
+        put(&mut map, "max_line", show_size(stream.max_line as u64));
+    }
+    if stream.max_connections != DEFAULT_MAX_CONNECTIONS {
+        put(&mut map, "max_connections", stream.max_connections as u64);
+    }
+    if stream.sync != Sync::default() {
+        put(&mut map, "sync", sync_name(stream.sync));
+    }
+    Ok(map)
+}
+
+fn put(map: &mut Mapping, key: &str, value: impl Into<Value>) {
+    map.insert(Value::from(key), value.into());
+}
+
+fn put_map(map: &mut Mapping, key: &str, value: Mapping) {
+    if !value.is_empty() {
+        put(map, key, value);
+    }
+}
+
+fn one_or_many(mut values: Vec<Value>) -> Value {
+    if values.len() == 1 { values.remove(0) } else { Value::Sequence(values) }
+}
+
+fn text_of(path: &Path) -> Result<Value> {
+    path.to_str().map(Value::from).ok_or_else(|| {
+        let shown = quote(&crate::escape::escape(path.as_os_str().as_encoded_bytes()));
+        Error::usage(format!("cannot save the path {shown}: it is not UTF-8"))
+    })
+}

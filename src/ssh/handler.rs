@@ -1,0 +1,317 @@
+//! What the server may do to us: deliver senders of forwards that we asked for, and nothing else.
+//!
+//! Bytes are handled here, inside the connection's loop: it is the fastest way, and awaiting the sink's room here is the
+//! brake of the whole connection. Nothing here may await something that needs the loop itself.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
+use russh::keys::{HashAlg, PublicKeyOrCertificate};
+use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Names};
+use tokio::sync::oneshot;
+
+use super::algorithms;
+use super::known_hosts::{self, KnownHosts, Verdict};
+use super::rekey::{Action, Rekey};
+use super::routes::Routes;
+use super::settings::{Settings, StrictHostKeyChecking};
+use super::socket::Meter;
+use crate::error::Error;
+use crate::escape::escape_str;
+use crate::intake::{End, Sender};
+
+/// The library's view of one connection.
+pub struct Guest {
+    pub settings: Arc<Settings>,
+    pub known: KnownHosts,
+    pub routes: Routes,
+    pub meter: Arc<Meter>,
+    /// Why the connection was refused from here; read when the library reports its own, poorer error.
+    pub refusal: Refusal,
+    pub ended: Option<oneshot::Sender<Error>>,
+    pub senders: HashMap<ChannelId, Slot>,
+    /// From the first key exchange on.
+    pub rekey: Option<Rekey>,
+}
+
+/// A place for the error of a callback.
+pub type Refusal = Arc<Mutex<Option<Error>>>;
+
+/// One channel that we accepted. The write half is kept so that the library keeps the channel.
+pub struct Slot {
+    sender: Sender,
+    _channel: ChannelWriteHalf<Msg>,
+}
+
+/// What ends the connection's loop.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    #[error(transparent)]
+    Ssh(#[from] russh::Error),
+    #[error("the output was given up")]
+    Abandoned,
+}
+
+impl Guest {
+    fn refuse(&self, error: Error) -> bool {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        false
+    }
+
+    /// The name under which the host's key is looked for.
+    fn key_name(settings: &Settings) -> (&str, Option<u16>) {
+        match &settings.host_key_alias {
+            Some(alias) => (alias, None),
+            None => (&settings.host, Some(settings.port)),
+        }
+    }
+
+    fn check(&self, key: &russh::keys::PublicKey) -> bool {
+        let (host, port) = Self::key_name(&self.settings);
+        let shown = known_hosts::name(host, port);
+        let print = format!("{} key {}", algorithm_word(&key.algorithm()), key.fingerprint(HashAlg::Sha256));
+        match self.known.check(host, port, key) {
+            Verdict::Known => true,
+            Verdict::Revoked(place) => self.refuse(Error::host_key(format!(
+                "the host key of {shown} is revoked: {} line {} ({print})",
+                place.file.display(),
+                place.line
+            ))),
+            Verdict::Changed(place) => self.refuse(
+                Error::host_key(format!(
+                    "the host key of {shown} has changed: {} line {} has another one ({print})",
+                    place.file.display(),
+                    place.line
+                ))
+                .hint("someone may be between you and the jump host, or it was installed anew: ask its administrator")
+                .hint(format!(
+                    "if the new key is right, forget the old one: ssh-keygen -f {} -R '{shown}'",
+                    place.file.display()
+                )),
+            ),
+            Verdict::Unknown => match self.settings.strict {
+                StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No => {
+                    let added = match self.settings.known_hosts.first() {
+                        Some(file) => known_hosts::remember(file, &shown, key),
+                        None => Ok(()),
+                    };
+                    if let Err(e) = added {
+                        // ssh, too, goes on: the key is as good as before, it is only asked for again next time.
+                        tracing::warn!("{e}");
+                    }
+                    true
+                }
+                StrictHostKeyChecking::Yes | StrictHostKeyChecking::Ask => self.refuse(
+                    Error::host_key(format!("the host key of {shown} is not known: {print}"))
+                        .hint(format!("compare the fingerprint, then: {}", ssh_command(&self.settings)))
+                        .hint("to take the key of a new host unseen: -o StrictHostKeyChecking=accept-new"),
+                ),
+            },
+        }
+    }
+}
+
+/// What a person types to connect once with ssh, which asks and remembers the answer.
+fn ssh_command(settings: &Settings) -> String {
+    let port = if settings.port == 22 { String::new() } else { format!("-p {} ", settings.port) };
+    format!("ssh {port}{}@{}", settings.user, settings.host)
+}
+
+/// The name that ssh prints for an algorithm.
+fn algorithm_word(algorithm: &russh::keys::Algorithm) -> String {
+    match algorithm.as_str() {
+        name if name.starts_with("ssh-ed25519") => "ED25519".into(),
+        name if name.starts_with("ecdsa") => "ECDSA".into(),
+        name if name.contains("rsa") => "RSA".into(),
+        name => escape_str(name),
+    }
+}
+
+impl Handler for Guest {
+    type Error = Stop;
+
+    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Stop> {
+        Ok(match key {
+            PublicKeyOrCertificate::PublicKey { key, .. } => self.check(key),
+            // None is ever asked for, so none can come.
+            PublicKeyOrCertificate::Certificate(_) => {
+                self.refuse(Error::host_key("the jump host showed a host certificate, which was not asked for"))
+            }
+        })
+    }
+
+    async fn kex_done(&mut self, _secret: Option<&[u8]>, names: &Names, _session: &mut Session) -> Result<(), Stop> {
+        let cipher = names.cipher.as_ref();
+        tracing::debug!(kex = names.kex.as_ref(), cipher, "new keys");
+        let limit = self.settings.rekey_limit.unwrap_or_else(|| algorithms::rekey_after(cipher));
+        self.rekey.get_or_insert_with(|| Rekey::new(limit)).renewed(self.meter.passed());
+        Ok(())
+    }
+
+    async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), Stop> {
+        tracing::info!("the jump host says: {}", escape_str(banner.trim_end()));
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        connected_address: &str,
+        connected_port: u32,
+        originator_address: &str,
+        originator_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Stop> {
+        let peer = match originator_address.parse::<std::net::IpAddr>() {
+            Ok(ip) => {
+                std::net::SocketAddr::new(ip.to_canonical(), u16::try_from(originator_port).unwrap_or(0)).to_string()
+            }
+            Err(_) => format!("{}:{originator_port}", escape_str(originator_address)),
+        };
+        let Some(intake) = self.routes.find(connected_address, connected_port) else {
+            tracing::warn!(
+                "the jump host offered a connection for {}:{connected_port}, which was not asked for; refused",
+                escape_str(connected_address)
+            );
+            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+            return Ok(());
+        };
+        match intake.admit(&peer) {
+            Ok(sender) => {
+                let id = channel.id();
+                // The read half goes: nobody reads it, and a queue that fills up would stop the connection.
+                let (_, write) = channel.split();
+                self.senders.insert(id, Slot { sender, _channel: write });
+                reply.accept().await;
+            }
+            Err(_) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
+        }
+        Ok(())
+    }
+
+    async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Stop> {
+        let Some(slot) = self.senders.get_mut(&channel) else { return Ok(()) };
+        slot.sender.feed(data);
+        let (passed, caught_up) = (self.meter.passed(), self.meter.caught_up());
+        match self.rekey.as_mut().map_or(Action::None, |rekey| rekey.observe(passed, caught_up)) {
+            Action::None => {}
+            Action::Shrink => self.meter.shrink(),
+            Action::Start => {
+                tracing::debug!("renewing the keys");
+                session.initiate_rekey()?;
+            }
+        }
+        if !slot.sender.has_room() {
+            slot.sender.room().await;
+        }
+        if slot.sender.is_abandoned() { Err(Stop::Abandoned) } else { Ok(()) }
+    }
+
+    async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
+        if let Some(slot) = self.senders.remove(&channel) {
+            slot.sender.end(End::Clean);
+            session.close(channel)?;
+        }
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Stop> {
+        if let Some(slot) = self.senders.remove(&channel) {
+            slot.sender.end(End::Clean);
+        }
+        Ok(())
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<Stop>) -> Result<(), Stop> {
+        let error = match &reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                format!("the jump host ended the connection: {}", escape_str(&info.message))
+            }
+            DisconnectReason::Error(Stop::Ssh(e)) => {
+                format!("the connection to the jump host was lost: {}", super::reason(e))
+            }
+            DisconnectReason::Error(e) => format!("the connection was ended: {e}"),
+        };
+        // Whoever is still in was cut off.
+        self.senders.clear();
+        if let Some(ended) = self.ended.take() {
+            let _ = ended.send(Error::failed(error));
+        }
+        match reason {
+            DisconnectReason::ReceivedDisconnect(_) => Ok(()),
+            DisconnectReason::Error(e) => Err(e),
+        }
+    }
+
+    // The library's defaults accept all of these.
+
+    async fn server_channel_open_session(
+        &mut self,
+        _channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Stop> {
+        unasked("session", reply).await
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _channel: Channel<Msg>,
+        _host: &str,
+        _port: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Stop> {
+        unasked("direct-tcpip", reply).await
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _channel: Channel<Msg>,
+        _path: &str,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Stop> {
+        unasked("direct-streamlocal", reply).await
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _channel: Channel<Msg>,
+        _path: &str,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Stop> {
+        unasked("forwarded-streamlocal", reply).await
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Stop> {
+        unasked("agent", reply).await
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _channel: Channel<Msg>,
+        _address: &str,
+        _port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Stop> {
+        unasked("x11", reply).await
+    }
+}
+
+async fn unasked(kind: &str, reply: ChannelOpenHandle) -> Result<(), Stop> {
+    tracing::warn!("the jump host tried to open a channel of type {kind}; refused");
+    reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! When reclog itself renews the keys of a connection. Pure: byte counts come in.
+//!
+//! The library ends a connection on which more than twice the window arrives after our KEXINIT, before the server's.
+//! What can still arrive then is what the server's kernel has queued (4 MiB by default, `tcp_wmem`) and what waits in
+//! our own receive buffer (up to 32 MiB). The first fits into [`super::WINDOW`] twice, the second does not. So the
+//! renewal waits until our receive buffer is empty; if that never happens under load, the buffer is made small first.
+//! A renewal that the server begins needs none of this: it stops sending before it begins.
+
+/// Beyond the limit, this many bytes may pass while an empty receive buffer is waited for.
+const SLACK: u64 = 64 * 1024 * 1024;
+/// After the buffer was made small, what the old one held has been read when this much has arrived.
+const FLUSHED: u64 = 40 * 1024 * 1024;
+
+/// What is to be done now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing.
+    None,
+    /// Make the receive buffer small.
+    Shrink,
+    /// Send KEXINIT.
+    Start,
+}
+
+/// The decision for one connection.
+#[derive(Debug)]
+pub struct Rekey {
+    limit: u64,
+    /// Bytes that had passed when the keys in force were made.
+    since: u64,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Counting,
+    Shrunk { at: u64 },
+    Started,
+}
+
+impl Rekey {
+    /// Renew after `limit` bytes.
+    #[must_use]
+    pub fn new(limit: u64) -> Self {
+        Self { limit, since: 0, stage: Stage::Counting }
+    }
+
+    /// `passed` bytes have passed so far (of the busier direction); `caught_up`: the last read emptied our buffer.
+    pub fn observe(&mut self, passed: u64, caught_up: bool) -> Action {
+        let used = passed - self.since;
+        if used < self.limit {
+            return Action::None;
+        }
+        match self.stage {
+            Stage::Started => Action::None,
+            _ if caught_up => self.start(),
+            Stage::Counting if used >= self.limit + SLACK => {
+                self.stage = Stage::Shrunk { at: passed };
+                Action::Shrink
+            }
+            Stage::Shrunk { at } if passed - at >= FLUSHED => self.start(),
+            Stage::Counting | Stage::Shrunk { .. } => Action::None,
+        }
+    }
+
+    fn start(&mut self) -> Action {
+        self.stage = Stage::Started;
+        Action::Start
+    }
+
+    /// New keys are in force, whoever wanted them.
+    pub fn renewed(&mut self, passed: u64) {
+        self.since = passed;
+        self.stage = Stage::Counting;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_waits_for_an_empty_buffer_and_starts_once() {
+        let mut rekey = Rekey::new(100);
+        assert_eq!(rekey.observe(99, true), Action::None);
+        assert_eq!(rekey.observe(100, false), Action::None);
+        assert_eq!(rekey.observe(150, true), Action::Start);
+        assert_eq!(rekey.observe(200, true), Action::None);
+        rekey.renewed(210);
+        assert_eq!(rekey.observe(309, true), Action::None);
+        assert_eq!(rekey.observe(310, true), Action::Start);
+    }
+
+    #[test]
+    fn under_load_that_never_ends_the_buffer_is_made_small_first() {
+        let mut rekey = Rekey::new(100);
+        assert_eq!(rekey.observe(100 + SLACK, false), Action::Shrink);
+        assert_eq!(rekey.observe(100 + SLACK + FLUSHED - 1, false), Action::None);
+        assert_eq!(rekey.observe(100 + SLACK + FLUSHED, false), Action::Start);
+    }
+
+    #[test]
+    fn a_renewal_by_the_server_resets_the_count() {
+        let mut rekey = Rekey::new(100);
+        rekey.renewed(90);
+        assert_eq!(rekey.observe(150, true), Action::None);
+    }
+}
