@@ -221,7 +221,7 @@ fn a_host_block_of_ssh_config_says_it_all() {
     assert_eq!(read(out), b"x\n");
 }
 
-/// The files of the account itself are `ssh`'s default; the tests never read those, so `-F none` stands for them.
+/// `none` is no file name, as `ssh -F none` has it.
 #[test]
 fn f_none_reads_no_configuration_at_all() {
     require!("sshd");
