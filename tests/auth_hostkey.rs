@@ -5,7 +5,7 @@ mod common;
 use std::process::Command;
 
 use common::sshd::{keygen, whoami};
-use common::{Bg, Collector, Env, Run, SOON, Sshd, find_program, read, read_text, send, wait_until};
+use common::{Bg, Collector, Daemon, Env, Run, SOON, Sshd, find_program, read, read_text, send, wait_until};
 
 /// `up` to this address with what `-o` and other options say, and no configuration file.
 fn up_with(env: &Env, sshd: &Sshd, more: &[&str]) -> Run {
@@ -46,7 +46,8 @@ fn the_agent_logs_in_without_a_key_file() {
     require!("sshd", "ssh-agent", "ssh-add");
     let (env, sshd) = (Env::new(), Sshd::start());
     let socket = env.arg("agent");
-    let mut agent = env.command(find_program("ssh-agent").unwrap()).args(["-D", "-a", &socket]).spawn().unwrap();
+    let mut agent = env.command(find_program("ssh-agent").unwrap());
+    let _agent = Daemon::start(agent.args(["-D", "-a", &socket]));
     wait_until("the agent listens", SOON, || std::os::unix::net::UnixStream::connect(&socket).ok());
     for kind in ["ed25519", "rsa"] {
         let key = sshd.user_key(kind);
@@ -64,8 +65,6 @@ fn the_agent_logs_in_without_a_key_file() {
         assert_eq!(read(&out), b"hello\n");
         env.command("ssh-add").env("SSH_AUTH_SOCK", &socket).arg("-qD").output().unwrap();
     }
-    agent.kill().unwrap();
-    agent.wait().unwrap();
 }
 
 #[test]
@@ -222,7 +221,19 @@ fn a_host_block_of_ssh_config_says_it_all() {
     assert_eq!(read(out), b"x\n");
 }
 
-/// Without `-F` the files are those under the home directory, and `-F none` reads none of them, as `ssh` has it.
+/// `none` is no file name, as `ssh -F none` has it.
+#[test]
+fn f_none_reads_no_configuration_at_all() {
+    require!("sshd");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    env.write("home/.ssh/config", "Host tremplin\n  NoSuchKeyword 1\n");
+    let (known, key) = (known_hosts_option(&env, &sshd.known_hosts()), sshd.user_key("ed25519"));
+    let (target, port, out) = (format!("{}@127.0.0.1", whoami()), sshd.port.to_string(), env.arg("out"));
+    let target = ["up", &target, "-p", &port, "-F", "none", "-i", key.to_str().unwrap(), "-o", &known];
+    let up = env.run(&[&target[..], &["--remote-port", "0", "--out", &out, "--name", "c", "--json"]].concat());
+    works(&env, &env.started(up));
+}
+
 #[test]
 fn home_does_not_move_the_files_of_ssh() {
     // ssh finds ~/.ssh by the account, whatever $HOME says; reclog reads the same files as ssh, or none would be trusted.

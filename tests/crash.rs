@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::senders::{check_order, numbered};
-use common::{Env, SOON, Sender, Sshd, free_port, listening, procs, read, read_text, send, wait_until};
+use common::{Env, SOON, Sender, Sshd, accept, free_port, listening, procs, read, read_text, send, wait_until};
 
 #[test]
 fn a_killed_collector_leaves_whole_records_and_no_obstacle() {
@@ -108,7 +108,7 @@ fn up_that_is_killed_half_way_leaves_no_collector() {
     let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (port, out) = (mute.local_addr().unwrap().port().to_string(), env.arg("f"));
     let up = env.spawn(&["up", "127.0.0.1", "-p", &port, "-F", "no_config", "--remote-port", "5", "--out", &out]);
-    let _connection = mute.accept().unwrap();
+    let _connection = accept(&mute);
     for pid in env.processes() {
         env.expect(pid);
     }

@@ -90,21 +90,38 @@ fn down_ends_a_foreground_collector() {
     env.assert_nothing_left();
 }
 
+/// A tmux server of the test's own, with one window that runs a shell line. `Drop` ends it.
+struct Terminal<'a>(&'a Env);
+
+impl Terminal<'_> {
+    #[track_caller]
+    fn tmux(&self, args: &[&str]) {
+        let mut tmux = self.0.command("tmux");
+        let output = tmux.arg("-S").arg(self.0.path("tmux")).args(["-f", "/dev/null"]).args(args).output().unwrap();
+        assert!(output.status.success(), "tmux {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+impl Drop for Terminal<'_> {
+    fn drop(&mut self) {
+        let mut tmux = self.0.command("tmux");
+        let _ = tmux.arg("-S").arg(self.0.path("tmux")).arg("kill-server").output();
+    }
+}
+
 #[test]
 fn ctrl_c_at_a_terminal_reaches_it_once() {
     require!("tmux");
     let env = Env::new();
-    let (port, socket, out) = (free_port(), env.arg("tmux"), env.arg("f"));
-    let tmux =
-        |args: &[&str]| env.command("tmux").args(["-S", &socket, "-f", "/dev/null"]).args(args).output().unwrap();
+    let (port, out, code) = (free_port(), env.arg("f"), env.arg("code"));
     let reclog = common::env::binary();
-    let code = env.arg("code");
+    // The shell is in the foreground, too: with a trap it outlives the signal and tells the exit code.
     let line = format!(
-        "trap : INT; '{}' listen 127.0.0.1:{port} --foreground --drain-timeout 10min --out {out} --name c; echo $? > {code}",
+        "trap : INT; '{}' listen 127.0.0.1:{port} --foreground --drain-timeout 10min --out {out} --name c; echo $? > {code}; cat",
         reclog.display()
     );
-    let started = tmux(&["new-session", "-d", "-x", "150", "-y", "30", "sh", "-c", &line]);
-    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    let terminal = Terminal(&env);
+    terminal.tmux(&["new-session", "-d", "-x", "150", "-y", "30", "sh", "-c", &line]);
     let pid = wait_until("the collector listens", SOON, || {
         listening(port).then(|| env.processes().first().copied()).flatten()
     });
@@ -112,12 +129,11 @@ fn ctrl_c_at_a_terminal_reaches_it_once() {
     let mut open = Sender::open(port);
     open.write("hal");
     env.wait_received("c", 3);
-    tmux(&["send-keys", "C-c"]);
+    terminal.tmux(&["send-keys", "C-c"]);
     env.wait_state("c", "draining");
     open.write("f\n");
     open.finish();
     common::wait_for_text(&code, "0\n");
     assert_eq!(read(out), b"half\n", "one Ctrl-C is one signal: the open sender may finish");
-    tmux(&["kill-server"]);
     env.assert_nothing_left();
 }

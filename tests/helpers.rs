@@ -2,17 +2,15 @@
 
 mod common;
 
-use std::process::{Child, Command, Stdio};
-
 use common::senders::{check_order, numbered};
-use common::{Env, SOON, Sender, Sshd, check_flood, flood, free_port, listening, read, wait_until};
+use common::{Daemon, Env, SOON, Sender, Sshd, check_flood, flood, free_port, listening, read, wait_until};
 
 /// `ssh -N -R PORT:127.0.0.1:LOCAL` through the configuration of [`Env::trust`].
-fn ssh_forward(env: &Env, port: u16, local: u16) -> Child {
+fn ssh_forward(env: &Env, port: u16, local: u16) -> Daemon {
     let forward = format!("127.0.0.1:{port}:127.0.0.1:{local}");
     let mut ssh = env.command("ssh");
     ssh.args(["-N", "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes", "-R", &forward, "-F"]);
-    ssh.arg(env.path("ssh_config")).arg("jump").stderr(Stdio::null()).spawn().unwrap()
+    Daemon::start(ssh.arg(env.path("ssh_config")).arg("jump"))
 }
 
 #[test]
@@ -22,19 +20,17 @@ fn the_server_accepts_forwards_and_comes_back_on_its_port() {
     env.trust(&sshd);
     let port = free_port();
     assert!(!listening(port));
-    let mut ssh = ssh_forward(&env, port, 9);
+    let ssh = ssh_forward(&env, port, 9);
     wait_until("the forward is open", SOON, || listening(port).then_some(()));
     assert!(!sshd.sessions().is_empty());
     sshd.kill_sessions();
-    ssh.wait().unwrap();
+    ssh.wait();
     wait_until("the forward is closed", SOON, || (!listening(port)).then_some(()));
     sshd.stop();
     assert!(!listening(sshd.port));
     sshd.start_again();
-    let mut ssh = ssh_forward(&env, port, 9);
+    let _ssh = ssh_forward(&env, port, 9);
     wait_until("the forward is open again", SOON, || listening(port).then_some(()));
-    ssh.kill().unwrap();
-    ssh.wait().unwrap();
 }
 
 #[test]
@@ -44,11 +40,11 @@ fn a_correct_receiver_passes_the_check() {
     let (port, out) = (free_port(), env.path("f"));
     // One sender at a time: socat appends what it gets in the pieces it gets.
     let address = format!("TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr");
-    let mut socat =
-        Command::new("socat").arg("-u").arg(address).arg(format!("CREATE:{}", out.display())).spawn().unwrap();
+    let file = format!("CREATE:{}", out.display());
+    let socat = Daemon::start(env.command("socat").arg("-u").arg(address).arg(file));
     wait_until("socat listens", SOON, || listening(port).then_some(()));
     let sent = flood(port, 1, 1000);
-    socat.wait().unwrap();
+    socat.wait();
     assert_eq!(read(&out).len() as u64, sent);
     check_flood(&out, 1, 1000);
 }
@@ -80,4 +76,11 @@ fn a_receiver_that_never_closes_is_found() {
     sender.patience(std::time::Duration::from_millis(100));
     sender.write("x\n");
     sender.finish();
+}
+
+#[test]
+#[should_panic(expected = "were left over")]
+fn a_collector_that_the_test_does_not_know_of_is_found() {
+    let env = Env::new();
+    env.run(&["listen", "127.0.0.1:0", "--out", &env.arg("f")]).ok();
 }

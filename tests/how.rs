@@ -2,9 +2,7 @@
 
 mod common;
 
-use std::process::Stdio;
-
-use common::{Env, SOON, Sshd, find_program, read_text, wait_until};
+use common::{Daemon, Env, SOON, Sshd, find_program, read_text, wait_until};
 
 /// What `how` prints for `sender`: the snippet and nothing else.
 fn snippet(env: &Env, sender: &str) -> String {
@@ -47,8 +45,7 @@ fn paste_into_rsyslog(env: &Env) {
     let told = String::from_utf8_lossy(&check.stderr);
     assert!(check.status.success(), "rsyslogd refuses the fragment:\n{fragment}\n{told}");
     let mut daemon = env.command(&rsyslogd);
-    daemon.args(["-n", "-f"]).arg(&config).arg("-i").arg(&pid).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut daemon = daemon.spawn().unwrap();
+    let _daemon = Daemon::start(daemon.args(["-n", "-f"]).arg(&config).arg("-i").arg(&pid));
     wait_until("rsyslogd listens", SOON, || std::os::unix::net::UnixDatagram::unbound().ok()?.connect(&socket).ok());
     let logger =
         env.command("logger").arg("-u").arg(&socket).args(["-t", "app", "hello from rsyslog"]).output().unwrap();
@@ -56,8 +53,6 @@ fn paste_into_rsyslog(env: &Env) {
     let text = common::wait_for_text(env.path("f"), "hello from rsyslog");
     let line = text.lines().find(|l| l.contains("hello from rsyslog")).unwrap();
     assert!(line.contains("app"), "the tag is there, too: {line}");
-    daemon.kill().unwrap();
-    daemon.wait().unwrap();
 }
 
 /// The test `NAME` for one program, on a local port and through a jump host.

@@ -16,14 +16,14 @@ pub mod senders;
 pub mod snapshot;
 pub mod sshd;
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 pub use env::{Collector, Env};
 pub use procs::listening;
-pub use run::{Bg, Run};
+pub use run::{Bg, Daemon, Run};
 pub use senders::{Sender, check_flood, flood, send};
 pub use sshd::Sshd;
 
@@ -65,6 +65,15 @@ pub fn free_port() -> u16 {
         }
     }
     panic!("no free port from {FIRST} on");
+}
+
+/// The next connection, which somebody is about to make.
+#[track_caller]
+pub fn accept(listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).unwrap();
+    let (stream, _) = wait_until("somebody connects", SOON, || listener.accept().ok());
+    stream.set_nonblocking(false).unwrap();
+    stream
 }
 
 /// Where `program` lies: `PATH` and the folders of system programs.

@@ -50,7 +50,8 @@ impl Bg {
     /// Starts it with pipes for stdout and stderr; stdin is as the command has it.
     #[track_caller]
     pub fn spawn(mut command: Command) -> Self {
-        let said = format!("{command:?}").rsplit_once("reclog\"").map_or("…", |(_, args)| args).trim().to_owned();
+        let args = command.get_args().map(|a| a.to_string_lossy().into_owned());
+        let said = std::iter::once("reclog".to_owned()).chain(args).collect::<Vec<_>>().join(" ");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
         let out = Pipe::read_from(child.stdout.take().unwrap());
@@ -121,6 +122,29 @@ impl Drop for Bg {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Another program that a test needs beside it. `Drop` kills it, also when the test fails.
+pub struct Daemon(Child);
+
+impl Daemon {
+    #[track_caller]
+    pub fn start(command: &mut Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}")))
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(mut self) {
+        wait_until("a helper ends", LATER, || self.0.try_wait().unwrap());
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
