@@ -40,7 +40,7 @@ const WINDOW: u32 = 3 * 1024 * 1024;
 /// The largest packet; OpenSSH's own size, and sshd reads no more at a time.
 const MAX_PACKET: u32 = 32 * 1024;
 /// Bytes read from the socket at once. Fewer, larger reads are the cheapest speed there is.
-const READ_BUFFER: usize = 128 * 1024;
+const READ_BUFFER: usize = 256 * 1024;
 
 /// How far an attempt to connect has come. Each phase has its own deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -199,9 +199,12 @@ impl AsyncRead for Metered {
         let read = buf.filled().len() - before;
         self.meter.read.fetch_add(read as u64, Ordering::Relaxed);
         self.meter.caught_up.store(read < room, Ordering::Relaxed);
-        // sshd leaves Nagle on for forwards and waits for our delayed ACK; Linux forgets QUICKACK after each use.
+        // sshd leaves Nagle on for forwards and waits for our delayed ACK; Linux forgets QUICKACK after each use. In the
+        // middle of a stream the ACKs come by themselves.
         #[cfg(target_os = "linux")]
-        let _ = rustix::net::sockopt::set_tcp_quickack(&self.stream, true);
+        if read < room {
+            let _ = rustix::net::sockopt::set_tcp_quickack(&self.stream, true);
+        }
         if !matches!(self.banner, Banner::Seen) {
             let bytes = buf.filled()[before..].to_vec();
             self.look_for_banner(&bytes);
