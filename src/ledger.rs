@@ -157,6 +157,7 @@ impl StreamLedger {
     }
 
     /// The output takes nothing (`Some`), or takes bytes again (`None`). Returns what it was before.
+    #[must_use]
     pub fn set_stall(&self, stall: Option<Stall>) -> Option<Stall> {
         std::mem::replace(&mut self.lock().stall, stall)
     }

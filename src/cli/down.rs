@@ -82,7 +82,7 @@ async fn stop(mut running: Running, now: bool, bar: ProgressBar) -> Result<DownR
     while let Some(reply) = running.client.reply().await? {
         match reply {
             Reply::Draining { open } => {
-                bar.set_message(format!("{name}: waiting for {}", words::plural(open, "sender")))
+                bar.set_message(format!("{name}: waiting for {}", words::plural(open, "sender")));
             }
             Reply::Down(totals) => report = Some(totals),
             _ => {}

@@ -66,6 +66,7 @@ impl Printer {
     }
 
     /// Something that will matter, on stderr.
+    #[expect(clippy::unused_self, reason = "who prints needs a printer")]
     pub fn warning(self, text: &str) {
         say(&format!("{YELLOW}warning:{YELLOW:#} {}\n", escape_str(text)));
     }

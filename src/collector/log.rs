@@ -76,7 +76,7 @@ mod tests {
         let path = dir.path().join("collector.log");
         let mut log = BoundedFile { path: path.clone(), file: open(&path).unwrap(), size: 0 };
         for _ in 0..40 {
-            log.write_all(&[b'x'; 100 * 1024]).unwrap();
+            log.write_all(&vec![b'x'; 100 * 1024]).unwrap();
         }
         let sum: u64 = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
         assert!(sum <= 2 * (BOUND + 100 * 1024), "{sum}");

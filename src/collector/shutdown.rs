@@ -98,17 +98,14 @@ async fn wait(ending: &mut Ending, intakes: &[Intake], deadline: &mut Instant) -
                     return Wait::Interrupted;
                 }
             }
-            Some(command) = commands.recv() => match command.request {
-                Request::Down { now } => {
-                    goodbyes.push(command.replies);
-                    if now {
-                        *deadline = Instant::now();
-                    }
+            Some(command) = commands.recv() => if let Request::Down { now } = command.request {
+                goodbyes.push(command.replies);
+                if now {
+                    *deadline = Instant::now();
                 }
-                _ => {
-                    let error = Error::failed("the collector is going down");
-                    let _ = command.replies.try_send(Reply::Error { error });
-                }
+            } else {
+                let error = Error::failed("the collector is going down");
+                let _ = command.replies.try_send(Reply::Error { error });
             },
             () = sleep_until(*deadline) => return Wait::Over,
             _ = ticks.tick() => {

@@ -20,6 +20,8 @@ pub struct Signals {
     terminate: Stream,
     hangup: Stream,
     user1: Stream,
+    /// SIGXFSZ: taken so that a write beyond the file size limit is an error that is waited out, not the end.
+    _too_large: Stream,
 }
 
 impl Signals {
@@ -35,6 +37,7 @@ impl Signals {
             terminate: take(SignalKind::terminate())?,
             hangup: take(SignalKind::hangup())?,
             user1: take(SignalKind::user_defined1())?,
+            _too_large: take(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

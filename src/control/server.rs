@@ -127,13 +127,9 @@ async fn serve_one(mut stream: UnixStream, hello: &Hello, service: &Service) -> 
         Ok(Ok(n)) if n > 0 => {}
         _ => return Ok(()),
     }
-    let request = match serde_json::from_slice(&line) {
-        Ok(request) => request,
-        Err(_) => {
-            let error =
-                Error::failed(format!("the collector is reclog {} and does not know this request", hello.reclog));
-            return send(&mut write, &Reply::Error { error }).await;
-        }
+    let Ok(request) = serde_json::from_slice(&line) else {
+        let error = Error::failed(format!("the collector is reclog {} and does not know this request", hello.reclog));
+        return send(&mut write, &Reply::Error { error }).await;
     };
     if let Request::Status = request {
         return send(&mut write, &Reply::Snapshot { collector: Box::new((service.snapshot)()) }).await;

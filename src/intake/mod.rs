@@ -158,13 +158,11 @@ impl Sender {
         let Self { intake, framer, held, .. } = self;
         intake.sink.push(|out| {
             let mut made = framer.feed(bytes, out);
-            if framer.held() != *held {
-                if track(&intake.unfinished, held, framer.held()) > MAX_UNFINISHED {
-                    let relief = framer.relieve(out);
-                    made.records += relief.records;
-                    made.split += relief.split;
-                    track(&intake.unfinished, held, 0);
-                }
+            if framer.held() != *held && track(&intake.unfinished, held, framer.held()) > MAX_UNFINISHED {
+                let relief = framer.relieve(out);
+                made.records += relief.records;
+                made.split += relief.split;
+                track(&intake.unfinished, held, 0);
             }
             // Inside the queue's lock: the writer must not store bytes that the ledger has not received.
             intake.ledger.received(bytes.len() as u64, made.records, made.split);

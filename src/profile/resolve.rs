@@ -147,7 +147,7 @@ impl Checked {
             ssh: SshPlan {
                 identities,
                 port: flags.port.map(|port| units::port(port.into())).transpose().map_err(wrong("--port"))?,
-                config_file: flags.ssh_config.as_deref().map(on_disk).transpose().map_err(wrong("--ssh-config"))?,
+                config_file: flags.ssh_config.as_deref().map(config_file).transpose().map_err(wrong("--ssh-config"))?,
                 options,
                 ..SshPlan::default()
             },
@@ -270,10 +270,19 @@ fn ssh_of(profile: &Profile, flags: &Checked) -> Result<SshPlan> {
         } else {
             given.identities
         },
-        config_file: given.config_file.or_else(|| raw.config.as_deref().map(|file| profile.place(file))),
+        config_file: given.config_file.or_else(|| {
+            raw.config.as_deref().map(|file| if file == NO_CONFIG { NO_CONFIG.into() } else { profile.place(file) })
+        }),
         options,
         keepalive: raw.keepalive,
     })
+}
+
+/// What ssh takes for no configuration file at all (ssh(1), `-F`).
+const NO_CONFIG: &str = "none";
+
+fn config_file(written: &Path) -> std::result::Result<PathBuf, String> {
+    if written.as_os_str() == NO_CONFIG { Ok(written.into()) } else { on_disk(written) }
 }
 
 /// Brings values of one keyword together, spelled as the first time, so that a profile can hold them as a map. The

@@ -88,17 +88,16 @@ impl Sink {
     /// discarded as [`LOST`] in the ledger. No sender may be in any more.
     pub async fn finish(mut self, patience: Duration) -> Report {
         self.handle.queue.close();
-        let trouble = match tokio::time::timeout(patience, &mut self.done).await {
-            Ok(done) => done.unwrap_or_default(),
-            Err(_) => {
-                self.handle.queue.abandon();
-                // The writer looks at the flag between two system calls; one that hangs (a dead network disk) is not
-                // waited for.
-                let hangs = || Some(format!("{} does not answer", self.path.display()));
-                tokio::time::timeout(Duration::from_secs(1), &mut self.done)
-                    .await
-                    .map_or_else(|_| hangs(), Result::unwrap_or_default)
-            }
+        let trouble = if let Ok(done) = tokio::time::timeout(patience, &mut self.done).await {
+            done.unwrap_or_default()
+        } else {
+            self.handle.queue.abandon();
+            // The writer looks at the flag between two system calls; one that hangs (a dead network disk) is not
+            // waited for.
+            let hangs = || Some(format!("{} does not answer", self.path.display()));
+            tokio::time::timeout(Duration::from_secs(1), &mut self.done)
+                .await
+                .map_or_else(|_| hangs(), Result::unwrap_or_default)
         };
         let lost = self.ledger.counts().ledger.pending;
         if lost > 0 {

@@ -214,7 +214,7 @@ mod tests {
             let mut pushed = 0;
             // Nobody writes: every push up to the limit must be let in at last, the one above it must wait.
             while pushed < LIMIT {
-                queue.push(|b| b.payload(&[b'x'; 512 * 1024]));
+                queue.push(|b| b.payload(&vec![b'x'; 512 * 1024]));
                 pushed += 512 * 1024;
                 if pushed < LIMIT {
                     queue.room().await;

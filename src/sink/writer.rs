@@ -131,7 +131,7 @@ impl Writer {
         if known.as_ref().is_none_or(|s| s.sentence != sentence) {
             tracing::warn!("{sentence}");
             let since = known.map_or_else(Timestamp::now, |s| s.since);
-            self.ledger.set_stall(Some(Stall { since, sentence }));
+            let _ = self.ledger.set_stall(Some(Stall { since, sentence }));
         }
     }
 }

@@ -215,7 +215,7 @@ impl Login<'_> {
 }
 
 fn methods(set: &russh::MethodSet) -> String {
-    set.iter().map(|m| <&str>::from(m)).collect::<Vec<_>>().join(", ")
+    set.iter().map(<&str>::from).collect::<Vec<_>>().join(", ")
 }
 
 /// The public half of a key file, from `FILE.pub` or the file itself.
