@@ -88,7 +88,7 @@ impl Printer {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::new_spinner()
-            .with_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("literal"));
+            .with_style(ProgressStyle::with_template("{spinner} {msg}").expect("literal"));
         bar.enable_steady_tick(Duration::from_millis(100));
         bar
     }
