@@ -283,13 +283,16 @@ fn files_named_from_the_working_folder_are_found_there() {
     env.write("work/known", sshd.known_hosts());
     std::fs::copy(sshd.user_key("ed25519"), env.path("work/key")).unwrap();
     let (target, port) = (format!("{}@127.0.0.1", whoami()), sshd.port.to_string());
-    let up = env.started(env.run(
-        &[
-            &["up", &target, "-F", "none", "-p", &port, "-o", "UserKnownHostsFile=known", "-o", "IdentityFile=key"][..],
-            &["--bind", "127.0.0.1", "--remote-port", "0", "--out", "here.log", "--name", "c", "--json"],
-        ]
-        .concat(),
-    ));
+    let up = env.started(
+        env.run(
+            &[
+                &["up", &target, "-F", "none", "-p", &port, "-o", "UserKnownHostsFile=known", "-o", "IdentityFile=key"]
+                    [..],
+                &["--bind", "127.0.0.1", "--remote-port", "0", "--out", "here.log", "--name", "c", "--json"],
+            ]
+            .concat(),
+        ),
+    );
     sshd.kill_sessions();
     let back = |c: &serde_json::Value| c["state"] == "up" && c["reconnects"] == 1;
     env.wait_collector("c", "connected again", back);
