@@ -97,7 +97,8 @@ impl StreamLedger {
     /// `payload` pending bytes and `added` bytes of our own now stand in the output, which has `output_bytes`.
     pub fn stored(&self, payload: u64, added: u64, output_bytes: u64) {
         let mut c = self.lock();
-        debug_assert!(payload <= c.ledger.pending, "stored {payload} of {} pending", c.ledger.pending);
+        // Less is pending only when a disk that hung comes back after its bytes were given up as lost.
+        let payload = payload.min(c.ledger.pending);
         c.ledger.pending -= payload;
         c.ledger.stored += payload;
         c.ledger.added += added;
@@ -111,11 +112,13 @@ impl StreamLedger {
         c.output_bytes = output_bytes;
     }
 
-    /// A completed fsync covers the first `stored` payload bytes.
+    /// A completed fsync covers the first `stored` payload bytes. After one that failed none proves anything any more.
     pub fn synced(&self, stored: u64) {
         let mut c = self.lock();
         debug_assert!(stored <= c.ledger.stored);
-        c.ledger.synced = c.ledger.synced.max(stored);
+        if c.sync_trouble.is_none() {
+            c.ledger.synced = c.ledger.synced.max(stored);
+        }
     }
 
     /// A flush to the disk failed.

@@ -104,7 +104,8 @@ impl Paths {
     }
 }
 
-/// Makes `dir` and its parents, mode 0700, and refuses a folder of another user: who owns it could swap our sockets.
+/// Makes `dir` and its parents, mode 0700, and refuses a folder of another user or that others may write to:
+/// they could swap our sockets.
 ///
 /// # Errors
 /// When it cannot be made, is not a folder, or belongs to someone else.
@@ -120,6 +121,14 @@ pub fn ensure_private_dir(dir: &Path) -> Result<()> {
     if meta.uid() != me && me != 0 {
         return Err(Error::failed(format!("the folder {} belongs to user {}, not to you", dir.display(), meta.uid()))
             .hint("set RECLOG_RUNTIME_DIR and RECLOG_STATE_DIR to folders of your own"));
+    }
+    if meta.mode() & 0o022 != 0 {
+        return Err(Error::failed(format!(
+            "others may write to the folder {} (mode {:04o})",
+            dir.display(),
+            meta.mode() & 0o7777
+        ))
+        .hint(format!("chmod 700 {}", dir.display())));
     }
     Ok(())
 }

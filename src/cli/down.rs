@@ -17,21 +17,23 @@ use crate::paths::Paths;
 
 /// A collector that has answered is gone within this time.
 const LAST_BREATH: Duration = Duration::from_secs(5);
+/// One that says nothing for so long hangs.
+const SILENCE: Duration = Duration::from_secs(15);
 /// How often that is looked at; the wait is a few milliseconds.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Drains and stops what `args` name.
 pub async fn run(args: &DownArgs, paths: &Paths, printer: Printer) -> Result<()> {
-    let (chosen, swept) = choose(args, paths, printer).await?;
-    if chosen.is_empty() && !swept && args.names.is_empty() {
+    let Chosen { running, swept, hung } = choose(args, paths, printer).await?;
+    if running.is_empty() && !swept && hung.is_none() && args.names.is_empty() {
         printer.note("nothing is running");
     }
     let bar = printer.spinner();
     let mut ends = JoinSet::new();
-    for running in chosen {
+    for running in running {
         ends.spawn(stop(running, args.now, bar.clone()));
     }
-    let mut result = Ok(());
+    let mut result = hung.map_or(Ok(()), Err);
     while let Some(end) = ends.join_next().await {
         let end = end.expect("stopping does not panic");
         bar.suspend(|| match end {
@@ -48,8 +50,16 @@ pub async fn run(args: &DownArgs, paths: &Paths, printer: Printer) -> Result<()>
     result
 }
 
-/// The collectors that are meant. What a killed one left is cleared away; true if there was such.
-async fn choose(args: &DownArgs, paths: &Paths, printer: Printer) -> Result<(Vec<Running>, bool)> {
+/// What is meant.
+struct Chosen {
+    running: Vec<Running>,
+    /// What a killed one left was cleared away.
+    swept: bool,
+    /// One that does not answer; the others are stopped all the same.
+    hung: Option<Error>,
+}
+
+async fn choose(args: &DownArgs, paths: &Paths, printer: Printer) -> Result<Chosen> {
     let found: Vec<Found> = client::find(paths);
     for name in &args.names {
         if !found.iter().any(|f| f.name == *name) && !lock::sweep(paths, name) {
@@ -57,7 +67,7 @@ async fn choose(args: &DownArgs, paths: &Paths, printer: Printer) -> Result<(Vec
             printer.note(&format!("\"{name}\" is not running{}", hint.map_or(String::new(), |h| format!("; {h}"))));
         }
     }
-    let (mut chosen, mut swept) = (Vec::new(), false);
+    let (mut chosen, mut swept, mut hung) = (Vec::new(), false, None);
     for found in found.into_iter().filter(|f| args.names.is_empty() || args.names.contains(&f.name)) {
         match Client::connect(&found.socket).await {
             Ok(client) => chosen.push(Running { found, client }),
@@ -65,13 +75,14 @@ async fn choose(args: &DownArgs, paths: &Paths, printer: Printer) -> Result<(Vec
                 swept |= lock::sweep(paths, &found.name);
                 printer.note(&format!("\"{}\" was killed before; what it left is cleared away", found.name));
             }
-            Err(Silence::Hung(error)) => return Err(error),
+            Err(Silence::Ending) => printer.note(&format!("\"{}\" is just ending", found.name)),
+            Err(Silence::Hung(error)) => hung = Some(error),
         }
     }
-    if args.names.is_empty() && !args.all && chosen.len() > 1 {
+    if args.names.is_empty() && !args.all && chosen.len() + usize::from(hung.is_some()) > 1 {
         return Err(pick::several(&chosen, "name those to stop, or all of them: reclog down --all"));
     }
-    Ok((chosen, swept))
+    Ok(Chosen { running: chosen, swept, hung })
 }
 
 /// Asks one collector to stop and waits until nothing of it is left.
@@ -79,7 +90,7 @@ async fn stop(mut running: Running, now: bool, bar: ProgressBar) -> Result<DownR
     let name = running.found.name.clone();
     running.client.request(Request::Down { now }).await?;
     let mut report = None;
-    while let Some(reply) = running.client.reply().await? {
+    while let Some(reply) = hear(&mut running).await? {
         match reply {
             Reply::Draining { open } => {
                 bar.set_message(format!("{name}: waiting for {}", words::plural(open, "sender")));
@@ -94,7 +105,9 @@ async fn stop(mut running: Running, now: bool, bar: ProgressBar) -> Result<DownR
     })?;
     let gone = async {
         let lock = running.found.socket.with_extension("lock");
-        while running.found.socket.exists() || lock::alive(&lock).is_some() {
+        // The name may have a new holder at once: only ours counts.
+        let ours = running.client.hello.pid;
+        while lock::alive(&lock).is_some_and(|holder| holder.pid == ours) {
             tokio::time::sleep(LOOK).await;
         }
     };
@@ -103,6 +116,18 @@ async fn stop(mut running: Running, now: bool, bar: ProgressBar) -> Result<DownR
         Err(_) => {
             Err(Error::failed(format!("the collector \"{name}\" (pid {}) does not end", running.client.hello.pid)))
         }
+    }
+}
+
+/// The next answer. One that ends says something twice a second.
+async fn hear(running: &mut Running) -> Result<Option<Reply>> {
+    match tokio::time::timeout(SILENCE, running.client.reply()).await {
+        Ok(reply) => reply,
+        Err(_) => Err(Error::failed(format!(
+            "the collector \"{}\" (pid {}) has stopped answering",
+            running.found.name, running.client.hello.pid
+        ))
+        .hint(format!("end it with `kill -KILL {}`; what was stored stays stored", running.client.hello.pid))),
     }
 }
 

@@ -21,6 +21,7 @@ pub async fn running(paths: &Paths, printer: Printer) -> Vec<Running> {
     for found in client::find(paths) {
         match Client::connect(&found.socket).await {
             Ok(client) => all.push(Running { found, client }),
+            Err(Silence::Ending) => {}
             Err(Silence::Dead) => printer.warning(&format!(
                 "\"{0}\" was killed and left its socket; `reclog up` starts it again, `reclog down {0}` clears it away",
                 found.name
@@ -38,6 +39,13 @@ pub fn nothing_runs() -> Error {
 
 /// The one that is meant: by its name, or the only one.
 pub async fn one(name: Option<&str>, paths: &Paths, printer: Printer) -> Result<Running> {
+    if let Some(found) = name.and_then(|n| client::find(paths).into_iter().find(|f| f.name == n)) {
+        match Client::connect(&found.socket).await {
+            Ok(client) => return Ok(Running { found, client }),
+            Err(Silence::Hung(error)) => return Err(error),
+            Err(Silence::Dead | Silence::Ending) => {}
+        }
+    }
     let mut all = running(paths, printer).await;
     if let Some(name) = name {
         return match all.iter().position(|r| r.found.name == name) {

@@ -10,7 +10,7 @@ use super::args::{FramingArg, ListenArgs, RunArgs, SshArgs, StreamArgs, SyncArg,
 use super::printer::Printer;
 use super::{down, how, words};
 use crate::collector::events::{Event, Launch, Up};
-use crate::collector::{self, Options, Report, launch, log};
+use crate::collector::{self, OpenLog, Options, Report, launch, log};
 use crate::error::{Error, Result};
 use crate::ledger::Reach;
 use crate::paths::Paths;
@@ -121,9 +121,6 @@ async fn foreground(
     bar: ProgressBar,
     hear: impl Fn(&Event) + Send + std::marker::Sync + 'static,
 ) -> Result<()> {
-    if printer.verbose > 0 {
-        log::to_stderr(printer.verbose - 1);
-    }
     let json = run.json;
     let report: Report = Arc::new(move |event| {
         hear(event);
@@ -132,7 +129,15 @@ async fn foreground(
             let _ = announce(up, json, printer);
         }
     });
-    let options = Options { report, foreground: true };
+    let verbose = printer.verbose;
+    let open_log: OpenLog = Box::new(move |file| {
+        if verbose > 0 {
+            log::to_stderr(verbose - 1);
+            return Ok(());
+        }
+        log::to_file(file, 0)
+    });
+    let options = Options { report, foreground: true, open_log };
     match collector::run(plan, paths, options, std::future::pending()).await {
         Ok(report) => down::tell(&report, json, printer),
         Err(error) => Err(failed(error, json, printer)),

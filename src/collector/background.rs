@@ -12,7 +12,7 @@ use tokio::net::unix::pipe;
 use super::events::{Event, Launch};
 use super::{Options, Report, log};
 use crate::error::{Error, Result, io_reason};
-use crate::paths::{self, Paths};
+use crate::paths::Paths;
 
 /// Runs the collector whose [`Launch`] stands on standard input.
 pub async fn main() -> ExitCode {
@@ -47,37 +47,20 @@ async fn start(report: &Report) -> Result<()> {
         Error::usage(format!("this is the background half of `reclog up`; it is not started by hand ({e})"))
     })?;
     let paths = Paths::discover()?;
-    let folder = paths.collector_state(&plan.name);
-    let was_there = folder.exists();
-    paths::ensure_private_dir(&folder)?;
-    let log_file = folder.join("collector.log");
-    log::to_file(&log_file, verbose)
-        .map_err(|e| Error::failed(format!("cannot open the log {}: {}", log_file.display(), io_reason(&e))))?;
     let abandoned = async move {
         let mut rest = [0; 64];
         while input.read(&mut rest).await.is_ok_and(|n| n > 0) {}
     };
-    let options = Options { report: Arc::clone(report), foreground: false };
-    let was_up = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let options = remember_up(options, &was_up);
-    let result = super::run(plan, &paths, options, abandoned).await;
-    if result.is_err() && !was_there && !was_up.load(std::sync::atomic::Ordering::Relaxed) {
-        // What failed is told to whoever asked; a folder for a collector that never was would only be litter.
-        let _ = std::fs::remove_dir_all(&folder);
-    }
-    result.map(drop)
-}
-
-/// Notes in `was_up` that the collector came up.
-fn remember_up(options: Options, was_up: &Arc<std::sync::atomic::AtomicBool>) -> Options {
-    let (report, was_up) = (options.report, Arc::clone(was_up));
-    let report: Report = Arc::new(move |event| {
-        if let Event::Up(_) = event {
-            was_up.store(true, std::sync::atomic::Ordering::Relaxed);
-        }
-        report(event);
-    });
-    Options { report, ..options }
+    let options = Options {
+        report: Arc::clone(report),
+        foreground: false,
+        open_log: Box::new(move |file| {
+            // A panic is told where a person will look; the terminal is long gone.
+            std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+            log::to_file(file, verbose)
+        }),
+    };
+    super::run(plan, &paths, options, abandoned).await.map(drop)
 }
 
 /// Lets go of the pipes and the terminal: whoever waits for their end need wait no longer. No mounted folder is kept busy

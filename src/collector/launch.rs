@@ -3,8 +3,10 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 use super::events::{Event, Launch, Up};
 use crate::error::{Error, Result, io_reason};
@@ -48,17 +50,29 @@ pub async fn background(
         }
         Err(Error::failed("the background process ended without a word"))
     };
-    tokio::select! {
-        result = come_up => {
-            if result.is_err() {
-                drop(input);
-                reap(child).await;
-            }
-            result
-        }
-        () = interrupt => {
-            // The end of its input tells the child that nobody waits.
+    tokio::pin!(come_up);
+    let first = tokio::select! {
+        biased;
+        result = &mut come_up => Some(result),
+        () = interrupt => None,
+    };
+    match first {
+        Some(Ok(up)) => Ok(up),
+        Some(Err(error)) => {
             drop(input);
+            reap(child).await;
+            Err(error)
+        }
+        None => {
+            // The end of its input tells the child that nobody waits. It may have come up in this very moment; then it
+            // is a collector like any other and is asked to end.
+            drop(input);
+            if let Ok(Ok(up)) = timeout(CLEAN_UP, come_up).await
+                && let Some(pid) = i32::try_from(up.pid).ok().and_then(Pid::from_raw)
+            {
+                let _ = kill_process(pid, Signal::TERM);
+                let _ = child.wait().await;
+            }
             reap(child).await;
             Err(Error::interrupted())
         }
@@ -66,7 +80,7 @@ pub async fn background(
 }
 
 async fn reap(mut child: Child) {
-    if tokio::time::timeout(CLEAN_UP, child.wait()).await.is_err() {
+    if timeout(CLEAN_UP, child.wait()).await.is_err() {
         let _ = child.kill().await;
     }
 }

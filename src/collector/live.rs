@@ -1,12 +1,14 @@
 //! What is known about a running collector, as the snapshot shows it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::state::State;
 use crate::ledger::{self, CollectorSnapshot, OutputSnapshot, Reach, StreamLedger, StreamSnapshot};
 use crate::plan::{Plan, StreamPlan};
+use crate::sink::SinkHandle;
 
 /// Shared between the supervisor, which writes, and the control socket, which reads.
 #[derive(Debug, Clone)]
@@ -27,18 +29,27 @@ struct Inner {
 struct LiveStream {
     plan: StreamPlan,
     ledger: StreamLedger,
+    sink: SinkHandle,
     port: u16,
 }
+
+/// A write that takes longer is a stall: the disk or the network behind it does not answer.
+const STUCK: Duration = Duration::from_millis(700);
 
 impl Live {
     /// A collector that begins.
     #[must_use]
-    pub fn new(plan: &Plan, target: Option<String>, ledgers: &[StreamLedger]) -> Self {
+    pub fn new(plan: &Plan, target: Option<String>, ledgers: &[StreamLedger], sinks: &[SinkHandle]) -> Self {
         let streams = plan
             .streams
             .iter()
-            .zip(ledgers)
-            .map(|(plan, ledger)| LiveStream { plan: plan.clone(), ledger: ledger.clone(), port: plan.port })
+            .zip(ledgers.iter().zip(sinks))
+            .map(|(plan, (ledger, sink))| LiveStream {
+                plan: plan.clone(),
+                ledger: ledger.clone(),
+                sink: sink.clone(),
+                port: plan.port,
+            })
             .collect();
         Self(Arc::new(Mutex::new(Inner {
             name: plan.name.clone(),
@@ -93,11 +104,15 @@ impl Live {
         }
         let mut state = inner.state;
         let mut streams = Vec::new();
-        for LiveStream { plan, ledger, port } in &inner.streams {
+        for LiveStream { plan, ledger, sink, port } in &inner.streams {
             let counts = ledger.counts();
             if let Some(stall) = &counts.stall {
                 state = state.max(ledger::State::Stalled);
                 health.push(format!("{} (since {})", stall.sentence, stall.since));
+            } else if let Some(stuck) = sink.stuck().filter(|stuck| *stuck >= STUCK) {
+                state = state.max(ledger::State::Stalled);
+                let seconds = stuck.as_secs().max(1);
+                health.push(format!("{} has not taken a byte for {seconds} s; senders wait", plan.out.display()));
             }
             if let Some(reason) = &counts.sync_trouble {
                 health.push(format!("cannot force {} to the disk: {reason}", plan.out.display()));

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -11,6 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, io_reason};
 use crate::paths::Paths;
+
+/// How often a held lock is tried again, and how long after: [`alive`] holds it for microseconds.
+const LOOKS: u32 = 5;
+const BLINK: Duration = Duration::from_millis(4);
 
 /// What stands in a lock file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +52,7 @@ impl Lock {
         let path = paths.lock(&holder.name);
         let failed =
             |e: io::Error| Error::failed(format!("cannot create the lock {}: {}", path.display(), io_reason(&e)));
+        let mut looks = 0;
         loop {
             let mut file = OpenOptions::new()
                 .read(true)
@@ -58,6 +64,12 @@ impl Lock {
                 .map_err(failed)?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
+                // Someone who only looks holds it for an instant.
+                Err(Errno::WOULDBLOCK) if looks < LOOKS => {
+                    looks += 1;
+                    std::thread::sleep(BLINK);
+                    continue;
+                }
                 Err(Errno::WOULDBLOCK) => {
                     let unread = Holder { name: holder.name.clone(), pid: 0, outputs: vec![] };
                     return Err(taken(&read(&mut file).unwrap_or(unread)));
@@ -125,9 +137,14 @@ pub fn sweep(paths: &Paths, name: &str) -> bool {
     let mut found = false;
     for folder in paths.runtimes() {
         let (lock, socket) = (folder.join(format!("{name}.lock")), folder.join(format!("{name}.sock")));
-        if alive(&lock).is_none() {
-            found |= std::fs::remove_file(lock).is_ok();
+        let Ok(file) = File::open(&lock) else {
             found |= std::fs::remove_file(socket).is_ok();
+            continue;
+        };
+        // Held while it is cleared away, so that a collector that starts now waits for its turn.
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            found |= std::fs::remove_file(socket).is_ok();
+            found |= std::fs::remove_file(lock).is_ok();
         }
     }
     found

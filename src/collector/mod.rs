@@ -15,13 +15,15 @@ mod signals;
 pub mod state;
 mod supervisor;
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use crate::control::server::{Server, Service};
 use crate::control::{DownReport, Hello, PROTOCOL};
-use crate::error::Result;
+use crate::error::{Error, Result, io_reason};
 use crate::paths::{self, Paths};
 use crate::plan::Plan;
 use crate::ssh::Settings;
@@ -44,7 +46,12 @@ pub struct Options {
     pub report: Report,
     /// In the foreground a collector that gave up ends; in the background it stays visible.
     pub foreground: bool,
+    /// Opens the collector's own log at the given path.
+    pub open_log: OpenLog,
 }
+
+/// Sends what rooms say about their work to a file.
+pub type OpenLog = Box<dyn FnOnce(&Path) -> io::Result<()> + Send>;
 
 /// A local port needs a descriptor a sender, and the usual limit of 1,024 is for programs that use select(2).
 fn allow_many_files() {
@@ -54,12 +61,28 @@ fn allow_many_files() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
+/// Descriptors that senders on local ports leave to everything else: files, control socket, libraries.
+const RESERVE: usize = 64;
+
+/// Lets no more senders in than there are descriptors for.
+fn fit_descriptors(plan: &mut Plan) {
+    if plan.ssh.is_none()
+        && let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+    {
+        let all = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(RESERVE).max(1);
+        let each = (all / plan.streams.len().max(1)).max(1);
+        for stream in &mut plan.streams {
+            stream.max_connections = stream.max_connections.min(each);
+        }
+    }
+}
+
 /// Runs the collector of `plan` until it is told to stop. `abandoned` ends an `up` for which nobody waits any more.
 ///
 /// # Errors
 /// Why it did not come up, or gave up. Then nothing of it is left.
 pub async fn run(
-    plan: Plan,
+    mut plan: Plan,
     paths: &Paths,
     options: Options,
     abandoned: impl Future<Output = ()>,
@@ -68,15 +91,45 @@ pub async fn run(
     paths::ensure_private_dir(&paths.runtime)?;
     let signals = Signals::listen()?;
     allow_many_files();
+    fit_descriptors(&mut plan);
     let holder = Holder {
         name: plan.name.clone(),
         pid: std::process::id(),
         outputs: plan.streams.iter().map(|s| s.out.clone()).collect(),
     };
     let lock = Lock::acquire(paths, &holder)?;
-    let settings = plan.ssh.as_ref().map(Settings::resolve).transpose()?.map(Arc::new);
-    let outputs = Outputs::open(&plan, paths)?;
-    let live = Live::new(&plan, settings.as_ref().map(|s| s.target()), &outputs.ledgers());
+    // Whatever is made from here on is ours: nobody else has this name.
+    let folder = paths.collector_state(&plan.name);
+    let was_there = folder.exists();
+    paths::ensure_private_dir(&folder)?;
+    let result = run_locked(plan, paths, &socket, &folder, signals, options, abandoned).await;
+    if let Err((_, false)) = result
+        && !was_there
+    {
+        // What failed is told to whoever asked; a folder for a collector that never was would only be litter.
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    drop(lock);
+    result.map_err(|(error, _)| error)
+}
+
+/// The rest of [`run`]. With the error comes whether the collector had been up.
+async fn run_locked(
+    plan: Plan,
+    paths: &Paths,
+    socket: &Path,
+    folder: &Path,
+    signals: Signals,
+    mut options: Options,
+    abandoned: impl Future<Output = ()>,
+) -> std::result::Result<DownReport, (Error, bool)> {
+    let early = |error: Error| (error, false);
+    let log_file = folder.join("collector.log");
+    std::mem::replace(&mut options.open_log, Box::new(|_| Ok(())))(&log_file)
+        .map_err(|e| early(Error::failed(format!("cannot open the log {}: {}", log_file.display(), io_reason(&e)))))?;
+    let settings = plan.ssh.as_ref().map(Settings::resolve).transpose().map_err(early)?.map(Arc::new);
+    let outputs = Outputs::open(&plan, paths).map_err(early)?;
+    let live = Live::new(&plan, settings.as_ref().map(|s| s.target()), &outputs.ledgers(), &outputs.handles());
 
     let (commands_tx, commands) = mpsc::channel(COMMANDS);
     let hello = Hello {
@@ -87,17 +140,16 @@ pub async fn run(
     };
     let snapshot = live.clone();
     let service = Service { snapshot: Arc::new(move || snapshot.snapshot()), commands: commands_tx };
-    let server = match Server::start(&socket, hello, service) {
+    let server = match Server::start(socket, hello, service) {
         Ok(server) => server,
         Err(e) => {
             outputs.undo().await;
-            return Err(e);
+            return Err(early(e));
         }
     };
     let supervisor = Supervisor::new(plan, settings, live, outputs, commands, signals, options);
     let result = supervisor.run(abandoned).await;
     // The answer to `down` is on its way; only now do socket and lock go.
     server.stop().await;
-    drop(lock);
     result
 }

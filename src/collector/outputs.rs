@@ -1,9 +1,9 @@
 //! The outputs of a plan: opened before anything else, undone when nothing comes of it.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use super::lock;
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use crate::intake::Intake;
 use crate::ledger::StreamLedger;
 use crate::paths::Paths;
 use crate::plan::{Framing, Plan, StreamPlan};
-use crate::sink::{self, OpenFailure, OutputFile, Sink};
+use crate::sink::{self, OpenFailure, OutputFile, Sink, SinkHandle};
 
 /// Every stream's door, queue and writer.
 #[derive(Debug)]
@@ -69,16 +69,26 @@ impl Outputs {
         &self.intakes
     }
 
-    /// Gives up what the outputs do not take: frees whoever waits for room.
-    pub fn abandon(&self) {
-        self.sinks.iter().for_each(|s| s.handle().abandon());
+    /// The entrances of the queues, in the order of the plan.
+    #[must_use]
+    pub fn handles(&self) -> Vec<SinkHandle> {
+        self.sinks.iter().map(Sink::handle).collect()
     }
 
-    /// Writes what is queued and ends the writers. Returns lost payload bytes and trouble.
-    pub async fn finish(self, patience: Duration) -> (u64, Vec<String>) {
-        let (mut lost, mut trouble) = (0, Vec::new());
+    /// Frees whoever waits for room; what is queued is still written.
+    pub fn release(&self) {
+        self.sinks.iter().for_each(|s| s.handle().release());
+    }
+
+    /// Writes what is queued and ends the writers, all at the same time. When `give_up` is cancelled, those that have not
+    /// ended give up. Returns lost payload bytes and trouble.
+    pub async fn finish(self, give_up: &CancellationToken) -> (u64, Vec<String>) {
+        let mut ends = JoinSet::new();
         for sink in self.sinks {
-            let report = sink.finish(patience).await;
+            ends.spawn(sink.finish(give_up.clone()));
+        }
+        let (mut lost, mut trouble) = (0, Vec::new());
+        while let Some(Ok(report)) = ends.join_next().await {
             lost += report.lost;
             trouble.extend(report.trouble);
         }
@@ -89,7 +99,8 @@ impl Outputs {
     /// Nothing came of it: the writers end, and files that were made for it and are empty go.
     pub async fn undo(mut self) {
         let created = std::mem::take(&mut self.created);
-        self.finish(Duration::from_secs(1)).await;
+        // Nothing was queued: there is nothing to wait for.
+        self.finish(&CancellationToken::new()).await;
         remove_empty(created);
     }
 }

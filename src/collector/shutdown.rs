@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, Interval, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::live::Live;
 use super::outputs::Outputs;
@@ -40,86 +41,127 @@ pub struct Ending {
 ///
 /// # Errors
 /// Interrupted when a second signal says so.
-pub async fn run(mut ending: Ending, live: &Live, name: &str) -> Result<DownReport> {
-    let intakes = ending.outputs.intakes().to_vec();
+pub async fn run(ending: Ending, live: &Live, name: &str) -> Result<DownReport> {
+    let Ending { mut link, outputs, commands, signals, goodbyes, now, patience } = ending;
+    let intakes = outputs.intakes().to_vec();
     for intake in &intakes {
         intake.shut();
     }
     let started = Instant::now();
-    let mut deadline = if ending.now { started } else { started + ending.patience };
-    if wait(&mut ending, &intakes, &mut deadline).await == Wait::Interrupted {
-        return Err(Error::interrupted());
-    }
-    match ending.link.take() {
-        Some(Link::Ssh(connection)) => connection.close(FAREWELL).await,
-        Some(Link::Local { cut, .. }) => cut.cancel(),
-        None => {}
-    }
-    if timeout(FAREWELL, drained(&intakes)).await.is_err() {
-        // Someone is stuck in front of an output that takes nothing.
-        ending.outputs.abandon();
-        let _ = timeout(FAREWELL, drained(&intakes)).await;
-    }
-    let patience = deadline.saturating_duration_since(Instant::now()).max(LAST_WRITES);
-    let (lost, trouble) = ending.outputs.finish(patience).await;
+    let deadline = if now { started } else { started + patience };
+    let mut attention = Attention { commands, signals, goodbyes, deadline, ticks: tokio::time::interval(PROGRESS) };
+
+    attention.until(&intakes, leave(&mut link, &intakes)).await?;
+    let releasing = CancellationToken::new();
+    let ended = async {
+        match link.take() {
+            Some(Link::Ssh(connection)) => connection.close(FAREWELL).await,
+            Some(Link::Local { cut, .. }) => drop(cut),
+            None => {}
+        }
+        if timeout(FAREWELL, drained(&intakes)).await.is_err() {
+            // Someone is stuck in front of an output that takes nothing.
+            outputs.release();
+            let _ = timeout(FAREWELL, drained(&intakes)).await;
+        }
+    };
+    attention.wait(&intakes, ended, &releasing).await?;
+
+    let give_up = CancellationToken::new();
+    attention.deadline = attention.deadline.max(Instant::now() + LAST_WRITES);
+    let (lost, trouble) = attention.wait(&intakes, outputs.finish(&give_up), &give_up).await?;
     let report = DownReport { name: name.to_owned(), streams: live.snapshot().streams, lost, trouble };
     tracing::info!(lost, "down");
-    for goodbye in ending.goodbyes {
-        let _ = goodbye.try_send(Reply::Down(report.clone()));
-    }
+    tell(attention.goodbyes, &report);
     Ok(report)
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Wait {
-    Over,
-    Interrupted,
+/// Gives the totals to whoever waits for them.
+pub fn tell(goodbyes: Vec<mpsc::Sender<Reply>>, report: &DownReport) {
+    for goodbye in goodbyes {
+        let _ = goodbye.try_send(Reply::Down(report.clone()));
+    }
 }
 
-/// Closes the ports and waits until the last sender is out, the deadline has passed, or someone has lost patience.
-async fn wait(ending: &mut Ending, intakes: &[Intake], deadline: &mut Instant) -> Wait {
-    let Ending { link, commands, signals, goodbyes, .. } = ending;
-    let quiet = async {
-        match link {
-            Some(Link::Ssh(connection)) => connection.cancel().await,
-            Some(Link::Local { stop, .. }) => stop.cancel(),
-            None => {}
-        }
-        drained(intakes).await;
-    };
-    tokio::pin!(quiet);
-    let mut ticks = tokio::time::interval(PROGRESS);
-    loop {
-        tokio::select! {
-            biased;
-            () = &mut quiet => return Wait::Over,
-            signal = signals.next() => {
-                if signal == Signal::Stop {
-                    return Wait::Interrupted;
-                }
-            }
-            Some(command) = commands.recv() => if let Request::Down { now } = command.request {
-                goodbyes.push(command.replies);
-                if now {
-                    *deadline = Instant::now();
-                }
-            } else {
-                let error = Error::failed("the collector is going down");
-                let _ = command.replies.try_send(Reply::Error { error });
-            },
-            () = sleep_until(*deadline) => return Wait::Over,
-            _ = ticks.tick() => {
-                let open = intakes.iter().map(|i| i.open_senders() as u64).sum();
-                for goodbye in goodbyes.iter() {
-                    let _ = goodbye.try_send(Reply::Draining { open });
-                }
-            }
-        }
+/// Closes the ports and waits until the last sender is out.
+async fn leave(link: &mut Option<Link>, intakes: &[Intake]) {
+    match link {
+        Some(Link::Ssh(connection)) => connection.cancel().await,
+        Some(Link::Local { stop, .. }) => *stop = None,
+        None => {}
     }
+    drained(intakes).await;
 }
 
 async fn drained(intakes: &[Intake]) {
     for intake in intakes {
         intake.drained().await;
+    }
+}
+
+/// Signals and requests are heard until the very end.
+struct Attention {
+    commands: mpsc::Receiver<Command>,
+    signals: Signals,
+    goodbyes: Vec<mpsc::Sender<Reply>>,
+    deadline: Instant,
+    ticks: Interval,
+}
+
+impl Attention {
+    /// Waits for `work` until the deadline; then it is dropped.
+    async fn until(&mut self, intakes: &[Intake], work: impl Future<Output = ()>) -> Result<()> {
+        let over = CancellationToken::new();
+        let work = async {
+            tokio::select! {
+                () = work => {}
+                () = over.cancelled() => {}
+            }
+        };
+        self.wait(intakes, work, &over).await
+    }
+
+    /// Waits for `work` to its end. At the deadline, or when someone has lost patience, `hurry` is cancelled.
+    ///
+    /// # Errors
+    /// Interrupted by a signal.
+    async fn wait<T>(
+        &mut self,
+        intakes: &[Intake],
+        work: impl Future<Output = T>,
+        hurry: &CancellationToken,
+    ) -> Result<T> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                signal = self.signals.next() => {
+                    if signal == Signal::Stop {
+                        return Err(Error::interrupted());
+                    }
+                }
+                Some(command) = self.commands.recv() => self.command(command),
+                () = sleep_until(self.deadline), if !hurry.is_cancelled() => hurry.cancel(),
+                _ = self.ticks.tick() => {
+                    let open = intakes.iter().map(|i| i.open_senders() as u64).sum();
+                    for goodbye in &self.goodbyes {
+                        let _ = goodbye.try_send(Reply::Draining { open });
+                    }
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        if let Request::Down { now } = command.request {
+            self.goodbyes.push(command.replies);
+            if now {
+                self.deadline = self.deadline.min(Instant::now() + LAST_WRITES);
+            }
+        } else {
+            let error = Error::failed("the collector is going down");
+            let _ = command.replies.try_send(Reply::Error { error });
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Options;
 use super::events::{Event as Told, Up, UpStream};
@@ -28,10 +28,10 @@ pub enum Link {
     Ssh(Connection),
     /// Ports of this machine.
     Local {
-        /// No new senders.
-        stop: CancellationToken,
-        /// No senders at all.
-        cut: CancellationToken,
+        /// Until it is dropped, new senders are let in.
+        stop: Option<DropGuard>,
+        /// Until it is dropped, those who are in may stay.
+        cut: DropGuard,
     },
 }
 
@@ -66,8 +66,8 @@ pub struct Supervisor {
     /// In the order of the plan; a port that the jump host chose is asked for again.
     ports: Vec<u16>,
     was_up: bool,
-    /// The class of the last failed attempt.
-    failure_kind: Kind,
+    /// The last failed attempt.
+    failure: Option<Error>,
     /// Who asked for the end.
     goodbyes: Vec<mpsc::Sender<Reply>>,
     now: bool,
@@ -97,27 +97,31 @@ impl Supervisor {
             link: None,
             ports,
             was_up: false,
-            failure_kind: Kind::Failed,
+            failure: None,
             goodbyes: Vec::new(),
             now: false,
         }
     }
 
     /// Brings the collector up, keeps it up, and takes it down when it is asked to.
-    pub async fn run(mut self, abandoned: impl Future<Output = ()>) -> Result<DownReport> {
+    /// With the error comes whether it had been up.
+    pub async fn run(mut self, abandoned: impl Future<Output = ()>) -> std::result::Result<DownReport, (Error, bool)> {
         let gave_up = self.supervise(abandoned).await;
         if !self.was_up {
             // Nobody ever got in: nothing to drain.
             self.link = None;
             self.outputs.undo().await;
-            return Err(gave_up.unwrap_or_else(Error::interrupted));
+            let streams = self.live.snapshot().streams;
+            let report = DownReport { name: self.plan.name, streams, lost: 0, trouble: Vec::new() };
+            shutdown::tell(self.goodbyes, &report);
+            return Err((gave_up.unwrap_or_else(Error::interrupted), false));
         }
         self.live.set_state(State::Draining);
         let Self { plan, live, outputs, commands, signals, link, goodbyes, now, .. } = self;
         let ending = Ending { link, outputs, commands, signals, goodbyes, now, patience: plan.drain_timeout };
-        let report = shutdown::run(ending, &live, &plan.name).await?;
+        let report = shutdown::run(ending, &live, &plan.name).await.map_err(|e| (e, true))?;
         match gave_up {
-            Some(error) => Err(error),
+            Some(error) => Err((error, true)),
             None => Ok(report),
         }
     }
@@ -145,9 +149,14 @@ impl Supervisor {
                     pause = None;
                     Event::Due
                 }
-                Some(command) = self.commands.recv() => self.commanded(command),
+                Some(command) = self.commands.recv() => match self.commanded(command) {
+                    Some(event) => event,
+                    None => continue,
+                },
                 signal = self.signals.next() => match signal {
                     Signal::Stop => Event::Down,
+                    // A port of this machine has no connection that could be made anew.
+                    Signal::Kick if self.settings.is_none() => continue,
                     Signal::Kick => Event::Kick,
                 },
                 () = &mut abandoned, if !self.was_up => return Some(Error::interrupted()),
@@ -171,9 +180,7 @@ impl Supervisor {
                 Action::Drain => return None,
             }
             if self.options.foreground && self.machine.state() == State::Failed {
-                let snapshot = self.live.snapshot();
-                let message = snapshot.last_error.unwrap_or_else(|| "gave up".into());
-                return Some(Error::new(self.failure_kind, message));
+                return self.failure.take();
             }
         }
     }
@@ -203,23 +210,32 @@ impl Supervisor {
                 }
                 tracing::warn!("{error}");
                 self.live.trouble(&error.message);
-                self.failure_kind = error.kind;
                 // The port is ours, only a dead connection may still hold it: that passes.
-                Ok(Event::AttemptFailed { retry: error.kind.is_worth_retrying() || ports })
+                let retry = error.kind.is_worth_retrying() || ports;
+                self.failure = Some(error);
+                Ok(Event::AttemptFailed { retry })
             }
         }
     }
 
-    fn commanded(&mut self, command: Command) -> Event {
+    fn commanded(&mut self, command: Command) -> Option<Event> {
         match command.request {
+            Request::Kick if self.settings.is_none() => {
+                let error = Error::failed(format!(
+                    "\"{}\" listens on this machine: there is no connection to renew",
+                    self.plan.name
+                ));
+                let _ = command.replies.try_send(Reply::Error { error });
+                None
+            }
             Request::Kick => {
                 let _ = command.replies.try_send(Reply::Kicked);
-                Event::Kick
+                Some(Event::Kick)
             }
             Request::Down { now } => {
                 self.goodbyes.push(command.replies);
                 self.now |= now;
-                Event::Down
+                Some(Event::Down)
             }
             Request::Status => unreachable!("answered by the control server"),
         }
@@ -304,7 +320,7 @@ async fn listen(intakes: Vec<Intake>, mut ports: Vec<u16>) -> std::result::Resul
     for (listener, intake) in listeners.into_iter().zip(&intakes) {
         listener.serve(intake, &stop, &cut);
     }
-    Ok((Link::Local { stop, cut }, ports))
+    Ok((Link::Local { stop: Some(stop.drop_guard()), cut: cut.drop_guard() }, ports))
 }
 
 /// Awaits what is there; what is not there never ends.

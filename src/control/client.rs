@@ -31,6 +31,8 @@ pub struct Found {
 pub enum Silence {
     /// Nobody listens: it was killed and left its socket.
     Dead,
+    /// It has closed the door and is about to be gone.
+    Ending,
     /// It listens and does not answer.
     Hung(Error),
 }
@@ -87,7 +89,7 @@ impl Client {
             Ok(Ok(Some(line))) => {
                 serde_json::from_str::<Hello>(&line).map_err(|_| hung("does not speak reclog's protocol"))?
             }
-            Ok(_) => return Err(Silence::Dead),
+            Ok(_) => return Err(Silence::Ending),
             Err(_) => return Err(hung("does not answer")),
         };
         if hello.protocol > PROTOCOL {

@@ -60,8 +60,8 @@ impl Server {
         let failed = |e: io::Error| {
             Error::failed(format!("cannot create the control socket {}: {}", path.display(), io_reason(&e)))
         };
-        // A short name beside it: the final name may be as long as a socket path can be.
-        let early = path.with_file_name(format!(".{}", std::process::id()));
+        // A name beside it that is no longer than the final one, which may be as long as a socket path can be.
+        let early = path.with_extension("new");
         let _ = std::fs::remove_file(&early);
         let bound = UnixListener::bind(&early).and_then(|listener| {
             use std::os::unix::fs::PermissionsExt;
@@ -147,5 +147,8 @@ async fn serve_one(mut stream: UnixStream, hello: &Hello, service: &Service) -> 
 async fn send(write: &mut (impl AsyncWriteExt + Unpin), line: &impl serde::Serialize) -> io::Result<()> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');
-    write.write_all(&text).await
+    match tokio::time::timeout(PATIENCE, write.write_all(&text)).await {
+        Ok(result) => result,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
 }

@@ -134,7 +134,7 @@ async fn receive(stream: TcpStream, mut sender: Sender) {
         if !sender.has_room() {
             sender.room().await;
         }
-        if sender.is_abandoned() {
+        if sender.is_released() {
             return;
         }
         if stream.readable().await.is_err() {

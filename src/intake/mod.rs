@@ -16,8 +16,8 @@ use crate::ledger::StreamLedger;
 use crate::plan::StreamPlan;
 use crate::sink::SinkHandle;
 
-/// Bytes of unfinished records that all senders of a stream may hold together. Beyond it the next unfinished record is
-/// split: 4,096 senders with 256 KiB each would be a gigabyte.
+/// Bytes of unfinished records that all senders of a stream may hold together. Beyond it those of senders that
+/// hold more than the average are split: 4,096 senders with 256 KiB each would be a gigabyte.
 const MAX_UNFINISHED: usize = 64 * 1024 * 1024;
 
 /// The door of one stream. Cheap to clone.
@@ -158,7 +158,11 @@ impl Sender {
         let Self { intake, framer, held, .. } = self;
         intake.sink.push(|out| {
             let mut made = framer.feed(bytes, out);
-            if framer.held() != *held && track(&intake.unfinished, held, framer.held()) > MAX_UNFINISHED {
+            // Whoever holds more than the average pays; others go on, which at most doubles the sum.
+            if framer.held() != *held
+                && track(&intake.unfinished, held, framer.held()) > MAX_UNFINISHED
+                && *held > MAX_UNFINISHED / intake.open.load(Ordering::Relaxed).max(1)
+            {
                 let relief = framer.relieve(out);
                 made.records += relief.records;
                 made.split += relief.split;
@@ -180,10 +184,10 @@ impl Sender {
         self.intake.sink.has_room()
     }
 
-    /// Whether the output was given up, so that reading on would only lose bytes.
+    /// Whether the drain is over, so that reading on may only lose bytes.
     #[must_use]
-    pub fn is_abandoned(&self) -> bool {
-        self.intake.sink.is_abandoned()
+    pub fn is_released(&self) -> bool {
+        self.intake.sink.is_released()
     }
 
     /// The sender has ended; an unfinished last line gets its end.
@@ -221,7 +225,7 @@ mod tests {
     use super::*;
     use crate::plan::{Framing, Sync};
     use crate::sink::{Options, OutputFile, Sink};
-    use std::time::Duration;
+    use tokio_util::sync::CancellationToken;
 
     fn plan(path: &std::path::Path, max_connections: usize) -> StreamPlan {
         StreamPlan {
@@ -260,7 +264,7 @@ mod tests {
         drop(b);
         let counts = intake.ledger().counts();
         assert_eq!((counts.senders.open, counts.senders.accepted, counts.senders.cut), (0, 2, 1));
-        assert_eq!(sink.finish(Duration::from_secs(10)).await.lost, 0);
+        assert_eq!(sink.finish(CancellationToken::new()).await.lost, 0);
         let file = std::fs::read(dir.path().join("out")).unwrap();
         assert_eq!(file, b"from b: whole\nfrom a: beginning and end\nfrom b: cu\n");
         let counts = intake.ledger().counts();
@@ -284,7 +288,7 @@ mod tests {
             senders.rejected.into_iter().collect::<Vec<_>>(),
             [("draining".into(), 1), ("max_connections".into(), 1)]
         );
-        sink.finish(Duration::from_secs(10)).await;
+        sink.finish(CancellationToken::new()).await;
     }
 
     #[tokio::test]
@@ -299,6 +303,6 @@ mod tests {
         assert!(!waits.is_finished());
         sender.end(End::Clean);
         waits.await.unwrap();
-        sink.finish(Duration::from_secs(10)).await;
+        sink.finish(CancellationToken::new()).await;
     }
 }

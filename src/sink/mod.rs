@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 pub use batch::Batch;
 pub use file::{OpenFailure, OutputFile};
@@ -54,8 +55,8 @@ pub struct Options {
 pub struct Report {
     /// Payload bytes that did not get into the file.
     pub lost: u64,
-    /// Why, and other trouble at the end, in sentences.
-    pub trouble: Option<String>,
+    /// Why, and other trouble, in sentences.
+    pub trouble: Vec<String>,
 }
 
 impl Sink {
@@ -84,26 +85,29 @@ impl Sink {
         &self.path
     }
 
-    /// Writes what is queued, forces it to the disk and ends the thread. After `patience` the rest is given up; it is
-    /// discarded as [`LOST`] in the ledger. No sender may be in any more.
-    pub async fn finish(mut self, patience: Duration) -> Report {
+    /// Writes what is queued, forces it to the disk and ends the thread. When `give_up` is cancelled the rest is given up;
+    /// it is discarded as [`LOST`] in the ledger. No sender may be in any more.
+    pub async fn finish(mut self, give_up: CancellationToken) -> Report {
         self.handle.queue.close();
-        let trouble = if let Ok(done) = tokio::time::timeout(patience, &mut self.done).await {
-            done.unwrap_or_default()
-        } else {
-            self.handle.queue.abandon();
-            // The writer looks at the flag between two system calls; one that hangs (a dead network disk) is not
-            // waited for.
-            let hangs = || Some(format!("{} does not answer", self.path.display()));
-            tokio::time::timeout(Duration::from_secs(1), &mut self.done)
-                .await
-                .map_or_else(|_| hangs(), Result::unwrap_or_default)
+        let trouble = tokio::select! {
+            done = &mut self.done => done.unwrap_or_else(|_| Some(format!("the writer of {} died", self.path.display()))),
+            () = give_up.cancelled() => {
+                self.handle.queue.abandon();
+                // The writer looks at the flag between two system calls; one that hangs (a dead network disk) is not
+                // waited for.
+                match tokio::time::timeout(Duration::from_secs(1), &mut self.done).await {
+                    Ok(done) => done.unwrap_or_default(),
+                    Err(_) => Some(format!("{} does not answer", self.path.display())),
+                }
+            }
         };
-        let lost = self.ledger.counts().ledger.pending;
+        let counts = self.ledger.counts();
+        let lost = counts.ledger.pending;
         if lost > 0 {
             self.ledger.discarded(LOST, lost);
         }
-        Report { lost, trouble }
+        let sync = counts.sync_trouble.map(|why| format!("cannot force {} to the disk: {why}", self.path.display()));
+        Report { lost, trouble: trouble.into_iter().chain(sync).collect() }
     }
 }
 
@@ -126,15 +130,21 @@ impl SinkHandle {
         self.queue.has_room()
     }
 
-    /// Whether the output was given up: what is pushed now is lost.
+    /// Whether a drain is over: whoever still reads should stop, what is read now may be lost.
     #[must_use]
-    pub fn is_abandoned(&self) -> bool {
-        self.queue.is_abandoned()
+    pub fn is_released(&self) -> bool {
+        self.queue.is_released()
     }
 
-    /// Ends the wait of everyone in [`room`](Self::room), and the writer's tries. Used when a drain is over.
-    pub fn abandon(&self) {
-        self.queue.abandon();
+    /// Ends the wait of everyone in [`room`](Self::room). What is queued is still written.
+    pub fn release(&self) {
+        self.queue.release();
+    }
+
+    /// How long the system has sat on one write; `None` while nothing is being written.
+    #[must_use]
+    pub fn stuck(&self) -> Option<Duration> {
+        self.queue.stuck()
     }
 
     /// Wakes the writer once for all pushes of one turn of the event loop; runs until the sink is closed. Without it

@@ -1,7 +1,7 @@
 //! The queue between the network and one writer thread; its unit is bytes of output.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -46,7 +46,12 @@ struct Inner {
     /// The disk does not keep up: fill up to [`LIMIT`].
     elastic: bool,
     closed: bool,
+    /// Nobody waits for room any more, and nobody should read on.
+    released: bool,
+    /// The writer ends, whatever is left.
     abandoned: bool,
+    /// When the writer last took a batch or wrote of it.
+    moved: Option<Instant>,
 }
 
 impl Inner {
@@ -55,7 +60,7 @@ impl Inner {
     }
 
     fn has_room(&self) -> bool {
-        self.abandoned || self.queued() < if self.elastic { LIMIT } else { SMOOTH }
+        self.released || self.queued() < if self.elastic { LIMIT } else { SMOOTH }
     }
 }
 
@@ -143,17 +148,35 @@ impl Queue {
         self.burst.notify_one();
     }
 
-    /// The rest is given up; the writer ends, nobody waits for room any more.
+    /// Nobody waits for room any more; what is queued is still written.
+    pub fn release(&self) {
+        self.lock().released = true;
+        self.room.notify_waiters();
+    }
+
+    /// See [`super::SinkHandle::is_released`].
+    pub fn is_released(&self) -> bool {
+        self.lock().released
+    }
+
+    /// The rest is given up; the writer ends.
     pub fn abandon(&self) {
         let mut inner = self.lock();
         inner.abandoned = true;
+        inner.released = true;
         self.work.notify_one();
         self.room.notify_waiters();
     }
 
-    /// See [`super::SinkHandle::is_abandoned`].
+    /// Whether the writer should end.
     pub fn is_abandoned(&self) -> bool {
         self.lock().abandoned
+    }
+
+    /// How long the writer has been at its batch without writing a byte; `None` while it has none.
+    pub fn stuck(&self) -> Option<Duration> {
+        let inner = self.lock();
+        if inner.in_flight > 0 { inner.moved.map(|at| at.elapsed()) } else { None }
     }
 
     /// Swaps the filled batch for the empty `spare`; waits for one.
@@ -167,6 +190,7 @@ impl Queue {
             if !inner.filling.is_empty() {
                 std::mem::swap(&mut inner.filling, spare);
                 inner.in_flight = spare.len();
+                inner.moved = Some(Instant::now());
                 return Work::Batch;
             }
             if inner.closed {
@@ -182,6 +206,7 @@ impl Queue {
     pub fn wrote(&self, n: usize) {
         let mut inner = self.lock();
         inner.in_flight -= n;
+        inner.moved = Some(Instant::now());
         inner.elastic = false;
         if inner.has_room() {
             self.room.notify_waiters();

@@ -79,17 +79,13 @@ impl Shared {
 }
 
 /// Flushes `file` to the disk and enters into `ledger` what that covers: all that was stored before it began.
-pub fn sync(file: &File, ledger: &StreamLedger) -> bool {
+pub fn sync(file: &File, ledger: &StreamLedger) {
     let covered = ledger.stored_so_far();
     match file.sync_data() {
-        Ok(()) => {
-            ledger.synced(covered);
-            true
-        }
+        Ok(()) => ledger.synced(covered),
         Err(e) => {
             // After a failed fsync the kernel may have dropped the pages: later success proves nothing about them.
             ledger.sync_failed(io_reason(&e));
-            false
         }
     }
 }

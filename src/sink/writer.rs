@@ -67,16 +67,14 @@ impl Writer {
             }
             batch.recycle(KEPT_BUFFER);
             match self.mode {
-                Sync::Always => drop(sync::sync(&self.handle, &self.ledger)),
+                Sync::Always => sync::sync(&self.handle, &self.ledger),
                 Sync::Interval => self.syncer.iter().for_each(Syncer::dirty),
                 Sync::Never => {}
             }
         }
         self.syncer = None;
-        let mut trouble = self.ledger.set_stall(None).map(|stall| stall.sentence);
-        if !sync::sync(&self.handle, &self.ledger) {
-            trouble = Some(format!("cannot force {} to the disk", self.file.path().display()));
-        }
+        let trouble = self.ledger.set_stall(None).map(|stall| stall.sentence);
+        sync::sync(&self.handle, &self.ledger);
         trouble
     }
 

@@ -10,7 +10,7 @@ use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, load_public_key, load_secret_key};
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::handler::Guest;
 use super::settings::{PHASE_TIMEOUT, Settings};
@@ -26,6 +26,8 @@ const SIGN_PATIENCE: Duration = Duration::from_secs(60);
 struct Login<'a> {
     handle: &'a mut Handle<Guest>,
     settings: &'a Settings,
+    /// When the server has to have answered; time at the agent does not count.
+    deadline: Instant,
     /// Keys that the server has seen and refused.
     refused: Vec<String>,
     /// Keys that could not be offered, and why.
@@ -43,7 +45,8 @@ enum Offer {
 /// # Errors
 /// Refused (exit code 4) when no key is accepted, failed when the connection dies meanwhile.
 pub async fn authenticate(handle: &mut Handle<Guest>, settings: &Settings) -> Result<()> {
-    let mut login = Login { handle, settings, refused: Vec::new(), notes: Vec::new() };
+    let mut login =
+        Login { handle, settings, deadline: Instant::now() + PHASE_TIMEOUT, refused: Vec::new(), notes: Vec::new() };
     if login.agent().await? || login.files().await? {
         return Ok(());
     }
@@ -86,7 +89,10 @@ impl Login<'_> {
             let hash = self.rsa_hash(&key).await;
             let shown = format!("{} (agent)", escape_str(&comment));
             let offer = self.handle.authenticate_publickey_with(&self.settings.user, key, hash, &mut agent);
-            let result = match timeout(SIGN_PATIENCE, offer).await {
+            let begun = Instant::now();
+            let answer = timeout(SIGN_PATIENCE, offer).await;
+            self.deadline += begun.elapsed();
+            let result = match answer {
                 Ok(Ok(result)) => result,
                 Ok(Err(e)) => {
                     self.note(format!("{shown}: the agent did not sign: {e}"));
@@ -121,7 +127,7 @@ impl Login<'_> {
             let offer = self
                 .handle
                 .authenticate_publickey(&self.settings.user, PrivateKeyWithHashAlg::new(Arc::new(key), hash));
-            let result = match timeout(PHASE_TIMEOUT, offer).await {
+            let result = match timeout_at(self.deadline, offer).await {
                 Ok(Ok(result)) => result,
                 Ok(Err(e)) => return Err(self.lost(&super::reason(&e))),
                 Err(_) => return Err(self.too_late()),

@@ -10,6 +10,7 @@ use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::{HashAlg, PublicKeyOrCertificate};
 use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Names};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::algorithms;
 use super::known_hosts::{self, KnownHosts, Verdict};
@@ -27,6 +28,8 @@ pub struct Guest {
     pub known: KnownHosts,
     pub routes: Routes,
     pub meter: Arc<Meter>,
+    /// Nobody wants this connection any more.
+    pub kill: CancellationToken,
     /// Why the connection was refused from here; read when the library reports its own, poorer error.
     pub refusal: Refusal,
     pub ended: Option<oneshot::Sender<Error>>,
@@ -49,7 +52,7 @@ pub struct Slot {
 pub enum Stop {
     #[error(transparent)]
     Ssh(#[from] russh::Error),
-    #[error("the output was given up")]
+    #[error("it was given up from here")]
     Abandoned,
 }
 
@@ -204,15 +207,21 @@ impl Handler for Guest {
             }
         }
         if !slot.sender.has_room() {
-            slot.sender.room().await;
+            // A connection that is given up ends here, too: its next read, which would tell, is far away.
+            tokio::select! {
+                () = slot.sender.room() => {}
+                () = self.kill.cancelled() => return Err(Stop::Abandoned),
+            }
         }
-        if slot.sender.is_abandoned() { Err(Stop::Abandoned) } else { Ok(()) }
+        if slot.sender.is_released() { Err(Stop::Abandoned) } else { Ok(()) }
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
         if let Some(slot) = self.senders.remove(&channel) {
             slot.sender.end(End::Clean);
-            session.close(channel)?;
+            // EOF and not CLOSE: the server answers with its CLOSE, and only that makes the library forget the channel.
+            // After a CLOSE of ours it would keep some 3 KiB a sender until the connection ends.
+            session.eof(channel)?;
         }
         Ok(())
     }

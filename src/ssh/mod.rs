@@ -107,6 +107,7 @@ impl Connection {
             known,
             routes: routes.clone(),
             meter,
+            kill: kill.clone(),
             refusal: Arc::clone(&refusal),
             ended: Some(ended_tx),
             senders: HashMap::new(),

@@ -38,19 +38,12 @@ impl Routes {
         self.lock().retain(|r| r.address != address || r.port != u32::from(port));
     }
 
-    /// Where a sender of `address` and `port` belongs; `None`: nobody asked for it. Only one forward at a time waits for
-    /// its port, so a sender for an unknown port of its address tells which port that is.
+    /// Where a sender of `address` and `port` belongs; `None`: nobody asked for it. Only one forward at a time waits to
+    /// hear its port, and until then a sender for an unknown port of its address is one of its.
     #[must_use]
     pub fn find(&self, address: &str, port: u32) -> Option<Intake> {
-        let mut routes = self.lock();
-        if let Some(route) = routes.iter().find(|r| r.address == address && r.port == port) {
-            return Some(route.intake.clone());
-        }
-        let waiting = routes.iter_mut().find(|r| r.address == address && r.port == 0)?;
-        if !(1..=u32::from(u16::MAX)).contains(&port) {
-            return None;
-        }
-        waiting.port = port;
-        Some(waiting.intake.clone())
+        let routes = self.lock();
+        let of = |wanted: u32| routes.iter().find(|r| r.address == address && r.port == wanted);
+        of(port).or_else(|| of(0)).map(|route| route.intake.clone())
     }
 }

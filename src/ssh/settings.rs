@@ -94,6 +94,16 @@ impl Settings {
     }
 
     fn from_values(plan: &SshPlan, values: &Values) -> Result<Self> {
+        for keyword in ["proxyjump", "proxycommand"] {
+            if let Some(value) = values.get(keyword).filter(|v| !v.eq_ignore_ascii_case("none")) {
+                return Err(Error::usage(format!(
+                    "cannot connect to {}: its ssh configuration asks for {keyword} {}, which is not supported yet",
+                    escape_str(&plan.host),
+                    escape_str(value)
+                ))
+                .hint("if it can be reached without: -o ProxyJump=none -o ProxyCommand=none"));
+            }
+        }
         let host = values
             .get("hostname")
             .map_or_else(|| plan.host.clone(), |name| name.replace("%h", &plan.host).replace("%%", "%"));
