@@ -275,6 +275,30 @@ fn works_at(env: &Env, up: &Collector, out: &str) {
     assert_eq!(read(out), b"x\n");
 }
 
+/// A collector leaves the folder it was started in, but not before it knows where its files are; a reconnect needs them.
+#[test]
+fn files_named_from_the_working_folder_are_found_there() {
+    require!("sshd");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    env.write("work/known", sshd.known_hosts());
+    std::fs::copy(sshd.user_key("ed25519"), env.path("work/key")).unwrap();
+    let (target, port) = (format!("{}@127.0.0.1", whoami()), sshd.port.to_string());
+    let up = env.started(
+        env.run(
+            &[
+                &["up", &target, "-F", "none", "-p", &port, "-o", "UserKnownHostsFile=known", "-o", "IdentityFile=key"]
+                    [..],
+                &["--bind", "127.0.0.1", "--remote-port", "0", "--out", "here.log", "--name", "c", "--json"],
+            ]
+            .concat(),
+        ),
+    );
+    sshd.kill_sessions();
+    let back = |c: &serde_json::Value| c["state"] == "up" && c["reconnects"] == 1;
+    env.wait_collector("c", "connected again", back);
+    works_at(&env, &up, env.path("work/here.log").to_str().unwrap());
+}
+
 #[test]
 fn a_key_that_nobody_knows_is_not_hammered() {
     require!("sshd");

@@ -87,8 +87,8 @@ impl Printer {
         if self.quiet || !io::stderr().is_terminal() {
             return ProgressBar::hidden();
         }
-        let bar = ProgressBar::new_spinner()
-            .with_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("literal"));
+        let bar =
+            ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {msg}").expect("literal"));
         bar.enable_steady_tick(Duration::from_millis(100));
         bar
     }

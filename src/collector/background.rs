@@ -53,8 +53,6 @@ async fn start(report: &Report) -> Result<()> {
     let log_file = folder.join("collector.log");
     log::to_file(&log_file, verbose)
         .map_err(|e| Error::failed(format!("cannot open the log {}: {}", log_file.display(), io_reason(&e))))?;
-    // No mounted folder is kept busy, and every path in the plan is absolute.
-    let _ = std::env::set_current_dir("/");
     let abandoned = async move {
         let mut rest = [0; 64];
         while input.read(&mut rest).await.is_ok_and(|n| n > 0) {}
@@ -82,8 +80,10 @@ fn remember_up(options: Options, was_up: &Arc<std::sync::atomic::AtomicBool>) ->
     Options { report, ..options }
 }
 
-/// Lets go of the pipes and the terminal: whoever waits for their end need wait no longer.
+/// Lets go of the pipes and the terminal: whoever waits for their end need wait no longer. No mounted folder is kept busy
+/// either; every path in use is absolute by now.
 fn detach() {
+    let _ = std::env::set_current_dir("/");
     if let Ok(null) = File::options().read(true).write(true).open(Path::new("/dev/null")) {
         let _ = rustix::stdio::dup2_stdin(&null);
         let _ = rustix::stdio::dup2_stdout(&null);

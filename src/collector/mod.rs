@@ -46,6 +46,14 @@ pub struct Options {
     pub foreground: bool,
 }
 
+/// A local port needs a descriptor a sender, and the usual limit of 1,024 is for programs that use select(2).
+fn allow_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // A system that refuses keeps its limit; a sender above it waits in the backlog.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
 /// Runs the collector of `plan` until it is told to stop. `abandoned` ends an `up` for which nobody waits any more.
 ///
 /// # Errors
@@ -59,6 +67,7 @@ pub async fn run(
     let socket = paths.socket(&plan.name)?;
     paths::ensure_private_dir(&paths.runtime)?;
     let signals = Signals::listen()?;
+    allow_many_files();
     let holder = Holder {
         name: plan.name.clone(),
         pid: std::process::id(),

@@ -125,7 +125,7 @@ impl Supervisor {
     /// Returns when the end has been asked for (`None`), or when it makes no sense to go on (`Some`).
     async fn supervise(&mut self, abandoned: impl Future<Output = ()>) -> Option<Error> {
         tokio::pin!(abandoned);
-        let mut attempt: Option<Attempt> = Some(self.attempt());
+        let mut attempt: Option<Attempt> = Some(self.attempt(None));
         let mut pause: Option<Pin<Box<tokio::time::Sleep>>> = None;
         loop {
             let event = tokio::select! {
@@ -154,16 +154,16 @@ impl Supervisor {
             };
             let action = self.machine.step(event, Instant::now(), rand::random());
             self.live.set_state(self.machine.state());
-            if !matches!(self.machine.state(), State::Up { .. } | State::Draining) {
-                // Dropping it ends every sender that is still in: they count as cut.
-                self.link = None;
-            }
+            let leaving = !matches!(self.machine.state(), State::Up { .. } | State::Draining);
+            // Dropping it ends every sender that is still in: they count as cut.
+            let old = if leaving { self.link.take() } else { None };
             match action {
                 Action::None => {}
-                Action::Connect | Action::Reconnect => {
+                Action::Connect => {
                     pause = None;
-                    attempt = Some(self.attempt());
+                    attempt = Some(self.attempt(None));
                 }
+                Action::Reconnect => attempt = Some(self.attempt(old)),
                 Action::Pause(length) => {
                     tracing::info!("trying again in {:.1} s", length.as_secs_f64());
                     pause = Some(Box::pin(tokio::time::sleep(length)));
@@ -225,7 +225,8 @@ impl Supervisor {
         }
     }
 
-    fn attempt(&self) -> Attempt {
+    /// Begins an attempt. An `old` connection that still works gives its ports back first, or they would be taken.
+    fn attempt(&self, old: Option<Link>) -> Attempt {
         let (intakes, ports) = (self.outputs.intakes().to_vec(), self.ports.clone());
         match &self.settings {
             None => Box::pin(listen(intakes, ports)),
@@ -240,6 +241,10 @@ impl Supervisor {
                             report(&Told::Step { phase, target: target.clone() });
                         }
                     };
+                    if let Some(Link::Ssh(mut old)) = old {
+                        let _ = tokio::time::timeout(shutdown::FAREWELL, old.cancel()).await;
+                        old.close(shutdown::FAREWELL).await;
+                    }
                     connect(settings, intakes, ports, &step).await
                 })
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::config::{self, Values};
 use crate::error::{Error, Result};
 use crate::escape::escape_str;
+use crate::paths::absolute;
 use crate::plan::{DEFAULT_KEEPALIVE, SshPlan};
 
 /// The deadline of each phase (connect, banner, key exchange, authentication, forward) unless `ConnectTimeout` says other.
@@ -159,11 +160,11 @@ fn ssh_home() -> Result<PathBuf> {
     Ok(me()?.dir.join(".ssh"))
 }
 
-/// `~` and `~/…` by the account, as ssh_config(5) has it.
+/// `~` and `~/…` by the account, as ssh_config(5) has it. Made absolute: a collector leaves the folder it was started in.
 fn ssh_path(path: &str) -> Result<PathBuf> {
     Ok(match path.strip_prefix("~/") {
         Some(rest) => me()?.dir.join(rest),
-        None => path.into(),
+        None => absolute(Path::new(path)),
     })
 }
 
@@ -212,12 +213,12 @@ fn strict(values: &Values) -> Result<StrictHostKeyChecking> {
 }
 
 fn agent(values: &Values) -> Result<Option<PathBuf>> {
-    let env = || std::env::var_os("SSH_AUTH_SOCK").filter(|s| !s.is_empty()).map(PathBuf::from);
+    let env = || std::env::var_os("SSH_AUTH_SOCK").filter(|s| !s.is_empty()).map(|s| absolute(Path::new(&s)));
     Ok(match values.get("identityagent") {
         None | Some("SSH_AUTH_SOCK") => env(),
         Some("none") => None,
         Some(path) => match path.strip_prefix('$') {
-            Some(name) => std::env::var_os(name).map(PathBuf::from),
+            Some(name) => std::env::var_os(name).map(|s| absolute(Path::new(&s))),
             None => Some(ssh_path(path)?),
         },
     })
