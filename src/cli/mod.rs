@@ -50,7 +50,7 @@ async fn dispatch(verb: Verb, printer: Printer) -> Result<()> {
         Verb::Tail(args) => tail::run(&args, &paths, printer).await,
         Verb::Kick(args) => kick::run(&args, &paths, printer).await,
         Verb::How(args) => how::run(&args, &paths, printer).await,
-        Verb::Profile(args) => profile::run(&args, &paths, &mut anstream::stdout()),
+        Verb::Profile(args) => profile::run(&args, &paths, printer, &mut anstream::stdout()),
         Verb::Completions(args) => printer.data(&completions::script(args.shell)),
         Verb::Demo(_) => demo::run(&mut anstream::stdout()).await,
         Verb::Names(args) => {

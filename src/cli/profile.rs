@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::cli::args::{ProfileArgs, ProfileVerb};
+use crate::cli::printer::Printer;
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::paths::Paths;
@@ -12,24 +13,24 @@ use crate::profile::{self, Checked};
 ///
 /// # Errors
 /// Those of the profile, and a closed `out`.
-pub fn run(args: &ProfileArgs, paths: &Paths, out: &mut dyn Write) -> Result<()> {
+pub fn run(args: &ProfileArgs, paths: &Paths, printer: Printer, out: &mut dyn Write) -> Result<()> {
     let text = match &args.verb {
-        ProfileVerb::List => list(paths)?,
+        ProfileVerb::List => list(paths, printer)?,
         ProfileVerb::Show(one) => profile::show(&one.name, paths)?,
         ProfileVerb::Init(new) => {
             let path = profile::init(&new.name, new.force, paths)?;
-            anstream::eprintln!("fill it in with `reclog profile edit {0}`, then `reclog up {0}`", new.name);
+            printer.note(&format!("fill it in with `reclog profile edit {0}`, then `reclog up {0}`", new.name));
             line(&path)
         }
-        ProfileVerb::Check(one) => checked(&profile::check(&one.name, paths)?),
-        ProfileVerb::Edit(one) => checked(&profile::edit(&one.name, paths)?),
+        ProfileVerb::Check(one) => checked(&profile::check(&one.name, paths)?, printer),
+        ProfileVerb::Edit(one) => checked(&profile::edit(&one.name, paths)?, printer),
         ProfileVerb::Path(optional) => match &optional.name {
             Some(name) => line(&profile::path(name, paths)?),
             None => line(&paths.profiles()),
         },
         ProfileVerb::Rm(one) => {
             let path = profile::remove(&one.name, paths)?;
-            anstream::eprintln!("deleted {}", escape_str(&path.display().to_string()));
+            printer.note(&format!("deleted {}", escape_str(&path.display().to_string())));
             String::new()
         }
     };
@@ -43,11 +44,11 @@ fn line(path: &std::path::Path) -> String {
 }
 
 /// Names and summaries in two columns; what is wrong with a broken profile stands in its line.
-fn list(paths: &Paths) -> Result<String> {
+fn list(paths: &Paths, printer: Printer) -> Result<String> {
     let all = profile::list(paths)?;
     if all.is_empty() {
         let folder = escape_str(&paths.profiles().display().to_string());
-        anstream::eprintln!("no saved profiles in {folder}; `reclog profile init NAME` writes one");
+        printer.note(&format!("no saved profiles in {folder}; `reclog profile init NAME` writes one"));
     }
     let width = all.iter().map(|one| one.name.len()).max().unwrap_or_default();
     let row = |one: &profile::Listed| {
@@ -60,9 +61,9 @@ fn list(paths: &Paths) -> Result<String> {
     Ok(all.iter().map(row).collect())
 }
 
-fn checked(checked: &Checked) -> String {
+fn checked(checked: &Checked, printer: Printer) -> String {
     for warning in &checked.warnings {
-        anstream::eprintln!("warning: {}", escape_str(warning));
+        printer.warning(warning);
     }
     checked.text.clone()
 }
@@ -76,7 +77,7 @@ mod tests {
         let all = ["reclog", "profile"].iter().chain(line);
         let crate::cli::args::Verb::Profile(args) = crate::cli::args::Cli::parse_from(all).verb else { panic!() };
         let mut out = Vec::new();
-        run(&args, paths, &mut out).map(|()| String::from_utf8(out).unwrap())
+        run(&args, paths, Printer::new(false, 0), &mut out).map(|()| String::from_utf8(out).unwrap())
     }
 
     #[test]
