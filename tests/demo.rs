@@ -24,7 +24,7 @@ fn the_demo_shows_the_whole_path_in_eighty_columns_and_leaves_nothing() {
     for part in
         ["reclog up", "reclog down", "line 4 of 4", "all 12 lines are there", "closed again", "no socket and no lock"]
     {
-        run.stdout.contains(part).then_some(()).unwrap_or_else(|| panic!("{part:?} is missing in {}", run.stdout));
+        assert!(run.stdout.contains(part), "{part:?} is missing in {}", run.stdout);
     }
     assert_eq!(run.stdout.lines().find(|line| line.chars().count() > 80), None);
     assert_eq!(run.stderr, "");
