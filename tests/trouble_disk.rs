@@ -1,0 +1,280 @@
+//! A disk that is full: senders wait, nothing is torn or lost, and whoever wants to end need not wait for it.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use common::senders::numbered;
+use common::snapshot::{assert_balanced, assert_settled, number};
+use common::{Bg, Env, SOON, Sender, Sshd, check_flood, flood, free_port, read, read_text, send};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// What fits into the queue of a stream before its senders must wait.
+const QUEUE: u64 = 64 * 1024 * 1024;
+
+/// A small file system in the test's folder. `Drop` takes it away.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// `None`, and says so past the capture of the test harness, where it may not be mounted.
+    #[track_caller]
+    fn mount(env: &Env, test: &str, size: &str) -> Option<Self> {
+        let path = env.path("disk");
+        std::fs::create_dir(&path).unwrap();
+        let mut mount = env.command("mount");
+        let output = mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&path).output();
+        let why = match output {
+            Ok(output) if output.status.success() => return Some(Self(path)),
+            Ok(output) => String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned(),
+            Err(e) => e.to_string(),
+        };
+        let note = format!("left out: {test}: may not mount a file system ({why}); run it as root");
+        assert!(std::env::var_os("RECLOG_TEST_STRICT").is_none_or(|v| v != "1"), "{note}");
+        let _ = writeln!(std::io::stderr(), "{note}");
+        None
+    }
+
+    /// Fills it up but for this many bytes.
+    fn fill(&self, but: u64) {
+        let mut filler = File::create(self.0.join("filler")).unwrap();
+        while filler.write_all(&[0; 4096]).is_ok() {}
+        filler.set_len(filler.metadata().unwrap().len() - but).unwrap();
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazy: after a failed test a collector may still hold its file open.
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// A small disk in the test's folder, or the end of the test where there can be none.
+macro_rules! disk {
+    ($env:expr, $size:expr) => {{
+        fn here() {}
+        let name = std::any::type_name_of_val(&here).trim_end_matches("::here");
+        let Some(disk) = Disk::mount(&$env, name, $size) else { return };
+        disk
+    }};
+}
+
+/// The health sentences say which file, and why.
+#[track_caller]
+fn assert_says_full(collector: &Value) {
+    let health = collector["health"].to_string();
+    assert!(health.contains("disk/f") && health.contains("No space left"), "path and cause: {health}");
+}
+
+/// Sends numbered lines until told to stop or cut; returns how many went out whole.
+fn pour(port: u16, s: usize, over: &AtomicBool) -> usize {
+    let mut sender = Sender::open(port);
+    let mut n = 0;
+    while !over.load(Ordering::Relaxed) {
+        let many: String = (n..n + 1000).map(|n| numbered(s, n)).collect();
+        if !sender.try_write(many) {
+            break;
+        }
+        n += 1000;
+    }
+    n
+}
+
+/// Ends the threads that pour, also when the test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_stream_on_a_full_disk_takes_nothing_from_the_other_stream() {
+    require!("sshd");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    env.trust(&sshd);
+    let disk = disk!(env, "64k");
+    let (a, b) = (free_port(), free_port());
+    let (a_out, b_out) = (env.arg("disk/f"), env.arg("b.log"));
+    let profile = format!(
+        "target: jump\ndrain_timeout: 1s\nstreams:\n  a: {{ remote_port: {a}, out: {a_out} }}\n  b: {{ remote_port: \
+         {b}, out: {b_out} }}\n"
+    );
+    env.write("config/profiles/site.yaml", profile);
+    env.started(env.run(&["up", "site", "-F", &env.arg("ssh_config"), "--json"]));
+    let over = AtomicBool::new(false);
+    let event = std::thread::scope(|scope| {
+        let _over = Over(&over);
+        let mut open = Sender::open(b);
+        open.write("whole\nhalf");
+        env.wait_collector("site", "received b", |c| number(&c["streams"][1]["ledger"]["received"]) == 10);
+        scope.spawn(|| pour(a, 0, &over));
+        env.wait_collector("site", "has a full queue", |c| {
+            c["state"] == "stalled" && number(&c["streams"][0]["ledger"]["pending"]) >= QUEUE
+        });
+        let down = env.spawn(&["down", "site", "--json"]).wait_for(SOON).fails(1);
+        assert!(open.wait_closed());
+        down.says("disk/f").last_event()
+    });
+    let (a, b) = (&event["streams"][0], &event["streams"][1]);
+    assert_eq!(read(&b_out), b"whole\nhalf\n", "{b}");
+    assert_settled(b, b_out.as_ref());
+    assert_eq!((number(&b["ledger"]["stored"]), number(&b["ledger"]["added"])), (10, 1));
+    assert_balanced(a);
+    assert_eq!(a["ledger"]["pending"], 0);
+    assert_eq!(event["lost"], a["ledger"]["discarded"]["lost"], "all that is lost is a's: {event}");
+    assert!(number(&event["lost"]) >= QUEUE, "{event}");
+    assert_eq!(b["ledger"]["discarded"], serde_json::json!({}));
+    let stored = read(&a_out);
+    assert_eq!(stored.len() as u64, number(&a["ledger"]["stored"]) + number(&a["ledger"]["added"]));
+    let sent: String = (0..2000).map(|n| numbered(0, n)).collect();
+    assert!(sent.as_bytes().starts_with(&stored), "what is in a's file is what was sent first");
+    drop(disk);
+    env.assert_nothing_left();
+}
+
+#[test]
+fn a_full_disk_is_a_stall_that_is_told_and_ends_with_the_space() {
+    let env = Env::new();
+    let disk = disk!(env, "4m");
+    let collector = env.listen(&["--out", &env.arg("disk/f"), "--name", "c"]);
+    // Room for a page: the first write is cut short in the middle of a line.
+    disk.fill(4096);
+    let start = Instant::now();
+    let port = collector.port();
+    let sent = flood(port, 10, 1000);
+    let stalled = env.wait_state("c", "stalled");
+    let took = start.elapsed();
+    assert!(took < Duration::from_millis(1500), "the stall shows after {took:?}");
+    assert_says_full(&stalled);
+    let status = env.run(&["status", "c"]).ok().stdout;
+    assert!(status.contains("stalled") && status.contains("No space left"), "{status}");
+    disk.free();
+    env.wait_stored("c", sent);
+    let well = env.wait_state("c", "up");
+    assert_eq!(well["health"], serde_json::json!([]));
+    check_flood(&env.path("disk/f"), 10, 1000);
+    let down = env.run(&["down", "c", "--json"]).ok().last_event();
+    assert_settled(&down["streams"][0], &env.path("disk/f"));
+    assert_eq!((number(&down["streams"][0]["ledger"]["stored"]), down["lost"].as_u64()), (sent, None));
+    check_flood(&env.path("disk/f"), 10, 1000);
+}
+
+/// Every line whole and in its sender's order. The last one of a sender that was cut may end early; no more of them than
+/// `cut`. Returns the whole lines of each sender.
+#[track_caller]
+fn check_cut(text: &str, cut: usize) -> BTreeMap<usize, usize> {
+    assert!(text.ends_with('\n'), "the last line has no end");
+    let (mut next, mut ended): (BTreeMap<usize, usize>, Vec<Option<usize>>) = Default::default();
+    for line in text.lines() {
+        // Of a line that was cut early not even the sender may be known.
+        let s: Option<usize> = line.get(1..5).and_then(|s| s.parse().ok());
+        let expected = numbered(s.unwrap_or_default(), s.map_or(0, |s| *next.entry(s).or_default()));
+        assert!(s.is_none() || !ended.contains(&s), "this sender was cut before: {line:?}");
+        if line == expected.trim_end() {
+            *next.entry(s.unwrap()).or_default() += 1;
+        } else {
+            assert!(!line.is_empty() && expected.starts_with(line), "torn line: {line:?}");
+            ended.push(s);
+        }
+    }
+    assert!(ended.len() <= cut, "{cut} senders were cut, and these lines are not whole: {ended:?}");
+    next
+}
+
+#[test]
+fn a_kick_during_a_stall_connects_anew_and_the_rest_is_written_when_there_is_space() {
+    require!("sshd");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    env.trust(&sshd);
+    let disk = disk!(env, "256m");
+    let port = free_port();
+    env.up(&["--remote-port", &port.to_string(), "--out", &env.arg("disk/f"), "--name", "c"]);
+    disk.fill(4096);
+    let over = AtomicBool::new(false);
+    let sent: Vec<usize> = std::thread::scope(|scope| {
+        let _over = Over(&over);
+        let over = &over;
+        let senders: Vec<_> = (0..4).map(|s| scope.spawn(move || pour(port, s, over))).collect();
+        let stalled = env.wait_collector("c", "has a full queue", |c| {
+            c["state"] == "stalled" && number(&c["streams"][0]["ledger"]["pending"]) >= QUEUE
+        });
+        assert_says_full(&stalled);
+        env.spawn(&["kick", "c"]).wait_for(SOON).ok();
+        env.wait_collector("c", "is connected anew, disk or not", |c| c["state"] == "stalled" && c["reconnects"] == 1);
+        disk.free();
+        let start = Instant::now();
+        env.wait_collector("c", "is up again", |c| c["state"] == "up" && c["reconnects"] == 1);
+        assert!(start.elapsed() < Duration::from_secs(15), "up again only after {:?}", start.elapsed());
+        over.store(true, Ordering::Relaxed);
+        senders.into_iter().map(|s| s.join().unwrap()).collect()
+    });
+    let last = numbered(9, 0);
+    send(port, &last);
+    let down = env.run(&["down", "c", "--json"]).ok().last_event();
+    assert_settled(&down["streams"][0], &env.path("disk/f"));
+    assert_eq!(down["lost"].as_u64(), None, "{down}");
+    let text = read_text(env.path("disk/f"));
+    let counts = check_cut(&text, 4);
+    assert_eq!(counts.get(&9), Some(&1), "whoever comes after it is served: {counts:?}");
+    assert!((0..4).all(|s| counts.get(&s).is_some_and(|n| *n > 0)), "{counts:?} of {sent:?}");
+    env.assert_nothing_left();
+}
+
+/// A foreground collector `c` that was told to end and cannot: its disk is full.
+fn hangs_at_the_end(env: &Env, disk: &Disk) -> Bg {
+    let (address, out) = (format!("127.0.0.1:{}", free_port()), env.arg("disk/f"));
+    let patience = ["--drain-timeout", "10min"];
+    let mut bg =
+        env.spawn(&[&["listen", &address, "--foreground", "--out", &out, "--name", "c"], &patience[..]].concat());
+    bg.wait_stdout("reclog down c");
+    disk.fill(0);
+    let port = address.rsplit_once(':').unwrap().1.parse().unwrap();
+    send(port, "kept waiting\n");
+    env.wait_state("c", "stalled");
+    bg.signal(Signal::TERM);
+    env.wait_collector("c", "is draining", |c| {
+        c["state"] == "draining" && number(&c["streams"][0]["senders"]["open"]) == 0
+    });
+    // Past the farewell, into the last flush.
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(bg.running(), "what is queued waits for space until the deadline: {}", bg.stderr());
+    bg
+}
+
+#[test]
+fn a_second_signal_ends_a_last_flush_that_hangs() {
+    let env = Env::new();
+    let disk = disk!(env, "64k");
+    let bg = hangs_at_the_end(&env, &disk);
+    bg.signal(Signal::TERM);
+    let run = bg.wait_for(Duration::from_secs(2));
+    assert_eq!(run.status.code(), Some(130), "{run:?}");
+    assert_eq!((env.processes(), env.runtime_files()), (vec![], vec![]));
+}
+
+#[test]
+fn down_now_ends_a_last_flush_that_hangs_and_tells_what_is_lost() {
+    let env = Env::new();
+    let disk = disk!(env, "64k");
+    let bg = hangs_at_the_end(&env, &disk);
+    let down = env.spawn(&["down", "c", "--now", "--json"]).wait_for(Duration::from_secs(5));
+    let event = down.fails(1).says("13 bytes").says("disk/f").last_event();
+    assert_eq!(event["lost"], 13);
+    assert_balanced(&event["streams"][0]);
+    assert_eq!(event["streams"][0]["ledger"]["pending"], 0);
+    let run = bg.wait_for(SOON);
+    assert_eq!(run.status.code(), Some(1), "{run:?}");
+    env.assert_nothing_left();
+}
