@@ -131,6 +131,9 @@ impl Live {
                 ledger: counts.ledger,
             });
         }
+        if state == ledger::State::Stalled && inner.target.is_some() && streams.len() > 1 {
+            health.push("the streams share one connection: while one waits, all of them do".into());
+        }
         CollectorSnapshot {
             name: inner.name.clone(),
             state,

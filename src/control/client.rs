@@ -69,11 +69,12 @@ impl Client {
     /// # Errors
     /// See [`Silence`].
     pub async fn connect(socket: &Path) -> std::result::Result<Self, Silence> {
+        let name = socket.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let hung = |why: &str| {
-            Silence::Hung(
-                Error::failed(format!("the collector at {} {why}", socket.display()))
-                    .hint("look at its process with ps; `kill` drains and ends it"),
-            )
+            Silence::Hung(Error::failed(format!("the collector \"{name}\" {why}")).hint(format!(
+                "its pid stands in {}; `kill PID` drains and ends it",
+                socket.with_extension("lock").display()
+            )))
         };
         let stream = match timeout(PATIENCE, UnixStream::connect(socket)).await {
             Ok(Ok(stream)) => stream,
