@@ -196,7 +196,7 @@ fn every_option_that_is_mentioned_exists() {
     let mut known = all(&Cli::command());
     known.extend(["-h", "--help", "-V", "--version"].map(String::from));
     // What other programs take stands behind their names.
-    let ours = |span: &String| !["cargo ", "ssh "].iter().any(|other| span.starts_with(other));
+    let ours = |span: &String| !["cargo ", "ssh ", "socat "].iter().any(|other| span.starts_with(other));
     for span in spans(&prose()).into_iter().filter(ours) {
         let flag = |word: &&str| word.len() > 1 && word.starts_with('-') && !known.contains(*word);
         let unknown: Vec<&str> = span.split(' ').filter(flag).collect();
