@@ -6,6 +6,7 @@
 pub mod background;
 pub mod events;
 pub mod launch;
+mod link;
 pub mod live;
 pub mod lock;
 pub mod log;

@@ -7,17 +7,15 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::link::{FAREWELL, Link};
 use super::live::Live;
 use super::outputs::Outputs;
 use super::signals::{Signal, Signals};
-use super::supervisor::Link;
 use crate::control::server::Command;
 use crate::control::{DownReport, Reply, Request};
 use crate::error::{Error, Result};
 use crate::intake::Intake;
 
-/// The time that saying good-bye to the jump host may take.
-pub const FAREWELL: Duration = Duration::from_secs(1);
 /// A disk that works gets at least this long to take what is queued, even with `--now`.
 const LAST_WRITES: Duration = Duration::from_secs(2);
 /// How often whoever waits hears how many senders are still in.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Options;
 use super::events::{Event as Told, Up, UpStream};
+use super::link::{self, Failure, Link};
 use super::live::{self, Live};
 use super::outputs::Outputs;
 use super::shutdown::{self, Ending};
@@ -16,41 +16,11 @@ use super::signals::{Signal, Signals};
 use super::state::{Action, Event, Machine, State};
 use crate::control::server::Command;
 use crate::control::{DownReport, Reply, Request};
-use crate::error::{Error, Kind, Result};
-use crate::intake::Intake;
-use crate::intake::listen::Listener;
+use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::ssh::{Connection, Phase, Settings};
+use crate::ssh::{Phase, Settings};
 
-/// What senders come in by.
-pub enum Link {
-    /// A forward of a jump host.
-    Ssh(Connection),
-    /// Ports of this machine.
-    Local {
-        /// Until it is dropped, new senders are let in.
-        stop: Option<DropGuard>,
-        /// Until it is dropped, those who are in may stay.
-        cut: DropGuard,
-    },
-}
-
-impl Link {
-    async fn lost(&mut self) -> Error {
-        match self {
-            Self::Ssh(connection) => connection.lost().await,
-            Self::Local { .. } => std::future::pending().await,
-        }
-    }
-}
-
-/// An attempt that failed, and whether it was the ports that were refused.
-struct Failure {
-    error: Error,
-    ports: bool,
-}
-
-type Attempt = Pin<Box<dyn Future<Output = std::result::Result<(Link, Vec<u16>), Failure>> + Send>>;
+type Attempt = Pin<Box<dyn Future<Output = link::Attempted> + Send>>;
 
 /// See the module.
 pub struct Supervisor {
@@ -186,7 +156,7 @@ impl Supervisor {
     }
 
     /// What came of an attempt. `Err`: the first one failed, and a first one that fails is the end.
-    fn attempted(&mut self, result: std::result::Result<(Link, Vec<u16>), Failure>) -> Result<Event> {
+    fn attempted(&mut self, result: link::Attempted) -> Result<Event> {
         match result {
             Ok((link, ports)) => {
                 self.link = Some(link);
@@ -245,7 +215,7 @@ impl Supervisor {
     fn attempt(&self, old: Option<Link>) -> Attempt {
         let (intakes, ports) = (self.outputs.intakes().to_vec(), self.ports.clone());
         match &self.settings {
-            None => Box::pin(listen(intakes, ports)),
+            None => Box::pin(link::listen(intakes, ports)),
             Some(settings) => {
                 let (settings, report) = (Arc::clone(settings), Arc::clone(&self.options.report));
                 let silent = self.was_up;
@@ -257,11 +227,10 @@ impl Supervisor {
                             report(&Told::Step { phase, target: target.clone() });
                         }
                     };
-                    if let Some(Link::Ssh(mut old)) = old {
-                        let _ = tokio::time::timeout(shutdown::FAREWELL, old.cancel()).await;
-                        old.close(shutdown::FAREWELL).await;
+                    if let Some(old) = old {
+                        old.leave().await;
                     }
-                    connect(settings, intakes, ports, &step).await
+                    link::connect(settings, intakes, ports, &step).await
                 })
             }
         }
@@ -283,44 +252,6 @@ impl Supervisor {
             streams: streams.collect(),
         }
     }
-}
-
-/// One attempt to get every port of the plan. All of them or none.
-async fn connect(
-    settings: Arc<Settings>,
-    intakes: Vec<Intake>,
-    mut ports: Vec<u16>,
-    step: &(dyn Fn(Phase) + Sync),
-) -> std::result::Result<(Link, Vec<u16>), Failure> {
-    let mut connection =
-        Connection::establish(settings, step).await.map_err(|error| Failure { error, ports: false })?;
-    step(Phase::Forward);
-    for (intake, port) in intakes.iter().zip(&mut ports) {
-        match connection.forward(intake, *port).await {
-            Ok(granted) => *port = granted,
-            Err(error) => {
-                let ports = error.kind == Kind::Refused;
-                connection.close(shutdown::FAREWELL).await;
-                return Err(Failure { error, ports });
-            }
-        }
-    }
-    Ok((Link::Ssh(connection), ports))
-}
-
-async fn listen(intakes: Vec<Intake>, mut ports: Vec<u16>) -> std::result::Result<(Link, Vec<u16>), Failure> {
-    let mut listeners = Vec::new();
-    for (intake, port) in intakes.iter().zip(&mut ports) {
-        let listener =
-            Listener::open(&intake.plan().bind, *port).await.map_err(|error| Failure { error, ports: true })?;
-        *port = listener.port();
-        listeners.push(listener);
-    }
-    let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
-    for (listener, intake) in listeners.into_iter().zip(&intakes) {
-        listener.serve(intake, &stop, &cut);
-    }
-    Ok((Link::Local { stop: Some(stop.drop_guard()), cut: cut.drop_guard() }, ports))
 }
 
 /// Awaits what is there; what is not there never ends.

@@ -1,0 +1,93 @@
+//! What senders come in by, and how it is made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::error::{Error, Kind};
+use crate::intake::Intake;
+use crate::intake::listen::Listener;
+use crate::ssh::{Connection, Phase, Settings};
+
+/// The time that saying good-bye to the jump host may take.
+pub const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What came of an attempt: the link and its ports, in the order of the plan.
+pub type Attempted = std::result::Result<(Link, Vec<u16>), Failure>;
+
+/// What senders come in by.
+pub enum Link {
+    /// A forward of a jump host.
+    Ssh(Connection),
+    /// Ports of this machine.
+    Local {
+        /// Until it is dropped, new senders are let in.
+        stop: Option<DropGuard>,
+        /// Until it is dropped, those who are in may stay.
+        cut: DropGuard,
+    },
+}
+
+impl Link {
+    /// Waits until it is lost and says how; a local port never is.
+    pub async fn lost(&mut self) -> Error {
+        match self {
+            Self::Ssh(connection) => connection.lost().await,
+            Self::Local { .. } => std::future::pending().await,
+        }
+    }
+
+    /// Gives the ports back and ends it, at most in twice [`FAREWELL`]. Senders that are still in are cut.
+    pub async fn leave(self) {
+        if let Self::Ssh(mut connection) = self {
+            let _ = tokio::time::timeout(FAREWELL, connection.cancel()).await;
+            connection.close(FAREWELL).await;
+        }
+    }
+}
+
+/// An attempt that failed, and whether it was the ports that were refused.
+pub struct Failure {
+    pub error: Error,
+    pub ports: bool,
+}
+
+/// One attempt to get every port of the plan. All of them or none.
+pub async fn connect(
+    settings: Arc<Settings>,
+    intakes: Vec<Intake>,
+    mut ports: Vec<u16>,
+    step: &(dyn Fn(Phase) + Sync),
+) -> Attempted {
+    let mut connection =
+        Connection::establish(settings, step).await.map_err(|error| Failure { error, ports: false })?;
+    step(Phase::Forward);
+    for (intake, port) in intakes.iter().zip(&mut ports) {
+        match connection.forward(intake, *port).await {
+            Ok(granted) => *port = granted,
+            Err(error) => {
+                let ports = error.kind == Kind::Refused;
+                connection.close(FAREWELL).await;
+                return Err(Failure { error, ports });
+            }
+        }
+    }
+    Ok((Link::Ssh(connection), ports))
+}
+
+/// Opens every port of the plan on this machine. All of them or none.
+pub async fn listen(intakes: Vec<Intake>, mut ports: Vec<u16>) -> Attempted {
+    let mut listeners = Vec::new();
+    for (intake, port) in intakes.iter().zip(&mut ports) {
+        let listener =
+            Listener::open(&intake.plan().bind, *port).await.map_err(|error| Failure { error, ports: true })?;
+        *port = listener.port();
+        listeners.push(listener);
+    }
+    let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+    for (listener, intake) in listeners.into_iter().zip(&intakes) {
+        listener.serve(intake, &stop, &cut);
+    }
+    Ok((Link::Local { stop: Some(stop.drop_guard()), cut: cut.drop_guard() }, ports))
+}
