@@ -105,11 +105,9 @@ impl StreamLedger {
         c.output_bytes = output_bytes;
     }
 
-    /// Bytes of our own that stand in the output without any payload, and the size it has now.
-    pub fn output(&self, added: u64, output_bytes: u64) {
-        let mut c = self.lock();
-        c.ledger.added += added;
-        c.output_bytes = output_bytes;
+    /// The output has this many bytes before anything is written.
+    pub fn output(&self, output_bytes: u64) {
+        self.lock().output_bytes = output_bytes;
     }
 
     /// A completed fsync covers the first `stored` payload bytes. After one that failed none proves anything any more.

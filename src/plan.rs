@@ -3,6 +3,7 @@
 //! The profile room makes it from YAML and flags; the collector and everything below it see nothing else. It crosses
 //! the pipe to the background process as JSON.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -130,6 +131,12 @@ pub fn name_from(text: &str) -> String {
         name.truncate(64);
     }
     name
+}
+
+/// `host` as it stands before a colon: IPv6 addresses in brackets.
+#[must_use]
+pub fn bracketed(host: &str) -> Cow<'_, str> {
+    if host.contains(':') { format!("[{host}]").into() } else { host.into() }
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ pub enum Verb {
     #[command(name = "__names", hide = true)]
     Names(NamesArgs),
     /// The background process; started by `up` and `listen`
-    #[command(name = "__collector", hide = true)]
+    #[command(name = crate::collector::launch::VERB, hide = true)]
     Collector,
 }
 

@@ -8,6 +8,7 @@ use super::printer::Printer;
 use crate::collector::live;
 use crate::error::{Error, Result};
 use crate::paths::Paths;
+use crate::plan::bracketed;
 
 /// Prints the snippet for a running stream and nothing else.
 pub async fn run(args: &HowArgs, paths: &Paths, printer: Printer) -> Result<()> {
@@ -82,10 +83,6 @@ fn harmless(host: &str) -> String {
     let clean: String = host.chars().map(|c| if fine(c) { c } else { '_' }).collect();
     // Not an option of anything either.
     if clean.starts_with('-') { format!("_{clean}") } else { clean }
-}
-
-fn bracketed(host: &str) -> String {
-    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 #[cfg(test)]

@@ -22,10 +22,7 @@ pub async fn running(paths: &Paths, printer: Printer) -> Vec<Running> {
         match Client::connect(&found.socket).await {
             Ok(client) => all.push(Running { found, client }),
             Err(Silence::Ending) => {}
-            Err(Silence::Dead) => printer.warning(&format!(
-                "\"{0}\" was killed and left its socket; `reclog up` starts it again, `reclog down {0}` clears it away",
-                found.name
-            )),
+            Err(Silence::Dead) => printer.warning(&killed(&found.name)),
             Err(Silence::Hung(error)) => printer.error(&error),
         }
     }
@@ -39,20 +36,17 @@ pub fn nothing_runs() -> Error {
 
 /// The one that is meant: by its name, or the only one.
 pub async fn one(name: Option<&str>, paths: &Paths, printer: Printer) -> Result<Running> {
-    if let Some(found) = name.and_then(|n| client::find(paths).into_iter().find(|f| f.name == n)) {
-        match Client::connect(&found.socket).await {
-            Ok(client) => return Ok(Running { found, client }),
-            Err(Silence::Hung(error)) => return Err(error),
-            Err(Silence::Dead | Silence::Ending) => {}
-        }
-    }
-    let mut all = running(paths, printer).await;
     if let Some(name) = name {
-        return match all.iter().position(|r| r.found.name == name) {
-            Some(at) => Ok(all.swap_remove(at)),
-            None => Err(unknown(name, &all)),
+        let all = client::find(paths);
+        let Some(found) = all.iter().find(|f| f.name == name) else { return Err(unknown(name, &all)) };
+        return match Client::connect(&found.socket).await {
+            Ok(client) => Ok(Running { found: found.clone(), client }),
+            Err(Silence::Hung(error)) => Err(error),
+            Err(Silence::Ending) => Err(unknown(name, &[])),
+            Err(Silence::Dead) => Err(unknown(name, &[]).hint(killed(name))),
         };
     }
+    let mut all = running(paths, printer).await;
     match all.len() {
         0 => Err(nothing_runs()),
         1 => Ok(all.swap_remove(0)),
@@ -61,14 +55,21 @@ pub async fn one(name: Option<&str>, paths: &Paths, printer: Printer) -> Result<
 }
 
 /// The error for a name that does not run.
-pub fn unknown(name: &str, all: &[Running]) -> Error {
-    let names = all.iter().map(|r| r.found.name.as_str());
+fn unknown(name: &str, all: &[Found]) -> Error {
+    let names = all.iter().map(|f| f.name.as_str());
     let error = Error::not_running(format!("no collector \"{name}\" is running"));
     match did_you_mean(name, names.clone()) {
         Some(hint) => error.hint(hint),
         None if all.is_empty() => error,
         None => error.hint(format!("running: {}", names.collect::<Vec<_>>().join(", "))),
     }
+}
+
+/// What became of a collector that left its socket.
+fn killed(name: &str) -> String {
+    format!(
+        "\"{name}\" was killed and left its socket; `reclog up` starts it again, `reclog down {name}` clears it away"
+    )
 }
 
 /// The error for a missing name when several run.

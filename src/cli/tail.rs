@@ -55,8 +55,6 @@ pub async fn run(args: &TailArgs, paths: &Paths, printer: Printer) -> Result<()>
     if !args.follow {
         return Ok(());
     }
-    let lock =
-        paths.runtimes().iter().map(|r| r.join(format!("{}.lock", collector.name))).find(|l| lock::alive(l).is_some());
     let follow = async {
         let (mut looked, mut gone) = (Instant::now(), 0);
         loop {
@@ -78,7 +76,7 @@ pub async fn run(args: &TailArgs, paths: &Paths, printer: Printer) -> Result<()>
             }
             if looked.elapsed() >= LOOK {
                 looked = Instant::now();
-                gone = if lock.as_deref().is_some_and(|l| lock::alive(l).is_some()) { 0 } else { gone + 1 };
+                gone = if lock::holder(paths, &collector.name).is_some() { 0 } else { gone + 1 };
             }
             if quiet {
                 tokio::time::sleep(POLL_INTERVAL).await;

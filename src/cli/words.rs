@@ -5,6 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::escape::escape_str;
+use crate::plan::bracketed;
 
 /// `1234567` as `1,234,567`.
 #[must_use]
@@ -55,7 +56,7 @@ pub fn path(path: &Path) -> String {
 #[must_use]
 pub fn place(host: &str, port: u16) -> String {
     let host = escape_str(host);
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    format!("{}:{port}", bracketed(&host))
 }
 
 #[cfg(test)]

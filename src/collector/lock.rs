@@ -115,6 +115,12 @@ pub fn alive(path: &Path) -> Option<Holder> {
     }
 }
 
+/// The running collector called `name`, whichever runtime folder it uses.
+#[must_use]
+pub fn holder(paths: &Paths, name: &str) -> Option<Holder> {
+    paths.runtimes().iter().find_map(|folder| alive(&folder.join(format!("{name}.lock"))))
+}
+
 /// The running collector that writes the file at `output`, whatever name or link leads there.
 #[must_use]
 pub fn writer_of(paths: &Paths, output: &Path) -> Option<Holder> {

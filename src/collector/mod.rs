@@ -52,7 +52,7 @@ pub struct Options {
 }
 
 /// Sends what rooms say about their work to a file.
-pub type OpenLog = Box<dyn FnOnce(&Path) -> io::Result<()> + Send>;
+pub type OpenLog = Box<dyn Fn(&Path) -> io::Result<()> + Send + Sync>;
 
 /// A local port needs a descriptor a sender, and the usual limit of 1,024 is for programs that use select(2).
 fn allow_many_files() {
@@ -121,12 +121,12 @@ async fn run_locked(
     socket: &Path,
     folder: &Path,
     signals: Signals,
-    mut options: Options,
+    options: Options,
     abandoned: impl Future<Output = ()>,
 ) -> std::result::Result<DownReport, (Error, bool)> {
     let early = |error: Error| (error, false);
     let log_file = folder.join("collector.log");
-    std::mem::replace(&mut options.open_log, Box::new(|_| Ok(())))(&log_file)
+    (options.open_log)(&log_file)
         .map_err(|e| early(Error::failed(format!("cannot open the log {}: {}", log_file.display(), io_reason(&e)))))?;
     let settings = plan.ssh.as_ref().map(Settings::resolve).transpose().map_err(early)?.map(Arc::new);
     let outputs = Outputs::open(&plan, paths).map_err(early)?;

@@ -138,11 +138,10 @@ impl Supervisor {
             let old = if leaving { self.link.take() } else { None };
             match action {
                 Action::None => {}
-                Action::Connect => {
+                Action::Connect | Action::Reconnect => {
                     pause = None;
-                    attempt = Some(self.attempt(None));
+                    attempt = Some(self.attempt(old));
                 }
-                Action::Reconnect => attempt = Some(self.attempt(old)),
                 Action::Pause(length) => {
                     tracing::info!("trying again in {:.1} s", length.as_secs_f64());
                     pause = Some(Box::pin(tokio::time::sleep(length)));

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{End, Intake, Sender};
 use crate::error::{Error, Result, io_reason};
+use crate::plan::bracketed;
 
 /// Bytes read at once. One buffer for all senders of the thread: an idle one costs no buffer.
 const READ: usize = 128 * 1024;
@@ -34,7 +35,7 @@ impl Listener {
     /// When the address cannot be resolved or the port is taken.
     pub async fn open(bind: &str, port: u16) -> Result<Self> {
         let failed = |e: &io::Error| {
-            let error = Error::failed(format!("cannot listen on {bind}:{port}: {}", io_reason(e)));
+            let error = Error::failed(format!("cannot listen on {}:{port}: {}", bracketed(bind), io_reason(e)));
             match e.kind() {
                 io::ErrorKind::AddrInUse => error.hint("another program has this port; `ss -ltnp` shows which"),
                 io::ErrorKind::PermissionDenied => error.hint("ports below 1024 need root; choose a higher one"),
@@ -131,9 +132,7 @@ async fn accept(socket: &TcpListener, intake: &Intake, cut: &CancellationToken) 
 
 async fn receive(stream: TcpStream, mut sender: Sender) {
     loop {
-        if !sender.has_room() {
-            sender.room().await;
-        }
+        sender.room().await;
         if sender.is_released() {
             return;
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::plan::bracketed;
 use crate::profile::problem::quote;
 use crate::profile::units;
 
@@ -53,11 +54,7 @@ impl fmt::Display for Target {
         if let Some(user) = &self.user {
             write!(f, "{user}@")?;
         }
-        if self.host.contains(':') {
-            write!(f, "[{}]", self.host)?;
-        } else {
-            f.write_str(&self.host)?;
-        }
+        f.write_str(&bracketed(&self.host))?;
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
@@ -94,11 +91,7 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.bind.contains(':') {
-            write!(f, "[{}]:{}", self.bind, self.port)
-        } else {
-            write!(f, "{}:{}", self.bind, self.port)
-        }
+        write!(f, "{}:{}", bracketed(&self.bind), self.port)
     }
 }
 

@@ -46,7 +46,7 @@ impl Writer {
             Sync::Interval => Some(Syncer::start(file.duplicate()?, ledger.clone())?),
             Sync::Never | Sync::Always => None,
         };
-        ledger.output(0, file.size());
+        ledger.output(file.size());
         Ok(Self { file, handle, queue, ledger, mode, syncer, mend })
     }
 

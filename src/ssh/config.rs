@@ -157,8 +157,9 @@ fn split_arguments(text: &str) -> std::result::Result<Vec<String>, String> {
     Ok(all)
 }
 
-/// Whether the patterns of a `Host` line match: at least one does, and no negated one.
-fn host_matches(patterns: &[String], host: &str) -> bool {
+/// Whether patterns of a `Host` line or of known_hosts match: at least one does, and no negated one.
+#[must_use]
+pub fn host_matches(patterns: &[String], host: &str) -> bool {
     let mut any = false;
     for pattern in patterns {
         match pattern.strip_prefix('!') {

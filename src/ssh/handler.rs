@@ -62,16 +62,8 @@ impl Guest {
         false
     }
 
-    /// The name under which the host's key is looked for.
-    fn key_name(settings: &Settings) -> (&str, Option<u16>) {
-        match &settings.host_key_alias {
-            Some(alias) => (alias, None),
-            None => (&settings.host, Some(settings.port)),
-        }
-    }
-
     fn check(&self, key: &russh::keys::PublicKey) -> bool {
-        let (host, port) = Self::key_name(&self.settings);
+        let (host, port) = self.settings.key_name();
         let shown = known_hosts::name(host, port);
         let print = format!("{} key {}", algorithm_word(&key.algorithm()), key.fingerprint(HashAlg::Sha256));
         match self.known.check(host, port, key) {

@@ -13,7 +13,7 @@ use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
 use russh::keys::{Algorithm, PublicKey};
 use sha1::Sha1;
 
-use super::config::wildcard;
+use super::config::host_matches;
 use crate::error::{Error, Result, io_reason};
 
 /// The port that stands for itself in known_hosts.
@@ -153,17 +153,7 @@ pub fn name(host: &str, port: Option<u16>) -> String {
 
 fn matches(patterns: &HostPatterns, name: &str) -> bool {
     match patterns {
-        HostPatterns::Patterns(patterns) => {
-            let mut any = false;
-            for pattern in patterns {
-                match pattern.strip_prefix('!') {
-                    Some(negated) if wildcard(negated, name) => return false,
-                    Some(_) => {}
-                    None => any |= wildcard(pattern, name),
-                }
-            }
-            any
-        }
+        HostPatterns::Patterns(patterns) => host_matches(patterns, name),
         HostPatterns::HashedName { salt, hash } => Hmac::<Sha1>::new_from_slice(salt).is_ok_and(|mut mac| {
             mac.update(name.as_bytes());
             mac.verify_slice(hash).is_ok()

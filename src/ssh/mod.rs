@@ -25,7 +25,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use settings::{PHASE_TIMEOUT, Settings, StrictHostKeyChecking};
+use settings::PHASE_TIMEOUT;
+pub use settings::Settings;
 
 use crate::error::{Error, Result};
 use crate::intake::Intake;
@@ -98,8 +99,7 @@ impl Connection {
         let kill = CancellationToken::new();
         let (phase, phases) = watch::channel(Phase::Banner);
         let (stream, meter) = Metered::new(stream, phase, &kill);
-        let (config, key_name) = (Arc::new(library_config(&settings, &known)), settings.host_key_alias.clone());
-        tracing::debug!(host = settings.host, alias = key_name, "connected");
+        let config = Arc::new(library_config(&settings, &known));
         let (ended_tx, ended) = oneshot::channel();
         let (routes, refusal) = (Routes::default(), Refusal::default());
         let guest = Guest {
@@ -192,10 +192,7 @@ impl Connection {
 }
 
 fn library_config(settings: &Settings, known: &KnownHosts) -> russh::client::Config {
-    let (host, port) = match &settings.host_key_alias {
-        Some(alias) => (alias.as_str(), None),
-        None => (settings.host.as_str(), Some(settings.port)),
-    };
+    let (host, port) = settings.key_name();
     russh::client::Config {
         client_id: russh::SshId::Standard(concat!("SSH-2.0-reclog_", env!("CARGO_PKG_VERSION")).into()),
         limits: algorithms::library_limits(),

@@ -7,7 +7,7 @@ use super::config::{self, Values};
 use crate::error::{Error, Result};
 use crate::escape::escape_str;
 use crate::paths::absolute;
-use crate::plan::{DEFAULT_KEEPALIVE, SshPlan};
+use crate::plan::{DEFAULT_KEEPALIVE, SshPlan, bracketed};
 
 /// The deadline of each phase (connect, banner, key exchange, authentication, forward) unless `ConnectTimeout` says other.
 pub const PHASE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,10 +64,15 @@ impl Settings {
     /// `user@host:port`, IPv6 addresses in brackets.
     #[must_use]
     pub fn target(&self) -> String {
-        if self.host.contains(':') {
-            format!("{}@[{}]:{}", self.user, self.host, self.port)
-        } else {
-            format!("{}@{}:{}", self.user, self.host, self.port)
+        format!("{}@{}:{}", self.user, bracketed(&self.host), self.port)
+    }
+
+    /// Host and port under which the host's key is looked for; a `HostKeyAlias` stands without a port.
+    #[must_use]
+    pub fn key_name(&self) -> (&str, Option<u16>) {
+        match &self.host_key_alias {
+            Some(alias) => (alias, None),
+            None => (&self.host, Some(self.port)),
         }
     }
 

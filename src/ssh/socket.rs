@@ -19,6 +19,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::Phase;
 use crate::error::{Error, Result, io_reason};
+use crate::plan::bracketed;
 
 /// The head start that one address has before the next is tried beside it (RFC 8305, section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -30,7 +31,7 @@ const SMALL_BUFFER: usize = 128 * 1024;
 /// # Errors
 /// Names host, port and reason; of several addresses the first one's.
 pub async fn dial(host: &str, port: u16, deadline: Duration) -> Result<TcpStream> {
-    let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let place = format!("{}:{port}", bracketed(host));
     let attempt = async {
         let addresses: Vec<SocketAddr> = match tokio::net::lookup_host((host, port)).await {
             Ok(found) => found.collect(),
