@@ -9,7 +9,7 @@ mod queue;
 mod sync;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,12 +77,6 @@ impl Sink {
     #[must_use]
     pub fn handle(&self) -> SinkHandle {
         self.handle.clone()
-    }
-
-    /// The output file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Writes what is queued, forces it to the disk and ends the thread. When `give_up` is cancelled the rest is given up;
