@@ -88,7 +88,7 @@ fn syntax(text: &str, error: &serde_yaml::Error) -> Problem {
     if let Some(Position { line, column }) = at {
         message = message.replacen(&format!(" at line {line} column {column}"), "", 1);
     }
-    let message = crate::escape::escape_str(&message);
+    let message = crate::escape::escape_str(&message).replace('\t', "\\t");
     let line = at.and_then(|at| text.lines().nth(at.line - 1)).unwrap_or_default();
     let mut problem = Problem::at(
         at,
@@ -444,5 +444,6 @@ mod tests {
         assert!(refused("a: 1\n---\nb: 2\n").1.contains("more than one document"));
         assert!(refused("x: 1\na: b: c\n").1.starts_with("`a: b: c` is not YAML: "));
         assert!(refused("a: 'b\n").1.starts_with("this is not YAML: "), "the end of the file has no text");
+        assert!(!refused("target\t- : {[").1.contains('\t'), "a key with a tab is quoted by the YAML crate as it is");
     }
 }
