@@ -16,7 +16,7 @@ use crate::ledger::Reach;
 use crate::paths::Paths;
 use crate::plan::{Framing, Plan, Sync};
 use crate::profile::{self, Overrides};
-use crate::ssh::Phase;
+use crate::ssh::{Nobody, Phase};
 
 /// Starts a collector on a jump host.
 pub async fn up(args: UpArgs, paths: &Paths, printer: Printer) -> Result<()> {
@@ -137,7 +137,7 @@ async fn foreground(
         }
         log::to_file(file, 0)
     });
-    let options = Options { report, foreground: true, open_log };
+    let options = Options { report, person: Arc::new(Nobody), foreground: true, open_log };
     match collector::run(plan, paths, options, std::future::pending()).await {
         Ok(report) => down::tell(&report, json, printer),
         Err(error) => Err(failed(error, json, printer)),

@@ -13,6 +13,7 @@ use super::events::{Event, Launch};
 use super::{Options, Report, log};
 use crate::error::{Error, Result, io_reason};
 use crate::paths::Paths;
+use crate::ssh::Nobody;
 
 /// Runs the collector whose [`Launch`] stands on standard input.
 pub async fn main() -> ExitCode {
@@ -53,6 +54,7 @@ async fn start(report: &Report) -> Result<()> {
     };
     let options = Options {
         report: Arc::clone(report),
+        person: Arc::new(Nobody),
         foreground: false,
         open_log: Box::new(move |file| {
             // A panic is told where a person will look; the terminal is long gone.

@@ -8,7 +8,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::error::{Error, Kind};
 use crate::intake::Intake;
 use crate::intake::listen::Listener;
-use crate::ssh::{Connection, Phase, Settings};
+use crate::ssh::{Connection, Memory, Person, Phase, Settings};
 
 /// The time that saying good-bye to the jump host may take.
 pub const FAREWELL: Duration = Duration::from_secs(1);
@@ -58,10 +58,12 @@ pub async fn connect(
     settings: Arc<Settings>,
     intakes: Vec<Intake>,
     mut ports: Vec<u16>,
+    person: Arc<dyn Person>,
+    memory: Arc<Memory>,
     step: &(dyn Fn(Phase) + Sync),
 ) -> Attempted {
     let mut connection =
-        Connection::establish(settings, step).await.map_err(|error| Failure { error, ports: false })?;
+        Connection::establish(settings, person, memory, step).await.map_err(|error| Failure { error, ports: false })?;
     step(Phase::Forward);
     for (intake, port) in intakes.iter().zip(&mut ports) {
         match connection.forward(intake, *port).await {

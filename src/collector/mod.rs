@@ -27,7 +27,7 @@ use crate::control::{DownReport, Hello, PROTOCOL};
 use crate::error::{Error, Result, io_reason};
 use crate::paths::{self, Paths};
 use crate::plan::Plan;
-use crate::ssh::Settings;
+use crate::ssh::{Person, Settings};
 use events::Event;
 use live::Live;
 use lock::{Holder, Lock};
@@ -45,6 +45,8 @@ pub type Report = Arc<dyn Fn(&Event) + Send + Sync>;
 pub struct Options {
     /// Hears of every step until the collector is up or has failed.
     pub report: Report,
+    /// Who answers questions until the collector is up.
+    pub person: Arc<dyn Person>,
     /// In the foreground a collector that gave up ends; in the background it stays visible.
     pub foreground: bool,
     /// Opens the collector's own log at the given path.

@@ -18,7 +18,7 @@ use crate::control::server::Command;
 use crate::control::{DownReport, Reply, Request};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::ssh::{Phase, Settings};
+use crate::ssh::{Memory, Nobody, Person, Phase, Settings};
 
 type Attempt = Pin<Box<dyn Future<Output = link::Attempted> + Send>>;
 
@@ -32,6 +32,8 @@ pub struct Supervisor {
     signals: Signals,
     options: Options,
     machine: Machine,
+    /// What a person said at `up` and a reconnect needs again.
+    memory: Arc<Memory>,
     link: Option<Link>,
     /// In the order of the plan; a port that the jump host chose is asked for again.
     ports: Vec<u16>,
@@ -64,6 +66,7 @@ impl Supervisor {
             signals,
             options,
             machine: Machine::default(),
+            memory: Arc::default(),
             link: None,
             ports,
             was_up: false,
@@ -217,7 +220,9 @@ impl Supervisor {
             None => Box::pin(link::listen(intakes, ports)),
             Some(settings) => {
                 let (settings, report) = (Arc::clone(settings), Arc::clone(&self.options.report));
-                let silent = self.was_up;
+                let (silent, memory) = (self.was_up, Arc::clone(&self.memory));
+                // Who started it has gone on to other things once it is up.
+                let person: Arc<dyn Person> = if silent { Arc::new(Nobody) } else { Arc::clone(&self.options.person) };
                 Box::pin(async move {
                     let target = settings.target();
                     let step = |phase: Phase| {
@@ -229,7 +234,7 @@ impl Supervisor {
                     if let Some(old) = old {
                         old.leave().await;
                     }
-                    link::connect(settings, intakes, ports, &step).await
+                    link::connect(settings, intakes, ports, person, memory, &step).await
                 })
             }
         }

@@ -7,16 +7,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
-use russh::keys::{HashAlg, PublicKeyOrCertificate};
+use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Names};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::algorithms;
-use super::known_hosts::{self, KnownHosts, Verdict};
+use super::host_key::{self, KnownHosts};
+use super::prompt::Desk;
 use super::rekey::{Action, Rekey};
 use super::routes::Routes;
-use super::settings::{Settings, StrictHostKeyChecking};
+use super::settings::Settings;
 use super::socket::Meter;
 use crate::error::Error;
 use crate::escape::escape_str;
@@ -26,6 +27,7 @@ use crate::intake::{End, Sender};
 pub struct Guest {
     pub settings: Arc<Settings>,
     pub known: KnownHosts,
+    pub desk: Desk,
     pub routes: Routes,
     pub meter: Arc<Meter>,
     /// Nobody wants this connection any more.
@@ -57,69 +59,11 @@ pub enum Stop {
 }
 
 impl Guest {
-    fn refuse(&self, error: Error) -> bool {
+    /// `false` for an error that the library is not to put its own in the place of.
+    fn accept(&self, checked: Result<(), Error>) -> bool {
+        let Err(error) = checked else { return true };
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         false
-    }
-
-    fn check(&self, key: &russh::keys::PublicKey) -> bool {
-        let (host, port) = self.settings.key_name();
-        let shown = known_hosts::name(host, port);
-        let print = format!("{} key {}", algorithm_word(&key.algorithm()), key.fingerprint(HashAlg::Sha256));
-        match self.known.check(host, port, key) {
-            Verdict::Known => true,
-            Verdict::Revoked(place) => self.refuse(Error::host_key(format!(
-                "the host key of {shown} is revoked: {} line {} ({print})",
-                place.file.display(),
-                place.line
-            ))),
-            Verdict::Changed(place) => self.refuse(
-                Error::host_key(format!(
-                    "the host key of {shown} has changed: {} line {} has another one ({print})",
-                    place.file.display(),
-                    place.line
-                ))
-                .hint("someone may be between you and the jump host, or it was installed anew: ask its administrator")
-                .hint(format!(
-                    "if the new key is right, forget the old one: ssh-keygen -f {} -R '{shown}'",
-                    place.file.display()
-                )),
-            ),
-            Verdict::Unknown => match self.settings.strict {
-                StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No => {
-                    let added = match self.settings.known_hosts.first() {
-                        Some(file) => known_hosts::remember(file, &shown, key),
-                        None => Ok(()),
-                    };
-                    if let Err(e) = added {
-                        // ssh, too, goes on: the key is as good as before, it is only asked for again next time.
-                        tracing::warn!("{e}");
-                    }
-                    true
-                }
-                StrictHostKeyChecking::Yes | StrictHostKeyChecking::Ask => self.refuse(
-                    Error::host_key(format!("the host key of {shown} is not known: {print}"))
-                        .hint(format!("compare the fingerprint, then: {}", ssh_command(&self.settings)))
-                        .hint("to take the key of a new host unseen: -o StrictHostKeyChecking=accept-new"),
-                ),
-            },
-        }
-    }
-}
-
-/// What a person types to connect once with ssh, which asks and remembers the answer.
-fn ssh_command(settings: &Settings) -> String {
-    let port = if settings.port == 22 { String::new() } else { format!("-p {} ", settings.port) };
-    format!("ssh {port}{}@{}", settings.user, settings.host)
-}
-
-/// The name that ssh prints for an algorithm.
-fn algorithm_word(algorithm: &russh::keys::Algorithm) -> String {
-    match algorithm.as_str() {
-        name if name.starts_with("ssh-ed25519") => "ED25519".into(),
-        name if name.starts_with("ecdsa") => "ECDSA".into(),
-        name if name.contains("rsa") => "RSA".into(),
-        name => escape_str(name),
     }
 }
 
@@ -127,13 +71,8 @@ impl Handler for Guest {
     type Error = Stop;
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Stop> {
-        Ok(match key {
-            PublicKeyOrCertificate::PublicKey { key, .. } => self.check(key),
-            // None is ever asked for, so none can come.
-            PublicKeyOrCertificate::Certificate(_) => {
-                self.refuse(Error::host_key("the jump host showed a host certificate, which was not asked for"))
-            }
-        })
+        let checked = host_key::verify(key, &self.known, &self.settings, &self.desk).await;
+        Ok(self.accept(checked))
     }
 
     async fn kex_done(&mut self, _secret: Option<&[u8]>, names: &Names, _session: &mut Session) -> Result<(), Stop> {
@@ -145,7 +84,7 @@ impl Handler for Guest {
     }
 
     async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), Stop> {
-        tracing::info!("the jump host says: {}", escape_str(banner.trim_end()));
+        self.desk.person.tell(&format!("the jump host says: {}", escape_str(banner.trim_end())));
         Ok(())
     }
 

@@ -25,6 +25,58 @@ pub enum StrictHostKeyChecking {
     No,
 }
 
+/// A way to log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Keys and certificates.
+    PublicKey,
+    /// Questions of the server.
+    KeyboardInteractive,
+    /// A password.
+    Password,
+}
+
+/// Which addresses of a name are tried (`AddressFamily`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// All.
+    Any,
+    /// IPv4.
+    Inet,
+    /// IPv6.
+    Inet6,
+}
+
+/// What stands between us and a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proxy {
+    /// Nothing: TCP.
+    None,
+    /// `ProxyCommand`, tokens expanded: its standard input and output are the connection.
+    Command(String),
+    /// `ProxyJump`: hops as written, `[user@]host[:port]` or a URI each.
+    Jump(Vec<String>),
+}
+
+/// Lists of algorithms by ssh's names, best first; what reclog cannot do is not among them. `None`: reclog's own list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Algorithms {
+    /// `Ciphers`.
+    pub ciphers: Option<Vec<String>>,
+    /// `MACs`.
+    pub macs: Option<Vec<String>>,
+    /// `KexAlgorithms`.
+    pub kex: Option<Vec<String>>,
+    /// `HostKeyAlgorithms`, certificates among them. The user's order; without it known keys come first.
+    pub host_keys: Option<Vec<String>>,
+    /// `PubkeyAcceptedAlgorithms`.
+    pub public_keys: Option<Vec<String>>,
+    /// `CASignatureAlgorithms`.
+    pub ca_signatures: Option<Vec<String>>,
+    /// `Compression yes`.
+    pub compression: bool,
+}
+
 /// One host as it will be connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -42,10 +94,37 @@ pub struct Settings {
     pub identities_named: bool,
     /// Offer no key of the agent but those.
     pub identities_only: bool,
+    /// User certificates (`CertificateFile`); a key `FILE` also brings `FILE-cert.pub`.
+    pub certificates: Vec<PathBuf>,
     /// The agent's socket.
     pub agent: Option<PathBuf>,
-    /// Files with known host keys, the one that new keys are added to first.
-    pub known_hosts: Vec<PathBuf>,
+    /// Methods in the order in which they are tried; those that are switched off are not among them.
+    pub methods: Vec<Method>,
+    /// Tries of a password or code that a person has.
+    pub password_prompts: u32,
+    /// Nobody is to be asked anything (`BatchMode`).
+    pub batch_mode: bool,
+    /// What is offered to the server.
+    pub algorithms: Algorithms,
+    /// Between us and the server.
+    pub proxy: Proxy,
+    /// The hosts on the way, in order, each with what its own configuration says; the first alone may have a
+    /// [`Proxy::Command`].
+    pub jumps: Vec<Settings>,
+    /// Addresses of this family only.
+    pub family: Family,
+    /// Connect from this address of ours.
+    pub bind_address: Option<String>,
+    /// How often TCP is tried before the connection counts as failed.
+    pub connection_attempts: u32,
+    /// The user's files with known host keys; new keys are added to the first.
+    pub user_known_hosts: Vec<PathBuf>,
+    /// The system's.
+    pub global_known_hosts: Vec<PathBuf>,
+    /// A file with keys that no host may show: public keys, a line each.
+    pub revoked_host_keys: Option<PathBuf>,
+    /// New entries of known_hosts hide the host's name.
+    pub hash_known_hosts: bool,
     /// Look for the host key under this name.
     pub host_key_alias: Option<String>,
     /// What to do with an unknown host key.
@@ -132,18 +211,11 @@ impl Settings {
             let home = ssh_home()?;
             identities = ["id_rsa", "id_ecdsa", "id_ed25519"].map(|name| home.join(name)).into();
         }
-        let mut known_hosts = Vec::new();
-        for (keyword, fallback) in [
-            ("userknownhostsfile", ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"]),
-            ("globalknownhostsfile", ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"]),
-        ] {
+        let known_hosts = |keyword, fallback: [&str; 2]| {
             let named = values.arguments(keyword).map(<[String]>::to_vec);
-            for file in named.unwrap_or_else(|| fallback.map(str::to_owned).into()) {
-                if !file.eq_ignore_ascii_case("none") {
-                    known_hosts.push(ssh_path(&file)?);
-                }
-            }
-        }
+            let files = named.unwrap_or_else(|| fallback.map(str::to_owned).into());
+            files.iter().filter(|f| !f.eq_ignore_ascii_case("none")).map(|f| ssh_path(f)).collect::<Result<Vec<_>>>()
+        };
         let seconds = |keyword, max| number(values, keyword, 0, max).map(|n| n.map(Duration::from_secs));
         let keepalive = match plan.keepalive {
             Some(interval) => interval,
@@ -158,7 +230,23 @@ impl Settings {
             identities_named,
             identities_only: flag(values, "identitiesonly")?.unwrap_or(false),
             agent: agent(values)?,
-            known_hosts,
+            user_known_hosts: known_hosts("userknownhostsfile", ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"])?,
+            global_known_hosts: known_hosts(
+                "globalknownhostsfile",
+                ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"],
+            )?,
+            revoked_host_keys: None,
+            hash_known_hosts: false,
+            certificates: Vec::new(),
+            methods: vec![Method::PublicKey, Method::KeyboardInteractive, Method::Password],
+            password_prompts: 3,
+            batch_mode: false,
+            algorithms: Algorithms::default(),
+            proxy: Proxy::None,
+            jumps: Vec::new(),
+            family: Family::Any,
+            bind_address: None,
+            connection_attempts: 1,
             host_key_alias: values.get("hostkeyalias").map(str::to_owned),
             strict: strict(values)?,
             connect_timeout: seconds("connecttimeout", 86_400)?.filter(|d| !d.is_zero()).unwrap_or(PHASE_TIMEOUT),
@@ -280,7 +368,8 @@ mod tests {
         .unwrap();
         assert_eq!(s.target(), "log@jump.example.org:2222");
         assert_eq!(s.identities, [PathBuf::from("/first"), "/second".into()]);
-        assert_eq!(s.known_hosts, [PathBuf::from("/k1"), "/k2".into()]);
+        assert_eq!(s.user_known_hosts, [PathBuf::from("/k1"), "/k2".into()]);
+        assert!(s.global_known_hosts.is_empty());
         assert!(s.identities_only && s.strict == StrictHostKeyChecking::AcceptNew && s.rekey_limit == Some(1 << 30));
     }
 

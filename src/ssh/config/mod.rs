@@ -1,10 +1,11 @@
 //! ssh_config(5): which value holds for a host. Text in, first values out; no file is opened here but by [`read`].
 
+mod keywords;
+
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-use super::keywords;
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 

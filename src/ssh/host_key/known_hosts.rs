@@ -13,8 +13,9 @@ use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
 use russh::keys::{Algorithm, PublicKey};
 use sha1::Sha1;
 
-use super::config::host_matches;
 use crate::error::{Error, Result, io_reason};
+use crate::ssh::config::host_matches;
+use crate::ssh::settings::Settings;
 
 /// The port that stands for itself in known_hosts.
 const DEFAULT_PORT: u16 = 22;
@@ -56,13 +57,13 @@ pub enum Verdict {
 }
 
 impl KnownHosts {
-    /// Reads `files`; one that does not exist is empty.
+    /// Reads the files that `settings` name; one that does not exist is empty.
     ///
     /// # Errors
     /// A file that is there and cannot be read is a refusal: it may hold the very line that matters.
-    pub fn read(files: &[PathBuf]) -> Result<Self> {
+    pub fn read(settings: &Settings) -> Result<Self> {
         let mut all = Self::default();
-        for file in files {
+        for file in settings.user_known_hosts.iter().chain(&settings.global_known_hosts) {
             match std::fs::read(file) {
                 Ok(bytes) => all.parse(&String::from_utf8_lossy(&bytes), file),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}

@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::handler::Guest;
+use super::prompt::Desk;
 use super::settings::{PHASE_TIMEOUT, Settings};
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
@@ -21,6 +22,11 @@ use crate::escape::escape_str;
 const AGENT_PATIENCE: Duration = Duration::from_secs(5);
 /// Signing may need a person: a touch, a confirmation.
 const SIGN_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a reconnect needs and only a person could tell: passphrases, passwords, a host key that was taken for once.
+/// Kept for the life of the collector, overwritten with zeros at its end.
+#[derive(Debug, Default)]
+pub struct Memory {}
 
 /// One login under way.
 struct Login<'a> {
@@ -44,7 +50,7 @@ enum Offer {
 ///
 /// # Errors
 /// Refused (exit code 4) when no key is accepted, failed when the connection dies meanwhile.
-pub async fn authenticate(handle: &mut Handle<Guest>, settings: &Settings) -> Result<()> {
+pub async fn authenticate(handle: &mut Handle<Guest>, settings: &Settings, _desk: &Desk) -> Result<()> {
     let mut login =
         Login { handle, settings, deadline: Instant::now() + PHASE_TIMEOUT, refused: Vec::new(), notes: Vec::new() };
     if login.agent().await? || login.files().await? {

@@ -1,0 +1,139 @@
+//! What only a person can answer on the way in: is this the right host key, what is the passphrase.
+//!
+//! The ssh room asks, whoever runs it brings the [`Person`]. A collector in the background has one only until it is up.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::auth::Memory;
+
+/// What is asked, and how the answer is typed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// What stands before the cursor, and above it if it has several lines. Strangers' text in it is escaped already.
+    pub text: String,
+    /// How the answer is typed.
+    pub kind: QuestionKind,
+}
+
+/// How an answer is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuestionKind {
+    /// `yes`, `no` or the fingerprint of a host key; shown while it is typed.
+    HostKey,
+    /// A passphrase, password or code: not shown.
+    Secret,
+    /// Text that a server wants to be seen while it is typed.
+    Visible,
+}
+
+/// What came of a question.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// What was typed, without its line end.
+    Text(Zeroizing<String>),
+    /// Nobody is there to be asked: no terminal, no SSH_ASKPASS.
+    Nobody,
+    /// Somebody was there and gave no answer (end of input, askpass closed).
+    Declined,
+}
+
+/// A question under way.
+pub type Asking<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
+/// Whoever sits in front of `up`.
+pub trait Person: Send + Sync {
+    /// Asks and waits for the answer.
+    fn ask(&self, question: Question) -> Asking<'_>;
+    /// Says something that needs no answer: a server's banner, a warning. Several lines; escaped already.
+    fn tell(&self, text: &str);
+}
+
+/// Nobody is there: a reconnect, or a start without a terminal.
+pub struct Nobody;
+
+impl Person for Nobody {
+    fn ask(&self, _question: Question) -> Asking<'_> {
+        Box::pin(std::future::ready(Answer::Nobody))
+    }
+
+    fn tell(&self, text: &str) {
+        tracing::info!("{text}");
+    }
+}
+
+/// Who and what can be asked during one attempt to connect.
+#[derive(Clone)]
+pub struct Desk {
+    /// Whoever sits in front of it.
+    pub person: Arc<dyn Person>,
+    /// What was answered before.
+    pub memory: Arc<Memory>,
+    /// What answers took so far.
+    pub waited: Arc<Waited>,
+}
+
+impl Desk {
+    /// For one attempt.
+    #[must_use]
+    pub fn new(person: Arc<dyn Person>, memory: Arc<Memory>) -> Self {
+        Self { person, memory, waited: Arc::default() }
+    }
+
+    /// Asks the person; the time does not count against the deadlines.
+    pub async fn ask(&self, question: Question) -> Answer {
+        self.waited.during(self.person.ask(question)).await
+    }
+}
+
+/// The time that a person takes does not count against the deadlines of the phases: it is kept here.
+#[derive(Debug, Default)]
+pub struct Waited(Mutex<(Duration, Option<Instant>)>);
+
+impl Waited {
+    /// Awaits an answer and keeps the time that it took.
+    pub async fn during<T>(&self, asking: impl Future<Output = T>) -> T {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(Instant::now());
+        // Also when the question is dropped half-way.
+        let _end = End(self);
+        asking.await
+    }
+
+    /// All the time that a person took so far, a question that is still open included.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        let (total, open) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        total + open.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Ends when `limit` has passed, what a person took meanwhile not counted.
+    pub async fn run_out(&self, limit: Duration) {
+        let (begun, before) = (Instant::now(), self.total());
+        loop {
+            let left = (limit + self.total().saturating_sub(before)).saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.max(LOOK_AGAIN)).await;
+        }
+    }
+}
+
+/// How often a deadline that an open question holds up is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+struct End<'a>(&'a Waited);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let mut waited = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(since) = waited.1.take() {
+            waited.0 += since.elapsed();
+        }
+    }
+}
