@@ -8,7 +8,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::error::{Error, Kind};
 use crate::intake::Intake;
 use crate::intake::listen::Listener;
-use crate::ssh::{Connection, Memory, Person, Phase, Settings};
+use crate::ssh::{Connection, Memory, Person, Phase, Progress, Settings};
 
 /// The time that saying good-bye to the jump host may take.
 pub const FAREWELL: Duration = Duration::from_secs(1);
@@ -60,11 +60,12 @@ pub async fn connect(
     mut ports: Vec<u16>,
     person: Arc<dyn Person>,
     memory: Arc<Memory>,
-    step: &(dyn Fn(Phase) + Sync),
+    step: Progress<'_>,
 ) -> Attempted {
+    let target = settings.target();
     let mut connection =
         Connection::establish(settings, person, memory, step).await.map_err(|error| Failure { error, ports: false })?;
-    step(Phase::Forward);
+    step(Phase::Forward, &target);
     for (intake, port) in intakes.iter().zip(&mut ports) {
         match connection.forward(intake, *port).await {
             Ok(granted) => *port = granted,

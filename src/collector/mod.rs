@@ -27,7 +27,7 @@ use crate::control::{DownReport, Hello, PROTOCOL};
 use crate::error::{Error, Result, io_reason};
 use crate::paths::{self, Paths};
 use crate::plan::Plan;
-use crate::ssh::{Person, Settings};
+use crate::ssh::{self, Person};
 use events::Event;
 use live::Live;
 use lock::{Holder, Lock};
@@ -130,7 +130,7 @@ async fn run_locked(
     let log_file = folder.join("collector.log");
     (options.open_log)(&log_file)
         .map_err(|e| early(Error::failed(format!("cannot open the log {}: {}", log_file.display(), io_reason(&e)))))?;
-    let settings = plan.ssh.as_ref().map(Settings::resolve).transpose().map_err(early)?.map(Arc::new);
+    let settings = plan.ssh.as_ref().map(ssh::resolve).transpose().map_err(early)?.map(Arc::new);
     let outputs = Outputs::open(&plan, paths).map_err(early)?;
     let live = Live::new(&plan, settings.as_ref().map(|s| s.target()), &outputs.ledgers(), &outputs.handles());
 

@@ -224,11 +224,10 @@ impl Supervisor {
                 // Who started it has gone on to other things once it is up.
                 let person: Arc<dyn Person> = if silent { Arc::new(Nobody) } else { Arc::clone(&self.options.person) };
                 Box::pin(async move {
-                    let target = settings.target();
-                    let step = |phase: Phase| {
-                        tracing::debug!("{}", phase.as_str());
+                    let step = |phase: Phase, target: &str| {
+                        tracing::debug!("{}: {target}", phase.as_str());
                         if !silent {
-                            report(&Told::Step { phase, target: target.clone() });
+                            report(&Told::Step { phase, target: target.to_owned() });
                         }
                     };
                     if let Some(old) = old {

@@ -1,98 +1,63 @@
-//! One life of a connection: made, used for forwards, ended.
+//! One life of a connection: made, hop by hop, used for forwards, ended.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use russh::Disconnect;
-use russh::client::Handle;
-use tokio::io::BufReader;
-use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::auth::{self, Memory};
-use super::handler::{Guest, Refusal, Stop};
-use super::host_key::KnownHosts;
-use super::prompt::{Desk, Person, Waited};
-use super::routes::Routes;
+use super::auth::Memory;
+use super::leg::{Leg, Progress};
+use super::prompt::{Desk, Person};
 use super::settings::{PHASE_TIMEOUT, Settings};
-use super::socket::{self, Metered};
-use super::{Phase, algorithms, reason, refusal};
+use super::{reason, refusal};
 use crate::error::{Error, Result};
 use crate::intake::Intake;
 
-/// The window of one sender in bytes: also what sshd may buffer for it on the jump host. OpenSSH's own is 2 MiB; the
-/// third is what a renewal of keys under load needs, see [`super::rekey`].
-const WINDOW: u32 = 3 * 1024 * 1024;
-/// The largest packet; OpenSSH's own size, and sshd reads no more at a time.
-const MAX_PACKET: u32 = 32 * 1024;
-/// Bytes read from the socket at once. Fewer, larger reads are the cheapest speed there is.
-const READ_BUFFER: usize = 256 * 1024;
-
 /// One life of a connection, logged in.
 pub struct Connection {
-    handle: Handle<Guest>,
-    settings: Arc<Settings>,
-    routes: Routes,
+    leg: Leg,
+    /// What it goes through, the nearest first.
+    hops: Vec<Leg>,
     granted: Vec<(String, u16)>,
-    ended: oneshot::Receiver<Error>,
-    /// Ends the library's loop when the connection is dropped, whatever that loop is waiting for.
-    _kill: DropGuard,
 }
 
 impl Connection {
-    /// Connects, checks the host key and logs in; `progress` hears each phase as it begins.
+    /// Connects, checks host keys and logs in, at every hop and at the jump host itself; `progress` hears each phase as it
+    /// begins.
     ///
     /// # Errors
-    /// See [`crate::error::Kind`]: host key, refused login, or failed with the phase named.
+    /// See [`crate::error::Kind`]: host key, refused login, or failed with the phase named. A hop is named as one.
     pub async fn establish(
         settings: Arc<Settings>,
         person: Arc<dyn Person>,
         memory: Arc<Memory>,
-        progress: &(dyn Fn(Phase) + Sync),
+        progress: Progress<'_>,
     ) -> Result<Self> {
-        let known = KnownHosts::read(&settings)?;
         let desk = Desk::new(person, memory);
-        progress(Phase::Connect);
-        let stream = socket::dial(&settings.host, settings.port, settings.connect_timeout).await?;
-        let dead_after = settings.keepalive.map(|k| k * u32::try_from(settings.keepalive_count + 1).unwrap_or(4));
-        socket::tune(&stream, dead_after);
-
-        let kill = CancellationToken::new();
-        let (phase, phases) = watch::channel(Phase::Banner);
-        let (stream, meter) = Metered::new(stream, phase, &kill);
-        let config = Arc::new(library_config(&settings, &known));
-        let (ended_tx, ended) = oneshot::channel();
-        let (routes, refusal) = (Routes::default(), Refusal::default());
-        let guest = Guest {
-            settings: Arc::clone(&settings),
-            known,
-            desk: desk.clone(),
-            routes: routes.clone(),
-            meter,
-            kill: kill.clone(),
-            refusal: Arc::clone(&refusal),
-            ended: Some(ended_tx),
-            senders: HashMap::new(),
-            rekey: None,
-        };
-        let kill = kill.drop_guard();
-        let stream = BufReader::with_capacity(READ_BUFFER, stream);
-        let greeting = russh::client::connect_stream(config, stream, guest);
-        let (handle, phase) = watch_phases(greeting, phases, &settings, &desk.waited, progress).await?;
-        let mut handle = handle.map_err(|e| {
-            refusal.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(|| {
-                let why = match &e {
-                    Stop::Ssh(e) => reason(e),
-                    e @ Stop::Abandoned => e.to_string(),
-                };
-                greeting_error(&settings, &e, phase, &why)
-            })
-        })?;
-        progress(Phase::Authentication);
-        auth::authenticate(&mut handle, &settings, &desk).await?;
-        Ok(Self { handle, settings, routes, granted: Vec::new(), ended, _kill: kill })
+        let mut hops: Vec<Leg> = Vec::new();
+        for hop in settings.jumps.iter().cloned().map(Arc::new) {
+            match step(&hops, hop, &desk, progress).await {
+                Ok(leg) => hops.push(leg),
+                Err(mut error) => {
+                    error.message = format!(
+                        "{} (hop {} of {} on the way to {})",
+                        error.message,
+                        hops.len() + 1,
+                        settings.jumps.len(),
+                        settings.target()
+                    );
+                    close(hops).await;
+                    return Err(error);
+                }
+            }
+        }
+        match step(&hops, settings, &desk, progress).await {
+            Ok(leg) => Ok(Self { leg, hops, granted: Vec::new() }),
+            Err(error) => {
+                close(hops).await;
+                Err(error)
+            }
+        }
     }
 
     /// Asks for the port of `intake`'s plan, or for `port` if the jump host chose one before. Returns the port.
@@ -101,14 +66,14 @@ impl Connection {
     /// Refused (exit code 4) when the jump host says no, failed when it says nothing.
     pub async fn forward(&mut self, intake: &Intake, port: u16) -> Result<u16> {
         let address = wire_address(&intake.plan().bind);
-        self.routes.expect(address, port, intake.clone());
-        let asked = timeout(PHASE_TIMEOUT, self.handle.tcpip_forward(address, u32::from(port))).await;
-        let target = self.settings.target();
+        self.leg.routes.expect(address, port, intake.clone());
+        let asked = timeout(PHASE_TIMEOUT, self.leg.handle.tcpip_forward(address, u32::from(port))).await;
+        let target = self.leg.settings.target();
         let error = match asked {
             Ok(Ok(chosen)) => {
                 let chosen = if port == 0 { u16::try_from(chosen).unwrap_or(0) } else { port };
                 if chosen != 0 {
-                    self.routes.chosen(address, chosen);
+                    self.leg.routes.chosen(address, chosen);
                     self.granted.push((address.to_owned(), chosen));
                     return Ok(chosen);
                 }
@@ -123,7 +88,7 @@ impl Connection {
                 PHASE_TIMEOUT.as_secs()
             )),
         };
-        self.routes.forget(address, port);
+        self.leg.routes.forget(address, port);
         Err(error)
     }
 
@@ -131,100 +96,45 @@ impl Connection {
     pub async fn cancel(&mut self) {
         for (address, port) in std::mem::take(&mut self.granted) {
             let cancelled =
-                timeout(PHASE_TIMEOUT, self.handle.cancel_tcpip_forward(address.as_str(), u32::from(port))).await;
+                timeout(PHASE_TIMEOUT, self.leg.handle.cancel_tcpip_forward(address.as_str(), u32::from(port))).await;
             if !matches!(cancelled, Ok(Ok(()))) {
                 tracing::debug!(port, "the jump host did not confirm that the port is closed");
             }
-            self.routes.forget(&address, port);
+            self.leg.routes.forget(&address, port);
         }
     }
 
-    /// Waits until the connection is lost and says how.
+    /// Waits until it is lost and says how; a hop that was lost is named.
     pub async fn lost(&mut self) -> Error {
-        (&mut self.ended).await.unwrap_or_else(|_| Error::failed("the connection to the jump host was lost"))
+        let error = self.leg.lost().await;
+        // Whoever goes first takes the others along.
+        let first = self.hops.iter_mut().find_map(|hop| hop.is_lost().map(|error| (hop.settings.target(), error)));
+        match first {
+            Some((hop, error)) => Error { message: format!("{} (hop {hop})", error.message), ..error },
+            None => error,
+        }
     }
 
     /// Says good-bye and waits for the end of the connection, at most for `patience`.
     pub async fn close(self, patience: Duration) {
-        let Self { handle, _kill, .. } = self;
-        let farewell = async {
-            let _ = handle.disconnect(Disconnect::ByApplication, "", "").await;
-            let _ = handle.await;
-        };
-        let _ = timeout(patience, farewell).await;
+        self.leg.close(patience).await;
+        close(self.hops).await;
     }
 }
 
-fn library_config(settings: &Settings, known: &KnownHosts) -> russh::client::Config {
-    let (host, port) = settings.key_name();
-    russh::client::Config {
-        client_id: russh::SshId::Standard(concat!("SSH-2.0-reclog_", env!("CARGO_PKG_VERSION")).into()),
-        limits: algorithms::library_limits(),
-        window_size: WINDOW,
-        maximum_packet_size: MAX_PACKET,
-        preferred: algorithms::preferred(&known.algorithms(host, port)),
-        keepalive_interval: settings.keepalive,
-        keepalive_max: settings.keepalive_count,
-        nodelay: true,
-        ..russh::client::Config::default()
+/// The time that saying good-bye to a hop may take; nothing depends on its answer.
+const HOP_FAREWELL: Duration = Duration::from_millis(250);
+
+async fn close(mut hops: Vec<Leg>) {
+    while let Some(hop) = hops.pop() {
+        hop.close(HOP_FAREWELL).await;
     }
 }
 
-/// Awaits `greeting` under a deadline for each phase.
-async fn watch_phases<T>(
-    greeting: impl Future<Output = T>,
-    mut phases: watch::Receiver<Phase>,
-    settings: &Settings,
-    waited: &Waited,
-    progress: &(dyn Fn(Phase) + Sync),
-) -> Result<(T, Phase)> {
-    tokio::pin!(greeting);
-    let mut phase = Phase::Banner;
-    progress(phase);
-    let mut deadline = Box::pin(waited.run_out(settings.connect_timeout));
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut greeting => {
-                return Ok((done, *phases.borrow()));
-            }
-            Ok(()) = phases.changed() => {
-                phase = *phases.borrow_and_update();
-                progress(phase);
-                deadline = Box::pin(waited.run_out(settings.connect_timeout));
-            }
-            () = &mut deadline => {
-                return Err(Error::failed(format!(
-                    "{} did not answer within {} s (phase: {})",
-                    settings.target(),
-                    settings.connect_timeout.as_secs(),
-                    phase.as_str()
-                ))
-                .hint(match phase {
-                    Phase::Banner => "something accepts connections there but does not speak SSH; is the port right (-p)?",
-                    _ => "the server hangs, or something between you and it lets only small packets through (MTU)",
-                }));
-            }
-        }
-    }
-}
-
-fn greeting_error(settings: &Settings, error: &Stop, phase: Phase, why: &str) -> Error {
-    let target = settings.target();
-    match error {
-        Stop::Ssh(russh::Error::NoCommonAlgo { kind, ours, theirs }) => Error::failed(format!(
-            "{target} and reclog have no {kind:?} algorithm in common: it offers {}",
-            crate::escape::escape_str(&theirs.join(", "))
-        ))
-        .hint(format!("reclog offers {}", ours.join(", "))),
-        Stop::Ssh(russh::Error::Version) => {
-            Error::failed(format!("{target} does not speak SSH 2")).hint("is the port right (-p)?")
-        }
-        _ if phase == Phase::Banner => {
-            Error::failed(format!("{target} ended the connection before it said that it speaks SSH: {why}"))
-                .hint("is the port right (-p)? A server that is overloaded or has banned you (MaxStartups, fail2ban) does so, too")
-        }
-        _ => Error::failed(format!("cannot start an SSH connection to {target}: {why}")),
+async fn step(hops: &[Leg], settings: Arc<Settings>, desk: &Desk, progress: Progress<'_>) -> Result<Leg> {
+    match hops.last() {
+        None => Leg::first(settings, desk, progress).await,
+        Some(hop) => hop.next(settings, desk, progress).await,
     }
 }
 

@@ -126,8 +126,10 @@ impl Handler for Guest {
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Stop> {
-        let Some(slot) = self.senders.get_mut(&channel) else { return Ok(()) };
-        slot.sender.feed(data);
+        // What a hop carries belongs to no sender, and wears out its keys all the same.
+        if let Some(slot) = self.senders.get_mut(&channel) {
+            slot.sender.feed(data);
+        }
         let (passed, caught_up) = (self.meter.passed(), self.meter.caught_up());
         match self.rekey.as_mut().map_or(Action::None, |rekey| rekey.observe(passed, caught_up)) {
             Action::None => {}
@@ -137,6 +139,7 @@ impl Handler for Guest {
                 session.initiate_rekey()?;
             }
         }
+        let Some(slot) = self.senders.get_mut(&channel) else { return Ok(()) };
         if !slot.sender.has_room() {
             // A connection that is given up ends here, too: its next read, which would tell, is far away.
             tokio::select! {

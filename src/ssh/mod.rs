@@ -7,9 +7,13 @@ mod algorithms;
 mod auth;
 mod config;
 mod connection;
+mod dial;
 mod handler;
 mod host_key;
+mod jumps;
+mod leg;
 mod prompt;
+mod proxy;
 mod refusal;
 mod rekey;
 mod routes;
@@ -20,6 +24,8 @@ use crate::error::io_reason;
 
 pub use auth::Memory;
 pub use connection::Connection;
+pub use jumps::resolve;
+pub use leg::Progress;
 pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind};
 pub use settings::Settings;
 

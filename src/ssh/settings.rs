@@ -178,16 +178,13 @@ impl Settings {
     }
 
     fn from_values(plan: &SshPlan, values: &Values) -> Result<Self> {
-        for keyword in ["proxyjump", "proxycommand"] {
-            if let Some(value) = values.get(keyword).filter(|v| !v.eq_ignore_ascii_case("none")) {
-                return Err(Error::usage(format!(
-                    "cannot connect to {}: its ssh configuration asks for {keyword} {}, which is not supported yet",
-                    escape_str(&plan.host),
-                    escape_str(value)
-                ))
-                .hint("if it can be reached without: -o ProxyJump=none -o ProxyCommand=none"));
-            }
-        }
+        let given = |keyword| values.get(keyword).filter(|v: &&str| !v.eq_ignore_ascii_case("none"));
+        let proxy =
+            match (given("proxyjump"), values.arguments("proxycommand").filter(|_| given("proxycommand").is_some())) {
+                (Some(hops), _) => Proxy::Jump(hops.split(',').map(str::to_owned).collect()),
+                (None, Some(command)) => Proxy::Command(command.join(" ")),
+                (None, None) => Proxy::None,
+            };
         let host = values
             .get("hostname")
             .map_or_else(|| plan.host.clone(), |name| name.replace("%h", &plan.host).replace("%%", "%"));
@@ -242,7 +239,7 @@ impl Settings {
             password_prompts: 3,
             batch_mode: false,
             algorithms: Algorithms::default(),
-            proxy: Proxy::None,
+            proxy,
             jumps: Vec::new(),
             family: Family::Any,
             bind_address: None,

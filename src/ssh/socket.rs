@@ -1,7 +1,6 @@
-//! The TCP socket below SSH: opened in time, tuned, counted.
+//! The wire below SSH: tuned, counted.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,79 +12,13 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::Phase;
-use crate::error::{Error, Result, io_reason};
-use crate::plan::bracketed;
 
-/// The head start that one address has before the next is tried beside it (RFC 8305, section 5).
-const HEAD_START: Duration = Duration::from_millis(250);
 /// The receive buffer while we renew the keys under load; see [`super::rekey`].
 const SMALL_BUFFER: usize = 128 * 1024;
-
-/// Connects to `host`, trying its addresses in turn with a head start each. One deadline for name and connection.
-///
-/// # Errors
-/// Names host, port and reason; of several addresses the first one's.
-pub async fn dial(host: &str, port: u16, deadline: Duration) -> Result<TcpStream> {
-    let place = format!("{}:{port}", bracketed(host));
-    let attempt = async {
-        let addresses: Vec<SocketAddr> = match tokio::net::lookup_host((host, port)).await {
-            Ok(found) => found.collect(),
-            Err(e) => {
-                return Err(Error::failed(format!("cannot find the host {host}: {}", resolve_reason(&e)))
-                    .hint("check the name; `getent hosts NAME` asks the same question"));
-            }
-        };
-        connect_first(addresses).await.map_err(|e| {
-            let error = Error::failed(format!("cannot connect to {place}: {}", io_reason(&e)));
-            match e.kind() {
-                io::ErrorKind::ConnectionRefused => error.hint("no SSH server listens there; is the port right (-p)?"),
-                _ => error,
-            }
-        })
-    };
-    match tokio::time::timeout(deadline, attempt).await {
-        Ok(result) => result,
-        Err(_) => Err(Error::failed(format!(
-            "cannot connect to {place}: no answer within {} s (phase: connect)",
-            deadline.as_secs()
-        ))
-        .hint("a firewall may drop the packets, or the machine is down")),
-    }
-}
-
-/// The words of getaddrinfo without Rust's wrapping.
-fn resolve_reason(error: &io::Error) -> String {
-    let text = io_reason(error);
-    text.strip_prefix("failed to lookup address information: ").map_or(text.clone(), str::to_owned)
-}
-
-async fn connect_first(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
-    let mut attempts = JoinSet::new();
-    for (index, address) in (0u32..).zip(addresses) {
-        attempts.spawn(async move {
-            tokio::time::sleep(HEAD_START * index).await;
-            (index, TcpStream::connect(address).await)
-        });
-    }
-    let mut first_error: Option<(u32, io::Error)> = None;
-    while let Some(done) = attempts.join_next().await {
-        match done {
-            Ok((_, Ok(stream))) => return Ok(stream),
-            Ok((index, Err(e))) => {
-                if first_error.as_ref().is_none_or(|(first, _)| index < *first) {
-                    first_error = Some((index, e));
-                }
-            }
-            Err(_) => {}
-        }
-    }
-    Err(first_error.map_or_else(|| io::ErrorKind::AddrNotAvailable.into(), |(_, e)| e))
-}
 
 /// Sets what a connection that is to live for months needs; a system without an option goes without.
 pub fn tune(stream: &TcpStream, dead_after: Option<Duration>) {
@@ -131,10 +64,31 @@ impl Meter {
     }
 }
 
-/// The socket as the library sees it.
-#[derive(Debug)]
+/// What carries the bytes of a connection.
+pub enum Wire {
+    /// A socket of ours.
+    Tcp(TcpStream),
+    /// A tunnel through another connection, or a program.
+    Tunnel(Box<dyn Tunnel>),
+}
+
+/// Anything that bytes go through both ways.
+pub trait Tunnel: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Tunnel for T {}
+
+impl Wire {
+    fn half(&mut self) -> Pin<&mut dyn Tunnel> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream),
+            Self::Tunnel(tunnel) => Pin::new(tunnel.as_mut()),
+        }
+    }
+}
+
+/// The wire as the library sees it.
 pub struct Metered {
-    stream: TcpStream,
+    stream: Wire,
     meter: Arc<Meter>,
     phase: watch::Sender<Phase>,
     banner: Banner,
@@ -153,13 +107,17 @@ impl Metered {
     /// Wraps `stream`; `phase` moves to [`Phase::KeyExchange`] when the server has identified itself. `kill` makes
     /// every read fail: a loop that waits for the server in the middle of a key exchange ends by nothing else.
     #[must_use]
-    pub fn new(stream: TcpStream, phase: watch::Sender<Phase>, kill: &CancellationToken) -> (Self, Arc<Meter>) {
+    pub fn new(stream: Wire, phase: watch::Sender<Phase>, kill: &CancellationToken) -> (Self, Arc<Meter>) {
         use std::os::fd::AsFd;
+        let socket = match &stream {
+            Wire::Tcp(stream) => stream.as_fd().try_clone_to_owned().ok(),
+            Wire::Tunnel(_) => None,
+        };
         let meter = Arc::new(Meter {
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
             caught_up: AtomicBool::new(true),
-            socket: stream.as_fd().try_clone_to_owned().ok(),
+            socket,
         });
         (
             Self {
@@ -196,15 +154,17 @@ impl AsyncRead for Metered {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let (before, room) = (buf.filled().len(), buf.remaining());
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        ready!(self.stream.half().poll_read(cx, buf))?;
         let read = buf.filled().len() - before;
         self.meter.read.fetch_add(read as u64, Ordering::Relaxed);
         self.meter.caught_up.store(read < room, Ordering::Relaxed);
         // sshd leaves Nagle on for forwards and waits for our delayed ACK; Linux forgets QUICKACK after each use. In the
         // middle of a stream the ACKs come by themselves.
         #[cfg(target_os = "linux")]
-        if read < room {
-            let _ = rustix::net::sockopt::set_tcp_quickack(&self.stream, true);
+        if read < room
+            && let Wire::Tcp(stream) = &self.stream
+        {
+            let _ = rustix::net::sockopt::set_tcp_quickack(stream, true);
         }
         if !matches!(self.banner, Banner::Seen) {
             let bytes = buf.filled()[before..].to_vec();
@@ -216,16 +176,16 @@ impl AsyncRead for Metered {
 
 impl AsyncWrite for Metered {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let n = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        let n = ready!(self.stream.half().poll_write(cx, bytes))?;
         self.meter.written.fetch_add(n as u64, Ordering::Relaxed);
         Poll::Ready(Ok(n))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.stream.half().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.stream.half().poll_shutdown(cx)
     }
 }

@@ -1,0 +1,280 @@
+//! One SSH connection over one wire: to the jump host, or to a hop on the way.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use russh::client::Handle;
+use russh::{ChannelOpenFailure, Disconnect};
+use tokio::io::BufReader;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::handler::{Guest, Refusal, Stop};
+use super::host_key::KnownHosts;
+use super::prompt::{Desk, Waited};
+use super::proxy::{self, Program};
+use super::routes::Routes;
+use super::settings::{Proxy, Settings};
+use super::socket::{self, Metered, Wire};
+use super::{Phase, algorithms, auth, dial, reason};
+use crate::error::{Error, Result};
+use crate::escape::escape_str;
+use crate::plan::bracketed;
+
+/// The window of one sender in bytes: also what sshd may buffer for it on the jump host. OpenSSH's own is 2 MiB; the
+/// third is what a renewal of keys under load needs, see [`super::rekey`].
+const WINDOW: u32 = 3 * 1024 * 1024;
+/// The largest packet; OpenSSH's own size, and sshd reads no more at a time.
+const MAX_PACKET: u32 = 32 * 1024;
+/// Bytes read from the socket at once. Fewer, larger reads are the cheapest speed there is.
+const READ_BUFFER: usize = 256 * 1024;
+
+/// Hears of each phase as it begins, and of the host that it is about (`user@host:port`).
+pub type Progress<'a> = &'a (dyn Fn(Phase, &str) + Sync);
+
+/// One SSH connection, logged in.
+pub struct Leg {
+    /// Asks the library's loop.
+    pub handle: Handle<Guest>,
+    /// Whom it leads to.
+    pub settings: Arc<Settings>,
+    /// The forwards asked for.
+    pub routes: Routes,
+    ended: oneshot::Receiver<Error>,
+    /// Ends the library's loop when the leg is dropped, whatever that loop is waiting for.
+    kill: DropGuard,
+    /// The program that is its wire.
+    program: Option<Program>,
+}
+
+impl Leg {
+    /// The first leg: over TCP, or over the program of a `ProxyCommand`.
+    ///
+    /// # Errors
+    /// As [`Leg::over`]; and whatever stands in the way of a wire.
+    pub async fn first(settings: Arc<Settings>, desk: &Desk, progress: Progress<'_>) -> Result<Self> {
+        let known = KnownHosts::read(&settings)?;
+        progress(Phase::Connect, &settings.target());
+        if let Proxy::Command(command) = &settings.proxy {
+            let (wire, mut program) = proxy::start(command)?;
+            return match Self::over(wire, Arc::clone(&settings), known, desk, progress).await {
+                Ok(leg) => Ok(Self { program: Some(program), ..leg }),
+                Err(error) => {
+                    let error = blame(&mut program, command, &settings, error).await;
+                    program.end().await;
+                    Err(error)
+                }
+            };
+        }
+        let stream = dial::dial(&settings).await?;
+        let dead_after = settings.keepalive.map(|k| k * u32::try_from(settings.keepalive_count + 1).unwrap_or(4));
+        socket::tune(&stream, dead_after);
+        Self::over(Wire::Tcp(stream), settings, known, desk, progress).await
+    }
+
+    /// The next leg, through this one: a tunnel from its host to the next.
+    ///
+    /// # Errors
+    /// As [`Leg::over`]; refused (exit code 4) when the host forbids tunnels.
+    pub async fn next(&self, settings: Arc<Settings>, desk: &Desk, progress: Progress<'_>) -> Result<Self> {
+        let known = KnownHosts::read(&settings)?;
+        progress(Phase::Connect, &settings.target());
+        let (here, there) = (self.settings.target(), format!("{}:{}", bracketed(&settings.host), settings.port));
+        let there = escape_str(&there);
+        // The originator means nothing to anybody here (RFC 4254, section 7.2).
+        let open = self.handle.channel_open_direct_tcpip(&settings.host, settings.port.into(), "127.0.0.1", 0);
+        let channel = match timeout(settings.connect_timeout, open).await {
+            Ok(Ok(channel)) => channel,
+            Ok(Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited))) => {
+                return Err(Error::refused(format!("{here} forbids a tunnel to {there}")).hint(format!(
+                    "its sshd_config may say AllowTcpForwarding no, DisableForwarding, or PermitOpen without {there}; \
+                     its authorized_keys restrict, no-port-forwarding or permitopen"
+                )));
+            }
+            Ok(Err(russh::Error::ChannelOpenFailure(_))) => {
+                return Err(Error::failed(format!("{here} cannot connect to {there}"))
+                    .hint("the name is looked up there, and the connection is made from there"));
+            }
+            Ok(Err(e)) => {
+                return Err(Error::failed(format!(
+                    "lost the connection to {here} on the way to {there}: {}",
+                    reason(&e)
+                )));
+            }
+            Err(_) => {
+                return Err(Error::failed(format!(
+                    "{here} did not connect to {there} within {} s (phase: connect)",
+                    settings.connect_timeout.as_secs()
+                )));
+            }
+        };
+        Self::over(Wire::Tunnel(Box::new(channel.into_stream())), settings, known, desk, progress).await
+    }
+
+    /// Greets the server at the other end of `wire`, checks its host key and logs in.
+    async fn over(
+        wire: Wire,
+        settings: Arc<Settings>,
+        known: KnownHosts,
+        desk: &Desk,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
+        let kill = CancellationToken::new();
+        let (phase, phases) = watch::channel(Phase::Banner);
+        let (stream, meter) = Metered::new(wire, phase, &kill);
+        let config = Arc::new(library_config(&settings, &known));
+        let (ended_tx, ended) = oneshot::channel();
+        let (routes, refusal) = (Routes::default(), Refusal::default());
+        let guest = Guest {
+            settings: Arc::clone(&settings),
+            known,
+            desk: desk.clone(),
+            routes: routes.clone(),
+            meter,
+            kill: kill.clone(),
+            refusal: Arc::clone(&refusal),
+            ended: Some(ended_tx),
+            senders: HashMap::new(),
+            rekey: None,
+        };
+        let kill = kill.drop_guard();
+        let stream = BufReader::with_capacity(READ_BUFFER, stream);
+        let greeting = russh::client::connect_stream(config, stream, guest);
+        let (handle, phase) = watch_phases(greeting, phases, &settings, &desk.waited, progress).await?;
+        let mut handle = handle.map_err(|e| {
+            refusal.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(|| {
+                let why = match &e {
+                    Stop::Ssh(e) => reason(e),
+                    e @ Stop::Abandoned => e.to_string(),
+                };
+                greeting_error(&settings, &e, phase, &why)
+            })
+        })?;
+        progress(Phase::Authentication, &settings.target());
+        auth::authenticate(&mut handle, &settings, desk).await?;
+        Ok(Self { handle, settings, routes, ended, kill, program: None })
+    }
+
+    /// Waits until it is lost and says how.
+    pub async fn lost(&mut self) -> Error {
+        let error = (&mut self.ended).await;
+        let mut error = error.unwrap_or_else(|_| Error::failed("the connection to the jump host was lost"));
+        if let Some(program) = &mut self.program
+            && let Some(words) = program.last_words().await
+        {
+            error.message = format!("{} (the ProxyCommand {words})", error.message);
+        }
+        error
+    }
+
+    /// How it was lost, if it was.
+    pub fn is_lost(&mut self) -> Option<Error> {
+        self.ended.try_recv().ok()
+    }
+
+    /// Says good-bye and waits for the end of the connection, at most for `patience`.
+    pub async fn close(self, patience: Duration) {
+        let Self { handle, kill, program, .. } = self;
+        let farewell = async {
+            let _ = handle.disconnect(Disconnect::ByApplication, "", "").await;
+            let _ = handle.await;
+        };
+        let _ = timeout(patience, farewell).await;
+        drop(kill);
+        if let Some(program) = program {
+            program.end().await;
+        }
+    }
+}
+
+/// A program that has ended is the better reason for a connection that did not come about.
+async fn blame(program: &mut Program, command: &str, settings: &Settings, error: Error) -> Error {
+    if error.kind != crate::error::Kind::Failed {
+        return error;
+    }
+    match program.last_words().await {
+        Some(words) => Error::failed(format!(
+            "cannot connect to {}: the ProxyCommand `{}` {words}",
+            settings.target(),
+            escape_str(command)
+        ))
+        .hint("a program that needs a terminal cannot be used; for ssh -W take ProxyJump, which asks through reclog"),
+        None => error,
+    }
+}
+
+fn library_config(settings: &Settings, known: &KnownHosts) -> russh::client::Config {
+    let (host, port) = settings.key_name();
+    russh::client::Config {
+        client_id: russh::SshId::Standard(concat!("SSH-2.0-reclog_", env!("CARGO_PKG_VERSION")).into()),
+        limits: algorithms::library_limits(),
+        window_size: WINDOW,
+        maximum_packet_size: MAX_PACKET,
+        preferred: algorithms::preferred(&known.algorithms(host, port)),
+        keepalive_interval: settings.keepalive,
+        keepalive_max: settings.keepalive_count,
+        nodelay: true,
+        ..russh::client::Config::default()
+    }
+}
+
+/// Awaits `greeting` under a deadline for each phase.
+async fn watch_phases<T>(
+    greeting: impl Future<Output = T>,
+    mut phases: watch::Receiver<Phase>,
+    settings: &Settings,
+    waited: &Waited,
+    progress: Progress<'_>,
+) -> Result<(T, Phase)> {
+    tokio::pin!(greeting);
+    let mut phase = Phase::Banner;
+    let target = settings.target();
+    progress(phase, &target);
+    let mut deadline = Box::pin(waited.run_out(settings.connect_timeout));
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut greeting => {
+                return Ok((done, *phases.borrow()));
+            }
+            Ok(()) = phases.changed() => {
+                phase = *phases.borrow_and_update();
+                progress(phase, &target);
+                deadline = Box::pin(waited.run_out(settings.connect_timeout));
+            }
+            () = &mut deadline => {
+                return Err(Error::failed(format!(
+                    "{} did not answer within {} s (phase: {})",
+                    settings.target(),
+                    settings.connect_timeout.as_secs(),
+                    phase.as_str()
+                ))
+                .hint(match phase {
+                    Phase::Banner => "something accepts connections there but does not speak SSH; is the port right (-p)?",
+                    _ => "the server hangs, or something between you and it lets only small packets through (MTU)",
+                }));
+            }
+        }
+    }
+}
+
+fn greeting_error(settings: &Settings, error: &Stop, phase: Phase, why: &str) -> Error {
+    let target = settings.target();
+    match error {
+        Stop::Ssh(russh::Error::NoCommonAlgo { kind, ours, theirs }) => Error::failed(format!(
+            "{target} and reclog have no {kind:?} algorithm in common: it offers {}",
+            escape_str(&theirs.join(", "))
+        ))
+        .hint(format!("reclog offers {}", ours.join(", "))),
+        Stop::Ssh(russh::Error::Version) => {
+            Error::failed(format!("{target} does not speak SSH 2")).hint("is the port right (-p)?")
+        }
+        _ if phase == Phase::Banner => {
+            Error::failed(format!("{target} ended the connection before it said that it speaks SSH: {why}"))
+                .hint("is the port right (-p)? A server that is overloaded or has banned you (MaxStartups, fail2ban) does so, too")
+        }
+        _ => Error::failed(format!("cannot start an SSH connection to {target}: {why}")),
+    }
+}
