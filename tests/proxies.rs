@@ -1,0 +1,224 @@
+//! Through other hosts and programs: ProxyJump and ProxyCommand, on real servers.
+
+mod common;
+
+use std::path::PathBuf;
+
+use common::procs::{alive, descendants, kill};
+use common::senders::{Sender, send};
+use common::{Env, SOON, Sshd, wait_until};
+
+/// Hosts `a`, `b` and `jump`, each a server of its own with its own user key and known_hosts file.
+struct Chain {
+    a: Sshd,
+    b: Sshd,
+    jump: Sshd,
+    env: Env,
+}
+
+impl Chain {
+    /// `jump` has these lines in its Host block, `a` and `b` these in their sshd_config.
+    fn new(proxy: &str, lines: &[&str]) -> Self {
+        let (a, b, jump) = (Sshd::with_lines(lines), Sshd::with_lines(lines), Sshd::start());
+        let chain = Self { a, b, jump, env: Env::new() };
+        chain.configure(proxy);
+        chain
+    }
+
+    fn configure(&self, proxy: &str) {
+        let block = |name: &str, sshd: &Sshd, more: &str| {
+            let known = self.env.write(&format!("known_{name}"), sshd.known_hosts());
+            format!(
+                "Host {name}\n{}  IdentityFile {}\n  IdentitiesOnly yes\n  UserKnownHostsFile {}\n  {more}\n",
+                sshd.config_lines(),
+                sshd.user_key("ed25519").display(),
+                known.display()
+            )
+        };
+        let blocks = [block("a", &self.a, ""), block("b", &self.b, ""), block("jump", &self.jump, proxy)];
+        self.env.write("ssh_config", blocks.concat());
+    }
+
+    fn out(&self) -> PathBuf {
+        self.env.path("out.log")
+    }
+
+    /// The jump host sees its connections come from where the hop runs; here all run on one machine, so what tells a
+    /// detour is the log of the hop.
+    fn went_through(&self, hop: &Sshd) -> bool {
+        hop.log().contains("Accepted publickey")
+    }
+}
+
+fn lines(n: usize) -> String {
+    (0..n).map(|i| format!("line {i} of a sender\n")).collect()
+}
+
+#[test]
+fn every_byte_comes_through_one_hop() {
+    let chain = Chain::new("ProxyJump a", &[]);
+    let up = chain.env.up(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]);
+    let text = lines(20_000);
+    send(up.port(), &text);
+    chain.env.down(&up.name);
+    assert_eq!(std::fs::read_to_string(chain.out()).unwrap(), text);
+    assert!(chain.went_through(&chain.a) && !chain.went_through(&chain.b));
+    wait_until("the hop has no session left", SOON, || chain.a.sessions().is_empty().then_some(()));
+    chain.env.assert_nothing_left();
+}
+
+#[test]
+fn several_hops_each_with_their_own_host_key_and_login() {
+    let chain = Chain::new("ProxyJump a,b", &[]);
+    let up = chain.env.up(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]);
+    send(up.port(), "through two\n");
+    chain.env.down(&up.name);
+    assert_eq!(std::fs::read_to_string(chain.out()).unwrap(), "through two\n");
+    assert!(chain.went_through(&chain.a) && chain.went_through(&chain.b));
+}
+
+#[test]
+fn a_hop_whose_host_key_is_not_known_is_named() {
+    let chain = Chain::new("ProxyJump a,b", &[]);
+    chain.env.write("known_b", "");
+    let run = chain.env.up_run(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]).fails(5).hinted();
+    let target = |sshd: &Sshd| format!("127.0.0.1:{}", sshd.port);
+    run.says(format!("[127.0.0.1]:{}", chain.b.port))
+        .says(chain.b.fingerprint("ed25519"))
+        .says("hop 2 of 2 on the way to")
+        .says(target(&chain.jump));
+    assert!(!chain.jump.log().contains("Accepted"), "nobody logs in behind a hop that is not trusted");
+    assert!(!chain.out().exists());
+    chain.env.assert_nothing_left();
+}
+
+#[test]
+fn a_hop_that_refuses_the_key_is_named() {
+    let chain = Chain::new("ProxyJump a", &[]);
+    std::fs::write(chain.a.file("authorized_keys"), "").unwrap();
+    let run = chain.env.up_run(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]).fails(4).hinted();
+    run.says("hop 1 of 1 on the way to").says(format!("127.0.0.1:{}", chain.a.port));
+}
+
+#[test]
+fn a_hop_that_forbids_tunnels_is_named_with_the_rule() {
+    let chain = Chain::new("ProxyJump a", &["AllowTcpForwarding no"]);
+    let run = chain.env.up_run(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]).fails(4).hinted();
+    run.matches(&format!(r"127\.0\.0\.1:{} forbids a tunnel to 127\.0\.0\.1:{}", chain.a.port, chain.jump.port))
+        .says("AllowTcpForwarding");
+}
+
+#[test]
+fn a_host_that_cannot_be_reached_from_the_hop_is_told_so() {
+    let chain = Chain::new("ProxyJump a", &[]);
+    chain.jump.stop();
+    let run = chain.env.up_run(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]).fails(1).hinted();
+    run.matches(&format!(r":{} cannot connect to 127\.0\.0\.1:{}", chain.a.port, chain.jump.port));
+}
+
+#[test]
+fn a_hop_that_dies_is_replaced_by_a_new_way_through_it() {
+    let chain = Chain::new("ProxyJump a,b", &[]);
+    let up = chain.env.up(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]);
+    send(up.port(), "before\n");
+    chain.env.wait_stored(&up.name, 7);
+    chain.a.kill_sessions();
+    let status = chain.env.wait_collector(&up.name, "is up again", |s| s["state"] == "up" && s["reconnects"] == 1);
+    assert!(
+        status["last_error"].as_str().is_some_and(|e| e.contains(&format!("127.0.0.1:{}", chain.a.port))),
+        "{status}"
+    );
+    send(up.port(), "after\n");
+    chain.env.down(&up.name);
+    assert_eq!(std::fs::read_to_string(chain.out()).unwrap(), "before\nafter\n");
+}
+
+#[test]
+fn proxy_connect() {
+    // What a ProxyCommand is for: the bytes go through a program, here socat.
+    let chain = Chain::new("ProxyCommand socat - TCP:%h:%p", &[]);
+    let up = chain.env.up(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]);
+    let text = lines(5_000);
+    send(up.port(), &text);
+    let programs = descendants(up.pid);
+    assert_eq!(programs.len(), 1, "socat itself, no shell around it");
+    chain.env.down(&up.name);
+    assert_eq!(std::fs::read_to_string(chain.out()).unwrap(), text);
+    chain.env.assert_nothing_left();
+    wait_until("the program is gone", SOON, || (!alive(programs[0])).then_some(()));
+}
+
+#[test]
+fn a_proxy_command_that_fails_says_its_last_words() {
+    let chain = Chain::new("ProxyCommand sh -c 'echo no way to %h >&2; exit 7'", &[]);
+    let run = chain.env.up_run(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]).fails(1);
+    run.says("the ProxyCommand `sh -c 'echo no way to 127.0.0.1 >&2; exit 7'` ended with exit code 7: ");
+    chain.env.assert_nothing_left();
+}
+
+#[test]
+fn a_proxy_command_that_is_not_there_is_told() {
+    let chain = Chain::new("ProxyCommand no-such-program-here %h", &[]);
+    chain
+        .env
+        .up_run(&["--remote-port", "0", "--out", &chain.env.arg("out.log")])
+        .fails(1)
+        .says("ended with exit code 127")
+        .says("no-such-program-here");
+}
+
+#[test]
+fn a_proxy_command_that_says_nothing_ends_in_a_timeout_and_is_gone() {
+    let env = Env::new();
+    let pid = env.arg("pid");
+    let chain = Chain::new(&format!("ConnectTimeout 1\n  ProxyCommand sh -c 'echo $$ > {pid}; exec sleep 4711'"), &[]);
+    let run = chain.env.up_run(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]).fails(1);
+    run.says("within 1 s (phase: banner)");
+    let pid = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+    wait_until("the program is gone", SOON, || (!alive(pid)).then_some(()));
+}
+
+#[test]
+fn a_proxy_command_that_dies_is_started_again() {
+    let chain = Chain::new("ProxyCommand socat - TCP:%h:%p", &[]);
+    let up = chain.env.up(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]);
+    for pid in descendants(up.pid) {
+        kill(pid);
+    }
+    let status = chain.env.wait_collector(&up.name, "is up again", |s| s["state"] == "up" && s["reconnects"] == 1);
+    assert!(status["last_error"].as_str().is_some_and(|e| e.contains("the ProxyCommand was killed")), "{status}");
+    chain.env.down(&up.name);
+}
+
+#[test]
+fn ctrl_c_in_the_foreground_drains_through_a_proxy_command() {
+    let chain = Chain::new("ProxyCommand socat - TCP:%h:%p", &[]);
+    let config = chain.env.arg("ssh_config");
+    let out = chain.env.arg("out.log");
+    let mut fg = chain.env.spawn(&["up", "jump", "-F", &config, "--remote-port", "0", "--out", &out, "-f", "--json"]);
+    let text = fg.wait_stdout("\"event\":\"up\"");
+    let event: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    let port = u16::try_from(event["streams"][0]["remote_port"].as_u64().unwrap()).unwrap();
+    let mut sender = Sender::open(port);
+    sender.write("first\n");
+    chain.env.wait_stored("jump", 6);
+    fg.signal(rustix::process::Signal::INT);
+    sender.write("last\n");
+    sender.finish();
+    fg.wait().ok();
+    assert_eq!(std::fs::read_to_string(chain.out()).unwrap(), "first\nlast\n");
+}
+
+#[test]
+fn addresses_are_those_of_the_family_and_bind_address_asked_for() {
+    let chain = Chain::new("AddressFamily inet6", &[]);
+    let out = chain.env.arg("out.log");
+    let args = ["--remote-port", "0", "--out", &out];
+    chain.env.up_run(&args).fails(1).says("IPv6");
+    chain.configure("BindAddress 127.0.0.9");
+    let up = chain.env.up(&args);
+    assert!(chain.jump.log().contains("from 127.0.0.9 port"), "{}", chain.jump.log());
+    chain.env.down(&up.name);
+    chain.configure("BindAddress 192.0.2.1");
+    chain.env.up_run(&args).fails(1).says("BindAddress 192.0.2.1");
+}
