@@ -19,7 +19,8 @@ struct Chain {
 impl Chain {
     /// `jump` has these lines in its Host block, `a` and `b` these in their sshd_config.
     fn new(proxy: &str, lines: &[&str]) -> Self {
-        let (a, b, jump) = (Sshd::with_lines(lines), Sshd::with_lines(lines), Sshd::start());
+        let lines = [lines, &["LogLevel DEBUG1"]].concat();
+        let (a, b, jump) = (Sshd::with_lines(&lines), Sshd::with_lines(&lines), Sshd::start());
         let chain = Self { a, b, jump, env: Env::new() };
         chain.configure(proxy);
         chain
@@ -46,7 +47,7 @@ impl Chain {
     /// The jump host sees its connections come from where the hop runs; here all run on one machine, so what tells a
     /// detour is the log of the hop.
     fn went_through(&self, hop: &Sshd) -> bool {
-        hop.log().contains("Accepted publickey")
+        hop.log().contains("server_request_direct_tcpip")
     }
 }
 
