@@ -5,7 +5,7 @@ mod common;
 use std::path::PathBuf;
 
 use common::procs::{alive, descendants, kill};
-use common::senders::{Sender, send};
+use common::senders::{Sender, check_flood, flood, send};
 use common::{Env, SOON, Sshd, wait_until};
 
 /// Hosts `a`, `b` and `jump`, each a server of its own with its own user key and known_hosts file.
@@ -222,4 +222,13 @@ fn addresses_are_those_of_the_family_and_bind_address_asked_for() {
     chain.env.down(&up.name);
     chain.configure("BindAddress 192.0.2.1");
     chain.env.up_run(&args).fails(1).says("BindAddress 192.0.2.1");
+}
+
+#[test]
+fn many_senders_keep_their_lines_whole_and_in_order_through_hops() {
+    let chain = Chain::new("ProxyJump a,b", &[]);
+    let up = chain.env.up(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]);
+    flood(up.port(), 16, 5_000);
+    chain.env.down(&up.name);
+    check_flood(&chain.out(), 16, 5_000);
 }
