@@ -52,7 +52,7 @@ impl Connection {
         memory: Arc<Memory>,
         progress: &(dyn Fn(Phase) + Sync),
     ) -> Result<Self> {
-        let known = KnownHosts::read(&settings)?;
+        let known = KnownHosts::read(&settings, &memory.accepted)?;
         let desk = Desk::new(person, memory);
         progress(Phase::Connect);
         let stream = socket::dial(&settings.host, settings.port, settings.connect_timeout).await?;
@@ -156,13 +156,12 @@ impl Connection {
 }
 
 fn library_config(settings: &Settings, known: &KnownHosts) -> russh::client::Config {
-    let (host, port) = settings.key_name();
     russh::client::Config {
         client_id: russh::SshId::Standard(concat!("SSH-2.0-reclog_", env!("CARGO_PKG_VERSION")).into()),
         limits: algorithms::library_limits(),
         window_size: WINDOW,
         maximum_packet_size: MAX_PACKET,
-        preferred: algorithms::preferred(&known.algorithms(host, port)),
+        preferred: algorithms::preferred(&settings.algorithms, &known.algorithms(), known.has_authority()),
         keepalive_interval: settings.keepalive,
         keepalive_max: settings.keepalive_count,
         nodelay: true,
