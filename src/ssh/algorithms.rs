@@ -79,21 +79,26 @@ pub fn permits(wanted: &Algorithms, key: &Algorithm) -> bool {
     let same = |other: &Algorithm| other == key || (is_rsa(other) && is_rsa(key));
     match &wanted.host_keys {
         None => HOST_KEYS.iter().any(same),
-        Some(names) => names.iter().filter_map(|name| plain(name)).any(|other| same(&other)),
+        // With ssh, too, a certificate that may be shown may turn out to be no more than its key.
+        Some(names) => names.iter().filter_map(|name| certified(name).or_else(|| plain(name))).any(|kind| same(&kind)),
     }
 }
 
 /// Certificate kinds and plain kinds, each best first.
 fn host_keys(wanted: Option<&[String]>, known: &[Algorithm], authority: bool) -> (Vec<Algorithm>, Vec<Algorithm>) {
     if let Some(names) = wanted {
-        let certificates = names.iter().filter(|name| name.ends_with(CERTIFICATE));
-        let certificates = certificates.filter_map(|name| Algorithm::new_certificate(name).ok());
-        return (certificates.filter(is_usable).collect(), names.iter().filter_map(|name| plain(name)).collect());
+        let certificates = names.iter().filter_map(|name| certified(name));
+        return (certificates.collect(), names.iter().filter_map(|name| plain(name)).collect());
     }
     let is_known = |a: &Algorithm| known.iter().any(|k| k == a || (is_rsa(k) && is_rsa(a)));
     let (mut keys, rest): (Vec<_>, Vec<_>) = HOST_KEYS.into_iter().partition(is_known);
     keys.extend(rest);
     (if authority { keys.clone() } else { Vec::new() }, keys)
+}
+
+/// The kind of the key in a certificate with this name, if it is one that can be checked.
+fn certified(name: &str) -> Option<Algorithm> {
+    name.ends_with(CERTIFICATE).then(|| Algorithm::new_certificate(name).ok())?.filter(is_usable)
 }
 
 /// The kind of a plain key with this name, if it is one that can be checked.
@@ -209,7 +214,7 @@ mod tests {
         assert!(permits(&wanted, &RSA) && permits(&wanted, &Algorithm::Ed25519));
         assert!(!permits(&wanted, &Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 }));
         let only = Algorithms { host_keys: list(&["ssh-ed25519-cert-v01@openssh.com"]), ..Algorithms::default() };
-        assert!(!permits(&only, &Algorithm::Ed25519), "a certificate's name allows no plain key");
+        assert!(permits(&only, &Algorithm::Ed25519) && !permits(&only, &RSA), "what is left of a certificate");
         assert!(permits(&Algorithms::default(), &RSA) && !permits(&Algorithms::default(), &Algorithm::Dsa));
     }
 
