@@ -72,7 +72,7 @@ fn a_certificate_that_does_not_hold_is_refused_with_the_reason_and_its_known_key
     require!("sshd", "ssh", "ssh-keygen");
     let stage = Stage::new(Sshd::start());
     let authority = stage.keypair("ca", "ed25519");
-    let cases: [(&[&str], Option<&str>); 9] = [
+    let cases: [(&[&str], Option<&str>); 10] = [
         (&["-h", "-n", "127.0.0.1", "-V", "20000101:20300101"], None),
         (&["-h", "-n", "a,127.0.0.1,b"], None),
         (&["-h"], None),
@@ -81,6 +81,7 @@ fn a_certificate_that_does_not_hold_is_refused_with_the_reason_and_its_known_key
         (&["-h", "-n", "127.0.0.1", "-V", "+1d:+2d"], Some("is not valid yet")),
         (&["-h", "-n", "elsewhere"], Some("is not for 127.0.0.1, only for elsewhere")),
         (&["-h", "-n", "127.0.0.*"], Some("is not for 127.0.0.1")),
+        (&["-n", "127.0.0.1"], Some("is a user certificate")),
         (&["-h", "-n", "127.0.0.1", "-O", "critical:x@example.org=y"], Some("has the critical option x@example.org")),
     ];
     for (options, why) in cases {

@@ -214,3 +214,7 @@ fn word(key: &KeyData) -> String {
         name => escape_str(name),
     }
 }
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;
