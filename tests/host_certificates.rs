@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use common::Sshd;
 use common::client::{Script, Stage, public};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use reclog::ssh::Settings;
 
 /// Valid for the server under its address.
@@ -153,6 +155,38 @@ fn a_revoked_authority_or_key_ends_it_even_when_the_key_is_known() {
         let message = agree(&stage, &settings, &[&format!("RevokedHostKeys={}", list.display())], false, what);
         assert!(message.contains("revoked"), "{message}");
     }
+}
+
+#[test]
+fn over_generated_files_the_decision_is_that_of_ssh() {
+    require!("sshd", "ssh", "ssh-keygen");
+    let stage = Stage::new(Sshd::start());
+    let authority = stage.keypair("ca", "ed25519");
+    stage.certify("ed25519", &authority, &FOR_IT);
+    let [other, ecdsa] = ["ed25519", "ecdsa"].map(|kind| public(&stage.keypair(&format!("other_{kind}"), kind)));
+    let keys = vec![stage.sshd.host_key_public("ed25519"), public(&authority), other, ecdsa];
+    let full = stage.name();
+    let hosts =
+        vec![full.clone(), "127.0.0.1".into(), "*".into(), "other".into(), format!("*,!{full}"), "[127.*".into()];
+    let line =
+        (0..10_usize, prop::sample::select(hosts), prop::sample::select(keys)).prop_map(move |(kind, host, key)| {
+            match kind {
+                // ssh does not see what is revoked without the port; reclog does.
+                0 if host == "127.0.0.1" => format!("@revoked {full} {key}\n"),
+                0 => format!("@revoked {host} {key}\n"),
+                1..4 => format!("@cert-authority {host} {key}\n"),
+                _ => format!("{host} {key}\n"),
+            }
+        });
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(25);
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 50, ..Config::default() };
+    let compared = TestRunner::new(config).run(&prop::collection::vec(line, 1..5), |lines| {
+        stage.known(lines.concat());
+        let (ssh, ours) = (stage.ssh_connects(&[]), stage.alone(&stage.settings()));
+        prop_assert_eq!(ssh, ours.is_ok(), "{:?}\n{}", ours, lines.concat());
+        Ok(())
+    });
+    compared.unwrap();
 }
 
 #[test]

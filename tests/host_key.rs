@@ -273,17 +273,21 @@ fn a_key_that_cannot_be_written_down_is_kept_for_reconnects_and_no_other_is_take
     }
 }
 
+/// Somebody who says yes after another process has written this to that file.
+struct Slow(std::path::PathBuf, String);
+
+impl reclog::ssh::Person for Slow {
+    fn ask(&self, _: reclog::ssh::Question) -> reclog::ssh::Asking<'_> {
+        std::fs::write(&self.0, &self.1).unwrap();
+        Box::pin(std::future::ready(Answer::Text("yes".to_owned().into())))
+    }
+
+    fn tell(&self, _: &str) {}
+}
+
 #[test]
 fn what_somebody_else_wrote_down_meanwhile_counts() {
     require!("sshd", "ssh-keygen");
-    struct Slow(std::path::PathBuf, String);
-    impl reclog::ssh::Person for Slow {
-        fn ask(&self, _: reclog::ssh::Question) -> reclog::ssh::Asking<'_> {
-            std::fs::write(&self.0, &self.1).unwrap();
-            Box::pin(std::future::ready(Answer::Text("yes".to_owned().into())))
-        }
-        fn tell(&self, _: &str) {}
-    }
     let stage = Stage::new(Sshd::start());
     let line = stage.sshd.known_hosts_line("ed25519");
     let other = format!("{} {}\n", stage.name(), public(&stage.keypair("other", "ed25519")));

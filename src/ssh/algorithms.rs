@@ -173,8 +173,8 @@ mod tests {
 
     const RSA: Algorithm = Algorithm::Rsa { hash: None };
 
-    fn list(names: &[&str]) -> Option<Vec<String>> {
-        Some(names.iter().map(|&n| n.to_owned()).collect())
+    fn list(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&n| n.to_owned()).collect()
     }
 
     fn texts<T: AsRef<str>>(names: &[T]) -> Vec<&str> {
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(offered[0].to_certificate_type(), "rsa-sha2-512-cert-v01@openssh.com");
         assert!(offered.iter().all(|a| a.to_certificate_type() != "ssh-rsa-cert-v01@openssh.com"));
         let wanted = Algorithms {
-            host_keys: list(&["ssh-ed25519-cert-v01@openssh.com", "rsa-sha2-256", "ssh-dss", "x@y"]),
+            host_keys: Some(list(&["ssh-ed25519-cert-v01@openssh.com", "rsa-sha2-256", "ssh-dss", "x@y"])),
             ..Algorithms::default()
         };
         let offered = preferred(&wanted, &[], false);
@@ -207,13 +207,13 @@ mod tests {
 
     #[test]
     fn the_users_order_of_host_keys_is_kept_whatever_is_known() {
-        let wanted = Algorithms { host_keys: list(&["ssh-ed25519", "rsa-sha2-512"]), ..Algorithms::default() };
+        let wanted = Algorithms { host_keys: Some(list(&["ssh-ed25519", "rsa-sha2-512"])), ..Algorithms::default() };
         let offered = preferred(&wanted, &[RSA], true);
         assert_eq!(offered.key[..], [Algorithm::Ed25519, Algorithm::Rsa { hash: Some(HashAlg::Sha512) }]);
         assert!(offered.host_key_certificates.is_empty(), "only what the user wants");
         assert!(permits(&wanted, &RSA) && permits(&wanted, &Algorithm::Ed25519));
         assert!(!permits(&wanted, &Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 }));
-        let only = Algorithms { host_keys: list(&["ssh-ed25519-cert-v01@openssh.com"]), ..Algorithms::default() };
+        let only = Algorithms { host_keys: Some(list(&["ssh-ed25519-cert-v01@openssh.com"])), ..Algorithms::default() };
         assert!(permits(&only, &Algorithm::Ed25519) && !permits(&only, &RSA), "what is left of a certificate");
         assert!(permits(&Algorithms::default(), &RSA) && !permits(&Algorithms::default(), &Algorithm::Dsa));
     }
@@ -221,9 +221,9 @@ mod tests {
     #[test]
     fn lists_by_sshs_names_keep_their_order_and_the_markers_stay() {
         let wanted = Algorithms {
-            ciphers: list(&["aes256-ctr", "none", "clear", "chacha20-poly1305@openssh.com"]),
-            macs: list(&["hmac-sha2-512", "none", "hmac-sha1"]),
-            kex: list(&["none", "kex-strict-s-v00@openssh.com", "ecdh-sha2-nistp256", "ext-info-s"]),
+            ciphers: Some(list(&["aes256-ctr", "none", "clear", "chacha20-poly1305@openssh.com"])),
+            macs: Some(list(&["hmac-sha2-512", "none", "hmac-sha1"])),
+            kex: Some(list(&["none", "kex-strict-s-v00@openssh.com", "ecdh-sha2-nistp256", "ext-info-s"])),
             compression: true,
             ..Algorithms::default()
         };
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_list_of_nothing_that_can_be_done_offers_nothing() {
-        let wanted = Algorithms { ciphers: list(&["none"]), macs: list(&[]), ..Algorithms::default() };
+        let wanted = Algorithms { ciphers: Some(list(&["none"])), macs: Some(list(&[])), ..Algorithms::default() };
         let offered = preferred(&wanted, &[], false);
         assert!(offered.cipher.is_empty() && offered.mac.is_empty());
     }

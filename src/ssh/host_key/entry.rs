@@ -119,18 +119,18 @@ pub fn hide(salt: [u8; HASH], name: &str) -> Option<String> {
     Some(HostPatterns::HashedName { salt: salt.into(), hash }.to_string())
 }
 
-fn is_blank(byte: &u8) -> bool {
+fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
 fn trimmed(line: &[u8]) -> &[u8] {
-    let begin = line.iter().position(|b| !is_blank(b)).unwrap_or(line.len());
+    let begin = line.iter().position(|b| !is_blank(*b)).unwrap_or(line.len());
     &line[begin..]
 }
 
 /// The first word and what comes after it.
 fn word(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = text.iter().position(is_blank).unwrap_or(text.len());
+    let end = text.iter().position(|b| is_blank(*b)).unwrap_or(text.len());
     (&text[..end], trimmed(&text[end..]))
 }
 

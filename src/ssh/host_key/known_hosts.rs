@@ -153,10 +153,11 @@ impl KnownHosts {
         if !full && !self.names.bare.as_ref().is_some_and(|bare| line.is_about(bare)) {
             return;
         }
-        match line.key() {
-            Some(key) => self.entries.push(Known { marker: line.marker, key, place, bare: !full }),
-            None => tracing::debug!("{place}: there is no key that can be read"),
-        }
+        let Some(key) = line.key() else {
+            tracing::debug!("{place}: there is no key that can be read");
+            return;
+        };
+        self.entries.push(Known { marker: line.marker, key, place, bare: !full });
     }
 
     /// `RevokedHostKeys`: a public key a line.
@@ -253,7 +254,7 @@ pub fn other_names(settings: &Settings, key: &PublicKey) -> io::Result<Vec<Strin
     for file in settings.user_known_hosts.iter().chain(&settings.global_known_hosts) {
         each_line(file, |number, line| {
             let Some(line) = Line::split(line).filter(|line| line.marker == Marker::None) else { return };
-            if !line.key().is_some_and(|other| other.key_data() == key.key_data()) {
+            if line.key().is_none_or(|other| other.key_data() != key.key_data()) {
                 return;
             }
             if all.len() == MAX_OTHERS {
