@@ -6,6 +6,8 @@ use std::time::Duration;
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{Limits, Preferred, cipher, compression, kex, mac};
 
+use super::settings::Algorithms;
+
 /// Renew the keys after this many bytes of a cipher with blocks of 16 bytes: 2^32 blocks (RFC 4344, section 3.2), what
 /// OpenSSH does, and an eighth more, so that a server that counts like OpenSSH begins. A renewal that the server begins
 /// disturbs nothing; see [`super::rekey`] for ours.
@@ -13,62 +15,125 @@ pub const REKEY_AES: u64 = (64 << 30) / 8 * 9;
 /// The same for chacha20-poly1305, which OpenSSH renews after 1 GiB.
 pub const REKEY_CHACHA: u64 = (1 << 30) / 8 * 9;
 
-/// What is offered to a server of which the host keys `known` are known: these algorithms come first, so that the server
-/// proves itself with a key that we can check.
+/// How the name of an algorithm ends that shows a certificate.
+const CERTIFICATE: &str = "-cert-v01@openssh.com";
+/// Said in every list of key exchanges, whatever the user wants: without the first a server does not tell which
+/// signatures it takes, the second closes the hole of CVE-2023-48795.
+const MARKERS: [kex::Name; 2] = [kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT];
+/// Key exchanges unless `KexAlgorithms` says other.
+const KEX: [kex::Name; 10] = [
+    kex::MLKEM768X25519_SHA256,
+    kex::CURVE25519,
+    kex::CURVE25519_PRE_RFC_8731,
+    kex::ECDH_SHA2_NISTP256,
+    kex::ECDH_SHA2_NISTP384,
+    kex::ECDH_SHA2_NISTP521,
+    kex::DH_GEX_SHA256,
+    kex::DH_G16_SHA512,
+    kex::DH_G18_SHA512,
+    kex::DH_G14_SHA256,
+];
+/// Host keys unless `HostKeyAlgorithms` says other. No ssh-rsa: its signatures are SHA-1.
+const HOST_KEYS: [Algorithm; 6] = [
+    Algorithm::Ed25519,
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
+];
+
+/// What is offered to a server of which keys of the kinds `known` are known: those come first, so that the server proves
+/// itself with a key that we can check. Certificates are asked for when there is an `authority` for the host. As with ssh
+/// the user's own order of host keys is kept as it is, but for certificates, which the library puts before plain keys.
 #[must_use]
-pub fn preferred(known: &[Algorithm]) -> Preferred {
-    let ciphers: &'static [cipher::Name] = if has_aes() {
-        &[
-            cipher::AES_128_GCM,
-            cipher::AES_256_GCM,
-            cipher::CHACHA20_POLY1305,
-            cipher::AES_128_CTR,
-            cipher::AES_192_CTR,
-            cipher::AES_256_CTR,
-        ]
-    } else {
-        &[
-            cipher::CHACHA20_POLY1305,
-            cipher::AES_128_GCM,
-            cipher::AES_256_GCM,
-            cipher::AES_128_CTR,
-            cipher::AES_192_CTR,
-            cipher::AES_256_CTR,
-        ]
-    };
-    // No ssh-rsa: its signatures are SHA-1.
-    let all = [
-        Algorithm::Ed25519,
-        Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
-        Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
-        Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
-        Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
-        Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
-    ];
-    let is_known = |a: &Algorithm| known.iter().any(|k| k == a || (k.clone().is_rsa() && a.clone().is_rsa()));
-    let (mut keys, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(is_known);
-    keys.extend(rest);
+pub fn preferred(wanted: &Algorithms, known: &[Algorithm], authority: bool) -> Preferred {
+    let (certificates, keys) = host_keys(wanted.host_keys.as_deref(), known, authority);
+    let mut kex = named(wanted.kex.as_deref(), |name| kex::Name::try_from(name).ok()).unwrap_or_else(|| KEX.into());
+    kex.retain(|name| *name != kex::NONE && !name.as_ref().starts_with("ext-info-") && !is_strict_marker(*name));
+    kex.extend(MARKERS);
+    let mut ciphers = named(wanted.ciphers.as_deref(), |name| cipher::Name::try_from(name).ok())
+        .unwrap_or_else(|| default_ciphers().into());
+    ciphers.retain(|name| *name != cipher::NONE && *name != cipher::CLEAR);
+    let mut macs = named(wanted.macs.as_deref(), |name| mac::Name::try_from(name).ok())
+        .unwrap_or_else(|| vec![mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM, mac::HMAC_SHA256, mac::HMAC_SHA512]);
+    macs.retain(|name| *name != mac::NONE);
     Preferred {
-        kex: Cow::Borrowed(&[
-            kex::MLKEM768X25519_SHA256,
-            kex::CURVE25519,
-            kex::CURVE25519_PRE_RFC_8731,
-            kex::ECDH_SHA2_NISTP256,
-            kex::ECDH_SHA2_NISTP384,
-            kex::ECDH_SHA2_NISTP521,
-            kex::DH_GEX_SHA256,
-            kex::DH_G16_SHA512,
-            kex::DH_G18_SHA512,
-            kex::DH_G14_SHA256,
-            kex::EXTENSION_SUPPORT_AS_CLIENT,
-            kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
-        ]),
+        kex: Cow::Owned(kex),
         key: Cow::Owned(keys),
-        cipher: Cow::Borrowed(ciphers),
-        mac: Cow::Borrowed(&[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM, mac::HMAC_SHA256, mac::HMAC_SHA512]),
-        compression: Cow::Borrowed(&[compression::NONE]),
-        ..Preferred::DEFAULT
+        host_key_certificates: Cow::Owned(certificates),
+        cipher: Cow::Owned(ciphers),
+        mac: Cow::Owned(macs),
+        compression: if wanted.compression {
+            Cow::Borrowed(&[compression::ZLIB_LEGACY, compression::ZLIB, compression::NONE])
+        } else {
+            Cow::Borrowed(&[compression::NONE])
+        },
     }
+}
+
+/// Whether a host may show a key of this kind, whatever it announced before.
+#[must_use]
+pub fn permits(wanted: &Algorithms, key: &Algorithm) -> bool {
+    // The name of an RSA key says nothing about the hash of its signatures.
+    let same = |other: &Algorithm| other == key || (is_rsa(other) && is_rsa(key));
+    match &wanted.host_keys {
+        None => HOST_KEYS.iter().any(same),
+        // With ssh, too, a certificate that may be shown may turn out to be no more than its key.
+        Some(names) => names.iter().filter_map(|name| certified(name).or_else(|| plain(name))).any(|kind| same(&kind)),
+    }
+}
+
+/// Certificate kinds and plain kinds, each best first.
+fn host_keys(wanted: Option<&[String]>, known: &[Algorithm], authority: bool) -> (Vec<Algorithm>, Vec<Algorithm>) {
+    if let Some(names) = wanted {
+        let certificates = names.iter().filter_map(|name| certified(name));
+        return (certificates.collect(), names.iter().filter_map(|name| plain(name)).collect());
+    }
+    let is_known = |a: &Algorithm| known.iter().any(|k| k == a || (is_rsa(k) && is_rsa(a)));
+    let (mut keys, rest): (Vec<_>, Vec<_>) = HOST_KEYS.into_iter().partition(is_known);
+    keys.extend(rest);
+    (if authority { keys.clone() } else { Vec::new() }, keys)
+}
+
+/// The kind of the key in a certificate with this name, if it is one that can be checked.
+fn certified(name: &str) -> Option<Algorithm> {
+    name.ends_with(CERTIFICATE).then(|| Algorithm::new_certificate(name).ok())?.filter(is_usable)
+}
+
+/// The kind of a plain key with this name, if it is one that can be checked.
+fn plain(name: &str) -> Option<Algorithm> {
+    if name.ends_with(CERTIFICATE) {
+        return None;
+    }
+    Algorithm::new(name).ok().filter(is_usable)
+}
+
+fn is_usable(algorithm: &Algorithm) -> bool {
+    !matches!(algorithm, Algorithm::Other(_) | Algorithm::Dsa)
+}
+
+fn is_rsa(algorithm: &Algorithm) -> bool {
+    matches!(algorithm, Algorithm::Rsa { .. })
+}
+
+fn is_strict_marker(name: kex::Name) -> bool {
+    name.as_ref().starts_with("kex-strict-")
+}
+
+/// The library's names for those of ssh; what it does not know is left out.
+fn named<T>(names: Option<&[String]>, known: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    names.map(|names| names.iter().filter_map(|name| known(name)).collect())
+}
+
+fn default_ciphers() -> [cipher::Name; 6] {
+    let rest = [cipher::AES_128_CTR, cipher::AES_192_CTR, cipher::AES_256_CTR];
+    let [a, b, c] = if has_aes() {
+        [cipher::AES_128_GCM, cipher::AES_256_GCM, cipher::CHACHA20_POLY1305]
+    } else {
+        [cipher::CHACHA20_POLY1305, cipher::AES_128_GCM, cipher::AES_256_GCM]
+    };
+    [a, b, c, rest[0], rest[1], rest[2]]
 }
 
 /// The library's own limits are out of reach: when keys are renewed is decided in [`super::rekey`].
@@ -106,12 +171,77 @@ fn has_aes() -> bool {
 mod tests {
     use super::*;
 
+    const RSA: Algorithm = Algorithm::Rsa { hash: None };
+
+    fn list(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&n| n.to_owned()).collect()
+    }
+
+    fn texts<T: AsRef<str>>(names: &[T]) -> Vec<&str> {
+        names.iter().map(AsRef::as_ref).collect()
+    }
+
     #[test]
     fn keys_that_are_known_are_asked_for_first_and_sha1_never() {
-        let first = |known: &[Algorithm]| preferred(known).key[0].clone();
+        let first = |known: &[Algorithm]| preferred(&Algorithms::default(), known, false).key[0].clone();
         assert_eq!(first(&[]), Algorithm::Ed25519);
-        assert_eq!(first(&[Algorithm::Rsa { hash: None }]), Algorithm::Rsa { hash: Some(HashAlg::Sha512) });
-        assert!(!preferred(&[Algorithm::Rsa { hash: None }]).key.contains(&Algorithm::Rsa { hash: None }));
+        assert_eq!(first(&[RSA]), Algorithm::Rsa { hash: Some(HashAlg::Sha512) });
+        assert!(!preferred(&Algorithms::default(), &[RSA], false).key.contains(&RSA));
+    }
+
+    #[test]
+    fn certificates_are_asked_for_when_an_authority_is_known_or_the_user_wants_them() {
+        let none = Algorithms::default();
+        assert!(preferred(&none, &[Algorithm::Ed25519], false).host_key_certificates.is_empty());
+        let offered = preferred(&none, &[RSA], true).host_key_certificates;
+        assert_eq!(offered[0].to_certificate_type(), "rsa-sha2-512-cert-v01@openssh.com");
+        assert!(offered.iter().all(|a| a.to_certificate_type() != "ssh-rsa-cert-v01@openssh.com"));
+        let wanted = Algorithms {
+            host_keys: Some(list(&["ssh-ed25519-cert-v01@openssh.com", "rsa-sha2-256", "ssh-dss", "x@y"])),
+            ..Algorithms::default()
+        };
+        let offered = preferred(&wanted, &[], false);
+        assert_eq!(offered.host_key_certificates[..], [Algorithm::Ed25519]);
+        assert_eq!(offered.key[..], [Algorithm::Rsa { hash: Some(HashAlg::Sha256) }]);
+    }
+
+    #[test]
+    fn the_users_order_of_host_keys_is_kept_whatever_is_known() {
+        let wanted = Algorithms { host_keys: Some(list(&["ssh-ed25519", "rsa-sha2-512"])), ..Algorithms::default() };
+        let offered = preferred(&wanted, &[RSA], true);
+        assert_eq!(offered.key[..], [Algorithm::Ed25519, Algorithm::Rsa { hash: Some(HashAlg::Sha512) }]);
+        assert!(offered.host_key_certificates.is_empty(), "only what the user wants");
+        assert!(permits(&wanted, &RSA) && permits(&wanted, &Algorithm::Ed25519));
+        assert!(!permits(&wanted, &Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 }));
+        let only = Algorithms { host_keys: Some(list(&["ssh-ed25519-cert-v01@openssh.com"])), ..Algorithms::default() };
+        assert!(permits(&only, &Algorithm::Ed25519) && !permits(&only, &RSA), "what is left of a certificate");
+        assert!(permits(&Algorithms::default(), &RSA) && !permits(&Algorithms::default(), &Algorithm::Dsa));
+    }
+
+    #[test]
+    fn lists_by_sshs_names_keep_their_order_and_the_markers_stay() {
+        let wanted = Algorithms {
+            ciphers: Some(list(&["aes256-ctr", "none", "clear", "chacha20-poly1305@openssh.com"])),
+            macs: Some(list(&["hmac-sha2-512", "none", "hmac-sha1"])),
+            kex: Some(list(&["none", "kex-strict-s-v00@openssh.com", "ecdh-sha2-nistp256", "ext-info-s"])),
+            compression: true,
+            ..Algorithms::default()
+        };
+        let offered = preferred(&wanted, &[], false);
+        assert_eq!(texts(&offered.cipher), ["aes256-ctr", "chacha20-poly1305@openssh.com"]);
+        assert_eq!(texts(&offered.mac), ["hmac-sha2-512", "hmac-sha1"]);
+        assert_eq!(texts(&offered.kex), ["ecdh-sha2-nistp256", "ext-info-c", "kex-strict-c-v00@openssh.com"]);
+        assert_eq!(texts(&offered.compression), ["zlib@openssh.com", "zlib", "none"]);
+        let ours = preferred(&Algorithms::default(), &[], false);
+        assert!(texts(&ours.kex).ends_with(&["ext-info-c", "kex-strict-c-v00@openssh.com"]));
+        assert_eq!(texts(&ours.compression), ["none"]);
+    }
+
+    #[test]
+    fn a_list_of_nothing_that_can_be_done_offers_nothing() {
+        let wanted = Algorithms { ciphers: Some(list(&["none"])), macs: Some(list(&[])), ..Algorithms::default() };
+        let offered = preferred(&wanted, &[], false);
+        assert!(offered.cipher.is_empty() && offered.mac.is_empty());
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Leg {
     /// # Errors
     /// As [`Leg::over`]; and whatever stands in the way of a wire.
     pub async fn first(settings: Arc<Settings>, desk: &Desk, progress: Progress<'_>) -> Result<Self> {
-        let known = KnownHosts::read(&settings)?;
+        let known = KnownHosts::read(&settings, &desk.memory.accepted)?;
         progress(Phase::Connect, &settings.target());
         if let Proxy::Command(command) = &settings.proxy {
             let (wire, mut program) = proxy::start(command)?;
@@ -79,7 +79,7 @@ impl Leg {
     /// # Errors
     /// As [`Leg::over`]; refused (exit code 4) when the host forbids tunnels.
     pub async fn next(&self, settings: Arc<Settings>, desk: &Desk, progress: Progress<'_>) -> Result<Self> {
-        let known = KnownHosts::read(&settings)?;
+        let known = KnownHosts::read(&settings, &desk.memory.accepted)?;
         progress(Phase::Connect, &settings.target());
         let (here, there) = (self.settings.target(), format!("{}:{}", bracketed(&settings.host), settings.port));
         let there = escape_str(&there);
@@ -206,13 +206,12 @@ async fn blame(program: &mut Program, command: &str, settings: &Settings, error:
 }
 
 fn library_config(settings: &Settings, known: &KnownHosts) -> russh::client::Config {
-    let (host, port) = settings.key_name();
     russh::client::Config {
         client_id: russh::SshId::Standard(concat!("SSH-2.0-reclog_", env!("CARGO_PKG_VERSION")).into()),
         limits: algorithms::library_limits(),
         window_size: WINDOW,
         maximum_packet_size: MAX_PACKET,
-        preferred: algorithms::preferred(&known.algorithms(host, port)),
+        preferred: algorithms::preferred(&settings.algorithms, &known.algorithms(), known.has_authority()),
         keepalive_interval: settings.keepalive,
         keepalive_max: settings.keepalive_count,
         nodelay: true,

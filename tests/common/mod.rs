@@ -3,12 +3,14 @@
 //! - [`env`]: one folder, one set of collectors a test; nothing of the user's own account is read or written
 //! - [`run`]: one command of reclog, its output and exit code, always with a time limit
 //! - [`sshd`]: a real OpenSSH server on a free port of the loopback interface
+//! - [`client`]: the library's connection to it, beside that of ssh
 //! - [`senders`]: numbered lines from many connections, and the check that reads the file again
 //! - [`snapshot`]: reading `status --json`
 //! - [`procs`]: who runs, who listens
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part of this")]
 
+pub mod client;
 pub mod env;
 pub mod procs;
 pub mod run;
@@ -25,7 +27,7 @@ pub use env::{Collector, Env};
 pub use procs::listening;
 pub use run::{Bg, Daemon, Run};
 pub use senders::{Sender, check_flood, flood, send};
-pub use sshd::Sshd;
+pub use sshd::{Sshd, keygen};
 
 /// Long enough for anything that should happen at once, on a machine with other work to do.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -87,7 +89,7 @@ pub fn find_program(program: &str) -> Option<PathBuf> {
 fn package(program: &str) -> &str {
     match program {
         "sshd" => "openssh-server",
-        "ssh-keygen" | "ssh-agent" | "ssh-add" => "openssh-client",
+        "ssh" | "ssh-keygen" | "ssh-agent" | "ssh-add" => "openssh-client",
         "nc" => "netcat-openbsd",
         "rsyslogd" => "rsyslog",
         "logger" => "bsdutils",

@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::handler::Guest;
+use super::host_key::Accepted;
 use super::prompt::Desk;
 use super::settings::{PHASE_TIMEOUT, Settings};
 use crate::error::{Error, Result, io_reason};
@@ -26,7 +27,10 @@ const SIGN_PATIENCE: Duration = Duration::from_secs(60);
 /// What a reconnect needs and only a person could tell: passphrases, passwords, a host key that was taken for once.
 /// Kept for the life of the collector, overwritten with zeros at its end.
 #[derive(Debug, Default)]
-pub struct Memory {}
+pub struct Memory {
+    /// Host keys that a person took.
+    pub accepted: Accepted,
+}
 
 /// One login under way.
 struct Login<'a> {

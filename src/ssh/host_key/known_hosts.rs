@@ -1,46 +1,101 @@
-//! Whether a host key is the one that we know: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT.
+//! What is known of a host's keys: the files of ssh, and what was accepted before.
 //!
 //! Three answers that must not be mixed up: known, changed, unknown. A host of which any key is known is never
 //! "unknown": that another algorithm was offered is no reason to ask whether to trust it.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use hmac::{Hmac, KeyInit, Mac};
-use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
-use russh::keys::{Algorithm, PublicKey};
-use sha1::Sha1;
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Algorithm, Certificate, PublicKey};
 
+use super::entry::{Line, Marker};
+use super::remember::Accepted;
 use crate::error::{Error, Result, io_reason};
-use crate::ssh::config::host_matches;
+use crate::escape::escape_str;
 use crate::ssh::settings::Settings;
 
 /// The port that stands for itself in known_hosts.
 const DEFAULT_PORT: u16 = 22;
-/// Longer lines are no host keys: the largest RSA key has about 3 KiB.
-const MAX_LINE: usize = 64 * 1024;
+/// No file with keys is larger: the largest that people have hold some 100,000 lines.
+const MAX_FILE: u64 = 256 << 20;
+/// How a list of revoked keys begins that only ssh-keygen can read.
+const KRL: &[u8] = b"SSHKRL\n\0";
+/// How many other names of a key are told.
+const MAX_OTHERS: usize = 8;
 
-/// All entries of the files that were read, in their order.
-#[derive(Debug, Default)]
-pub struct KnownHosts {
-    entries: Vec<Known>,
+/// The names of one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    /// As it stands in known_hosts, in lower case: `host`, `[host]:port` for an unusual port, or a `HostKeyAlias`, which
+    /// is taken as it is.
+    pub full: String,
+    /// The host without its unusual port: ssh takes keys of that, too.
+    pub bare: Option<String>,
+    /// What a certificate has to be for.
+    pub principal: String,
+    /// A `HostKeyAlias` as written: a hidden name may have been made of that.
+    written: Option<String>,
 }
 
+impl Names {
+    /// Of the host that `settings` mean.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        let (name, port) = settings.key_name();
+        let lower = name.to_ascii_lowercase();
+        match port {
+            None => Self {
+                full: lower.clone(),
+                bare: None,
+                principal: name.to_owned(),
+                written: (lower != name).then(|| name.to_owned()),
+            },
+            Some(DEFAULT_PORT) => Self { full: lower.clone(), bare: None, principal: lower, written: None },
+            Some(port) => {
+                Self { full: format!("[{lower}]:{port}"), bare: Some(lower.clone()), principal: lower, written: None }
+            }
+        }
+    }
+}
+
+/// Everything that is known of one host.
+#[derive(Debug)]
+pub struct KnownHosts {
+    /// Of which host.
+    pub names: Names,
+    entries: Vec<Known>,
+    revoked: Vec<(KeyData, Place)>,
+}
+
+/// An entry for the host.
 #[derive(Debug)]
 struct Known {
-    entry: Entry,
+    marker: Marker,
+    key: PublicKey,
     place: Place,
+    /// Under the name without the port.
+    bare: bool,
 }
 
-/// A line of a known_hosts file.
+/// Where a key stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The file.
-    pub file: PathBuf,
-    /// Counted from 1.
-    pub line: usize,
+pub enum Place {
+    /// A line of a file, counted from 1.
+    Line(PathBuf, usize),
+    /// It was accepted when this collector connected before.
+    Memory,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(file, line) => write!(f, "{} line {line}", shown(file)),
+            Self::Memory => f.write_str("what was accepted when this collector connected before"),
+        }
+    }
 }
 
 /// What the files say about a key.
@@ -50,222 +105,201 @@ pub enum Verdict {
     Known,
     /// No key of this host is known.
     Unknown,
-    /// Other keys of this host are known, the first of them there.
+    /// Other keys of this host are known, there one that it should have been.
     Changed(Place),
     /// The key must not be used any more.
     Revoked(Place),
 }
 
 impl KnownHosts {
-    /// Reads the files that `settings` name; one that does not exist is empty.
+    /// Reads the files that `settings` name; one that does not exist is empty. A host that stands in none of them may
+    /// still have been `accepted` before.
     ///
     /// # Errors
-    /// A file that is there and cannot be read is a refusal: it may hold the very line that matters.
-    pub fn read(settings: &Settings) -> Result<Self> {
-        let mut all = Self::default();
+    /// A file that is there and cannot be read is a refusal: it may hold the very line that matters. So is a list of
+    /// revoked keys that is not there: somebody counts on it.
+    pub fn read(settings: &Settings, accepted: &Accepted) -> Result<Self> {
+        let mut all = Self::new(Names::of(settings));
         for file in settings.user_known_hosts.iter().chain(&settings.global_known_hosts) {
-            match std::fs::read(file) {
-                Ok(bytes) => all.parse(&String::from_utf8_lossy(&bytes), file),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(e) => {
-                    return Err(Error::host_key(format!(
-                        "cannot read the known hosts in {}: {}",
-                        file.display(),
-                        io_reason(&e)
-                    ))
-                    .hint("without it nobody can tell whether the jump host is the right one"));
-                }
-            }
+            all.add_file(file).map_err(|e| {
+                Error::host_key(format!("cannot read the known hosts in {}: {}", shown(file), io_reason(&e)))
+                    .hint("without it nobody can tell whether the jump host is the right one")
+            })?;
+        }
+        if let Some(file) = &settings.revoked_host_keys {
+            all.add_revoked(file)?;
+        }
+        if !all.entries.iter().any(|known| known.marker == Marker::None && !known.bare) {
+            let keys = accepted.keys(&all.names.full).into_iter();
+            all.entries.extend(keys.map(|key| Known { marker: Marker::None, key, place: Place::Memory, bare: false }));
         }
         Ok(all)
     }
 
-    /// Adds the lines of `text`, which stand in `file`. Lines that are no entries are passed over, as ssh does.
-    pub fn parse(&mut self, text: &str, file: &Path) {
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') || line.len() > MAX_LINE {
-                continue;
-            }
-            match line.parse() {
-                Ok(entry) => self.entries.push(Known { entry, place: Place { file: file.into(), line: index + 1 } }),
-                Err(e) => tracing::debug!("{}: line {}: {e}", file.display(), index + 1),
-            }
-        }
+    /// Nothing is known of the host.
+    #[must_use]
+    pub fn new(names: Names) -> Self {
+        Self { names, entries: Vec::new(), revoked: Vec::new() }
     }
 
-    /// What is known of `key` as the key of `host` on `port`.
-    #[must_use]
-    pub fn check(&self, host: &str, port: Option<u16>, key: &PublicKey) -> Verdict {
-        let name = name(host, port);
-        let same = |known: &&Known| known.entry.public_key().key_data() == key.key_data();
-        if let Some(revoked) = self.of(&name, Some(&Marker::Revoked)).find(same) {
-            return Verdict::Revoked(revoked.place.clone());
+    fn add_file(&mut self, file: &Path) -> io::Result<()> {
+        each_line(file, |number, line| self.add(line, Place::Line(file.to_owned(), number)))
+    }
+
+    /// Adds the entry that `line` is, if it is one and is about this host.
+    pub fn add(&mut self, line: &[u8], place: Place) {
+        let Some(line) = Line::split(line) else { return };
+        let full = line.is_about(&self.names.full) || self.names.written.as_ref().is_some_and(|n| line.is_about(n));
+        if !full && !self.names.bare.as_ref().is_some_and(|bare| line.is_about(bare)) {
+            return;
         }
-        let mut known = self.of(&name, None).peekable();
-        match known.peek().map(|first| first.place.clone()) {
-            Some(first) => {
-                if known.any(|k| same(&k)) {
-                    Verdict::Known
-                } else {
-                    Verdict::Changed(first)
-                }
+        let Some(key) = line.key() else {
+            tracing::debug!("{place}: there is no key that can be read");
+            return;
+        };
+        self.entries.push(Known { marker: line.marker, key, place, bare: !full });
+    }
+
+    /// `RevokedHostKeys`: a public key a line.
+    fn add_revoked(&mut self, file: &Path) -> Result<()> {
+        let failed = |why: &str| {
+            Error::host_key(format!("cannot read the revoked host keys in {}: {why}", shown(file)))
+                .hint("without it nobody can tell whether the jump host's key is still good (RevokedHostKeys)")
+        };
+        let io_failed = |e: io::Error| failed(&io_reason(&e));
+        let mut begin = Vec::new();
+        File::open(file).and_then(|f| f.take(KRL.len() as u64).read_to_end(&mut begin)).map_err(io_failed)?;
+        if begin == KRL {
+            return Err(failed("it is a binary list (KRL), which is not supported")
+                .hint("a text file with one public key a line is read"));
+        }
+        let mut bad = None;
+        each_line(file, |number, line| {
+            let place = Place::Line(file.to_owned(), number);
+            // The rest of a line of known_hosts, with no name before it.
+            let named = [b"@revoked * ", line.trim_ascii_start()].concat();
+            match Line::split(&named).and_then(|line| line.key()) {
+                Some(key) => self.revoked.push((key.key_data().clone(), place)),
+                None if line.trim_ascii().first().is_none_or(|b| *b == b'#') => {}
+                None => bad = Some(bad.unwrap_or(number)),
             }
+        })
+        .map_err(io_failed)?;
+        // ssh, too, does without such a file rather than without one of its lines.
+        bad.map_or(Ok(()), |line| Err(failed(&format!("line {line} is no public key"))))
+    }
+
+    /// What is known of `key` as the key of the host.
+    #[must_use]
+    pub fn check(&self, key: &KeyData) -> Verdict {
+        if let Some(place) = self.revoked(key) {
+            return Verdict::Revoked(place.clone());
+        }
+        let of = |bare| self.entries.iter().filter(move |k| k.marker == Marker::None && k.bare == bare);
+        let same = |known: &Known| known.key.key_data() == key;
+        if of(false).any(same) {
+            return Verdict::Known;
+        }
+        // One of the same type is the one that it should have been.
+        let like = of(false).find(|known| known.key.algorithm() == key.algorithm());
+        match like.or_else(|| of(false).next()) {
+            Some(other) => Verdict::Changed(other.place.clone()),
             // ssh, too, takes the key of the host without its port; a different one there says nothing.
-            None if self.of(&host.to_ascii_lowercase(), None).any(|k| same(&k)) => Verdict::Known,
+            None if of(true).any(same) => Verdict::Known,
             None => Verdict::Unknown,
         }
     }
 
-    /// The algorithms of the keys that are known of `host`: those to ask the server for first.
+    /// Where it stands that `key` must not be used any more: as the key of this host, or of any.
     #[must_use]
-    pub fn algorithms(&self, host: &str, port: Option<u16>) -> Vec<Algorithm> {
-        let mut all: Vec<Algorithm> = Vec::new();
-        for name in [name(host, port), host.to_ascii_lowercase()] {
-            for known in self.of(&name, None) {
-                let algorithm = known.entry.public_key().algorithm();
-                if !all.contains(&algorithm) {
-                    all.push(algorithm);
-                }
-            }
-            if !all.is_empty() {
-                break;
-            }
-        }
-        all
+    pub fn revoked(&self, key: &KeyData) -> Option<&Place> {
+        let of_host = self.entries.iter().filter(|known| known.marker == Marker::Revoked);
+        let mut all = of_host.map(|known| (known.key.key_data(), &known.place));
+        let mut of_any = self.revoked.iter().map(|(key, place)| (key, place));
+        all.find(|(revoked, _)| *revoked == key).or_else(|| of_any.find(|(revoked, _)| *revoked == key)).map(|(_, p)| p)
     }
 
-    fn of<'a>(&'a self, name: &'a str, marker: Option<&'a Marker>) -> impl Iterator<Item = &'a Known> {
-        self.entries
-            .iter()
-            .filter(move |known| known.entry.marker() == marker && matches(known.entry.host_patterns(), name))
+    /// Whether certificates of the host may be signed by the authority of this one.
+    #[must_use]
+    pub fn trusts(&self, certificate: &Certificate) -> bool {
+        let authorities = self.entries.iter().filter(|known| known.marker == Marker::Authority);
+        authorities.into_iter().any(|known| known.key.key_data() == certificate.signature_key())
     }
-}
 
-/// The name under which a host stands in known_hosts: `host`, or `[host]:port` for an unusual port. `None` for a
-/// `HostKeyAlias`, which is taken as it is.
-#[must_use]
-pub fn name(host: &str, port: Option<u16>) -> String {
-    match port {
-        Some(port) if port != DEFAULT_PORT => format!("[{}]:{port}", host.to_ascii_lowercase()),
-        _ => host.to_ascii_lowercase(),
+    /// Whether any authority is known for the host: a certificate is worth asking for.
+    #[must_use]
+    pub fn has_authority(&self) -> bool {
+        self.entries.iter().any(|known| known.marker == Marker::Authority)
     }
-}
 
-fn matches(patterns: &HostPatterns, name: &str) -> bool {
-    match patterns {
-        HostPatterns::Patterns(patterns) => host_matches(patterns, name),
-        HostPatterns::HashedName { salt, hash } => Hmac::<Sha1>::new_from_slice(salt).is_ok_and(|mut mac| {
-            mac.update(name.as_bytes());
-            mac.verify_slice(hash).is_ok()
-        }),
+    /// The algorithms of the keys that are known of the host: those to ask the server for first.
+    #[must_use]
+    pub fn algorithms(&self) -> Vec<Algorithm> {
+        let of = |bare| {
+            let known = self.entries.iter().filter(move |k| k.marker == Marker::None && k.bare == bare);
+            known.map(|k| k.key.algorithm()).collect::<Vec<_>>()
+        };
+        let full = of(false);
+        if full.is_empty() { of(true) } else { full }
     }
 }
 
-/// Appends the key of `name` to `file`, on a line of its own; the folder is made like ssh makes it.
+/// Under which other names `key` stands in the files of `settings`: file, line and names, safe to show.
 ///
 /// # Errors
-/// When the file cannot be written.
-pub fn remember(file: &Path, name: &str, key: &PublicKey) -> Result<()> {
-    let failed =
-        |e: io::Error| Error::host_key(format!("cannot add the host key to {}: {}", file.display(), io_reason(&e)));
-    let text = key.to_openssh().map_err(|e| failed(io::Error::other(e)))?;
-    if let Some(folder) = file.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+/// When a file cannot be read.
+pub fn other_names(settings: &Settings, key: &PublicKey) -> io::Result<Vec<String>> {
+    const LONGEST: usize = 200;
+    let (mut all, mut more) = (Vec::new(), 0_usize);
+    for file in settings.user_known_hosts.iter().chain(&settings.global_known_hosts) {
+        each_line(file, |number, line| {
+            let Some(line) = Line::split(line).filter(|line| line.marker == Marker::None) else { return };
+            if line.key().is_none_or(|other| other.key_data() != key.key_data()) {
+                return;
+            }
+            if all.len() == MAX_OTHERS {
+                more += 1;
+                return;
+            }
+            let hosts: String = String::from_utf8_lossy(line.hosts).chars().take(LONGEST).collect();
+            let hosts = if hosts.starts_with('|') { "(a hidden name)".into() } else { escape_str(&hosts) };
+            all.push(format!("{}:{number}: {hosts}", shown(file)));
+        })?;
     }
-    let unfinished = std::fs::read(file).is_ok_and(|bytes| bytes.last().is_some_and(|b| *b != b'\n'));
-    let mut file_handle = OpenOptions::new().append(true).create(true).mode(0o600).open(file).map_err(failed)?;
-    let line = format!("{}{name} {text}\n", if unfinished { "\n" } else { "" });
-    file_handle.write_all(line.as_bytes()).map_err(failed)
+    if more > 0 {
+        all.push(format!("and {more} more"));
+    }
+    Ok(all)
+}
+
+/// A path as it may be shown.
+pub fn shown(file: &Path) -> String {
+    escape_str(&file.display().to_string())
+}
+
+/// Calls `each` with the number and the bytes of every line. A file that does not exist has none.
+fn each_line(file: &Path, mut each: impl FnMut(usize, &[u8])) -> io::Result<()> {
+    let file = match File::open(file) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let mut reader = BufReader::new(file.take(MAX_FILE + 1));
+    let (mut line, mut number, mut total) = (Vec::new(), 0, 0);
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line)?;
+        total += read as u64;
+        if total > MAX_FILE {
+            return Err(io::Error::other(format!("it is larger than {} MiB", MAX_FILE >> 20)));
+        }
+        if read == 0 {
+            return Ok(());
+        }
+        number += 1;
+        each(number, line.strip_suffix(b"\n").unwrap_or(&line));
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ED: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
-    const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA6rWI3G1sz07DnfFlrouTcysQlj2P+jpNSOEWD9OJ3X";
-    const ECDSA: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBHwf2HMM5TRXvo2SQJjsNkiDD5KqiiNjrGVv3UUh+mMT5RHxiRtOnlqvjhQtBq0VpmpCV/PwUdhOig4vkbqAcEc=";
-
-    fn key(text: &str) -> PublicKey {
-        PublicKey::from_openssh(text).unwrap()
-    }
-
-    fn known(text: &str) -> KnownHosts {
-        let mut known = KnownHosts::default();
-        known.parse(text, Path::new("kh"));
-        known
-    }
-
-    fn at(line: usize) -> Place {
-        Place { file: "kh".into(), line }
-    }
-
-    #[test]
-    fn known_changed_and_unknown_are_three_answers() {
-        let k = known(&format!("# hosts\n\nother {OTHER}\nJump,10.0.0.1 {ED}\n"));
-        assert_eq!(k.check("jump", Some(22), &key(ED)), Verdict::Known);
-        assert_eq!(k.check("JUMP", Some(22), &key(OTHER)), Verdict::Changed(at(4)));
-        assert_eq!(k.check("elsewhere", Some(22), &key(ED)), Verdict::Unknown);
-    }
-
-    #[test]
-    fn another_algorithm_of_a_known_host_is_no_new_host() {
-        let k = known(&format!("jump {ED}\n"));
-        assert_eq!(k.check("jump", Some(22), &key(ECDSA)), Verdict::Changed(at(1)));
-        assert_eq!(k.algorithms("jump", Some(22)), [Algorithm::Ed25519]);
-    }
-
-    #[test]
-    fn an_unusual_port_is_part_of_the_name() {
-        let k = known(&format!("[jump]:2222 {ED}\njump {OTHER}\n"));
-        assert_eq!(k.check("jump", Some(2222), &key(ED)), Verdict::Known);
-        assert_eq!(k.check("jump", Some(2222), &key(OTHER)), Verdict::Changed(at(1)));
-        assert_eq!(k.check("jump", Some(22), &key(ED)), Verdict::Changed(at(2)));
-        assert_eq!(k.check("jump", Some(2200), &key(OTHER)), Verdict::Known, "the host's key without its port");
-        assert_eq!(k.check("jump", Some(2200), &key(ED)), Verdict::Unknown);
-    }
-
-    #[test]
-    fn hashed_names_are_found() {
-        // Made with: ssh-keygen -H -f FILE, for "example.org".
-        let salt = "SyhMYf0/sBZmz6tDpzdQMtNbJUE=";
-        let mut mac = Hmac::<Sha1>::new_from_slice(&decode(salt)).unwrap();
-        mac.update(b"[jump]:2222");
-        let k = known(&format!("|1|{salt}|{} {ED}\n", encode(&mac.finalize().into_bytes())));
-        assert_eq!(k.check("jump", Some(2222), &key(ED)), Verdict::Known);
-        assert_eq!(k.check("jump", Some(22), &key(ED)), Verdict::Unknown);
-    }
-
-    #[test]
-    fn patterns_negation_and_revocation_hold() {
-        let k = known(&format!("*.example.org,!bad.example.org {ED}\n@revoked * {OTHER}\n"));
-        assert_eq!(k.check("a.example.org", Some(22), &key(ED)), Verdict::Known);
-        assert_eq!(k.check("bad.example.org", Some(22), &key(ED)), Verdict::Unknown);
-        assert_eq!(k.check("a.example.org", Some(22), &key(OTHER)), Verdict::Revoked(at(2)));
-    }
-
-    #[test]
-    fn a_new_key_is_added_on_a_line_of_its_own() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("new/known_hosts");
-        remember(&file, "a", &key(ED)).unwrap();
-        std::fs::write(&file, std::fs::read_to_string(&file).unwrap().trim_end()).unwrap();
-        remember(&file, "[b]:7", &key(OTHER)).unwrap();
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("a {ED}\n[b]:7 {OTHER}\n"));
-    }
-
-    fn decode(text: &str) -> Vec<u8> {
-        use russh::keys::ssh_key::known_hosts::HostPatterns;
-        match format!("|1|{text}|AAAAAAAAAAAAAAAAAAAAAAAAAAA=").parse().unwrap() {
-            HostPatterns::HashedName { salt, .. } => salt,
-            HostPatterns::Patterns(_) => panic!(),
-        }
-    }
-
-    fn encode(hash: &[u8]) -> String {
-        let hash: [u8; 20] = hash.try_into().unwrap();
-        let text = HostPatterns::HashedName { salt: vec![], hash }.to_string();
-        text.rsplit('|').next().unwrap().to_owned()
-    }
-}
+#[path = "known_hosts_tests.rs"]
+mod tests;

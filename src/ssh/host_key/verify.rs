@@ -1,14 +1,20 @@
 //! The decision about the key that a server shows, and the words for it.
 
-use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::known_hosts::{KnownHosts, Verdict, name, remember};
-use crate::error::{Error, Result};
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Certificate, HashAlg, PublicKey, PublicKeyOrCertificate};
+
+use super::ask::{Consent, Shown, ask};
+use super::known_hosts::{KnownHosts, Place, Verdict, other_names, shown};
+use super::{certificate, remember};
+use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
+use crate::ssh::algorithms;
 use crate::ssh::prompt::Desk;
 use crate::ssh::settings::{Settings, StrictHostKeyChecking};
 
-/// Whether `shown` is the key of the host that `settings` mean.
+/// Whether `shown` is the key of the host that `settings` mean. That the server owns it is the library's to check.
 ///
 /// # Errors
 /// Host key errors (exit code 5) say what is wrong with it, and what to do.
@@ -16,71 +22,199 @@ pub async fn verify(
     shown: &PublicKeyOrCertificate,
     known: &KnownHosts,
     settings: &Settings,
-    _desk: &Desk,
+    desk: &Desk,
 ) -> Result<()> {
-    match shown {
-        PublicKeyOrCertificate::PublicKey { key, .. } => check(key, known, settings),
-        // None is ever asked for, so none can come.
-        PublicKeyOrCertificate::Certificate(_) => {
-            Err(Error::host_key("the jump host showed a host certificate, which was not asked for"))
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (key, note) = match shown {
+        PublicKeyOrCertificate::PublicKey { key, .. } => (key.clone(), None),
+        PublicKeyOrCertificate::Certificate(certificate) => {
+            match check_certificate(certificate, known, settings, now)? {
+                None => return Ok(()),
+                // As with ssh the key inside may be known by itself.
+                Some(unfit) => (certificate.public_key().clone().into(), Some(unfit)),
+            }
+        }
+    };
+    let checked = check_key(&key, known, settings, desk).await;
+    match (checked, note) {
+        (Ok(()), None) => Ok(()),
+        (Ok(()), Some(Unfit { why, trusted })) => {
+            let name = escape_str(&known.names.full);
+            let text =
+                format!("warning: the host certificate of {name} was not taken: it {why}; the key in it is known");
+            if trusted {
+                desk.person.tell(&text);
+            } else {
+                // Authorities that nobody here knows are nobody's trouble.
+                tracing::debug!("{text}");
+            }
+            Ok(())
+        }
+        (Err(error), None) => Err(error),
+        (Err(mut error), Some(Unfit { why, .. })) => {
+            error.message.push_str(&format!("; the host certificate with this key was not taken: it {why}"));
+            Err(error)
         }
     }
 }
 
-fn check(key: &PublicKey, known: &KnownHosts, settings: &Settings) -> Result<()> {
-    let (host, port) = settings.key_name();
-    let shown = name(host, port);
-    let print = format!("{} key {}", algorithm_word(&key.algorithm()), key.fingerprint(HashAlg::Sha256));
-    match known.check(host, port, key) {
-        Verdict::Known => Ok(()),
-        Verdict::Revoked(place) => Err(Error::host_key(format!(
-            "the host key of {shown} is revoked: {} line {} ({print})",
-            place.file.display(),
-            place.line
-        ))),
-        Verdict::Changed(place) => Err(Error::host_key(format!(
-            "the host key of {shown} has changed: {} line {} has another one ({print})",
-            place.file.display(),
-            place.line
+/// Why a genuine certificate is not good enough.
+struct Unfit {
+    /// The end of a sentence that begins with "it".
+    why: String,
+    /// Its authority is one that we trust for this host.
+    trusted: bool,
+}
+
+/// `None`: the certificate is good.
+fn check_certificate(
+    certificate: &Certificate,
+    known: &KnownHosts,
+    settings: &Settings,
+    now: u64,
+) -> Result<Option<Unfit>> {
+    let name = escape_str(&known.names.full);
+    for (what, key) in
+        [("key in the host certificate", certificate.public_key()), ("authority", certificate.signature_key())]
+    {
+        if let Some(place) = known.revoked(key) {
+            return Err(revoked(&format!("the {what} of {name}"), place, key));
+        }
+    }
+    if !certificate::is_genuine(certificate) {
+        return Err(Error::host_key(format!(
+            "the host certificate of {name} is forged or damaged: its signature is not that of the authority it names"
         ))
-        .hint("someone may be between you and the jump host, or it was installed anew: ask its administrator")
-        .hint(format!(
-            "if the new key is right, forget the old one: ssh-keygen -f {} -R '{shown}'",
-            place.file.display()
-        ))),
+        .hint("someone may be between you and the jump host: ask its administrator"));
+    }
+    if certificate::is_too_small(certificate.public_key()) {
+        return Err(too_small(&name));
+    }
+    if !known.trusts(certificate) {
+        let why = format!(
+            "is signed by {}, which no @cert-authority line for this host names",
+            print(certificate.signature_key())
+        );
+        return Ok(Some(Unfit { why, trusted: false }));
+    }
+    let signatures = settings.algorithms.ca_signatures.as_deref();
+    let checked = certificate::check(certificate, &known.names.principal, signatures, now);
+    Ok(checked.err().map(|why| Unfit { why, trusted: true }))
+}
+
+async fn check_key(key: &PublicKey, known: &KnownHosts, settings: &Settings, desk: &Desk) -> Result<()> {
+    let name = escape_str(&known.names.full);
+    let data = key.key_data();
+    // The server may show another kind than it announced, and a certificate's key was never announced.
+    if !algorithms::permits(&settings.algorithms, &key.algorithm()) {
+        return Err(Error::host_key(format!(
+            "the jump host {name} shows a key that HostKeyAlgorithms does not allow: {}",
+            print(data)
+        )));
+    }
+    if certificate::is_too_small(data) {
+        return Err(too_small(&name));
+    }
+    match known.check(data) {
+        Verdict::Known => Ok(()),
+        Verdict::Revoked(place) => Err(revoked(&format!("the host key of {name}"), &place, data)),
+        Verdict::Changed(place) => Err(changed(&name, &place, data)),
         Verdict::Unknown => match settings.strict {
-            StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No => {
-                let added = match settings.user_known_hosts.first() {
-                    Some(file) => remember(file, &shown, key),
-                    None => Ok(()),
-                };
-                if let Err(e) = added {
-                    // ssh, too, goes on: the key is as good as before, it is only asked for again next time.
-                    tracing::warn!("{e}");
+            StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No => accept(key, known, settings, desk),
+            StrictHostKeyChecking::Ask if !settings.batch_mode => {
+                let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+                // The files could be read a moment ago; this is only to help the person.
+                let others = other_names(settings, key).unwrap_or_default();
+                let (names, kind) = (&known.names, word(data));
+                let shown = Shown { names, kind: &kind, fingerprint: &fingerprint, others: &others };
+                match ask(&shown, desk).await? {
+                    Consent::Given => accept(key, known, settings, desk),
+                    Consent::Nobody => Err(unknown(&name, data, settings)),
                 }
-                Ok(())
             }
-            StrictHostKeyChecking::Yes | StrictHostKeyChecking::Ask => {
-                Err(Error::host_key(format!("the host key of {shown} is not known: {print}"))
-                    .hint(format!("compare the fingerprint, then: {}", ssh_command(settings)))
-                    .hint("to take the key of a new host unseen: -o StrictHostKeyChecking=accept-new"))
-            }
+            StrictHostKeyChecking::Ask | StrictHostKeyChecking::Yes => Err(unknown(&name, data, settings)),
         },
     }
+}
+
+/// The key of an unknown host is taken and remembered.
+fn accept(key: &PublicKey, known: &KnownHosts, settings: &Settings, desk: &Desk) -> Result<()> {
+    let full = &known.names.full;
+    let name = escape_str(full);
+    let accepted = &desk.memory.accepted;
+    // A person may have thought for minutes: somebody else may have written down another key meanwhile.
+    match KnownHosts::read(settings, accepted)?.check(key.key_data()) {
+        Verdict::Known => return Ok(()),
+        Verdict::Unknown => {}
+        Verdict::Changed(place) => return Err(changed(&name, &place, key.key_data())),
+        Verdict::Revoked(place) => return Err(revoked(&format!("the host key of {name}"), &place, key.key_data())),
+    }
+    accepted.add(full, key);
+    let Some(file) = settings.user_known_hosts.first() else { return Ok(()) };
+    let added = if remember::is_plain(full) {
+        remember::append(file, full, settings.hash_known_hosts, key).map_err(|e| io_reason(&e))
+    } else {
+        Err("the name cannot stand there for itself alone".into())
+    };
+    // ssh, too, goes on when it cannot write: the key is as good as before, it is only asked for again next time.
+    desk.person.tell(&match added {
+        Ok(()) => {
+            format!("Permanently added '{name}' ({}) to the known hosts in {}", word(key.key_data()), shown(file))
+        }
+        Err(why) => format!("warning: cannot add the key of '{name}' to {}: {why}", shown(file)),
+    });
+    Ok(())
+}
+
+fn unknown(name: &str, key: &KeyData, settings: &Settings) -> Error {
+    Error::host_key(format!("the host key of {name} is not known: {}", print(key)))
+        .hint(format!("compare the fingerprint, then: {}", ssh_command(settings)))
+        .hint("to take the key of a new host unseen: -o StrictHostKeyChecking=accept-new")
+}
+
+fn changed(name: &str, place: &Place, key: &KeyData) -> Error {
+    let error =
+        Error::host_key(format!("the host key of {name} has changed: {place} has another one ({})", print(key)))
+            .hint("someone may be between you and the jump host, or it was installed anew: ask its administrator");
+    match place {
+        Place::Line(file, _) => error
+            .hint(format!("if the new key is right, forget the old one: ssh-keygen -f {} -R '{name}'", shown(file))),
+        Place::Memory => error.hint("if the new key is right, start the collector again"),
+    }
+}
+
+fn revoked(what: &str, place: &Place, key: &KeyData) -> Error {
+    Error::host_key(format!("{what} is revoked: {place} ({})", print(key)))
+        .hint("such a key may be in wrong hands: ask the administrator of the jump host")
+}
+
+fn too_small(name: &str) -> Error {
+    Error::host_key(format!("the RSA host key of {name} is too short to prove anything"))
 }
 
 /// What a person types to connect once with ssh, which asks and remembers the answer.
 fn ssh_command(settings: &Settings) -> String {
     let port = if settings.port == 22 { String::new() } else { format!("-p {} ", settings.port) };
-    format!("ssh {port}{}@{}", settings.user, settings.host)
+    escape_str(&format!("ssh {port}{}@{}", settings.user, settings.host))
+}
+
+/// `ED25519 key SHA256:…`.
+fn print(key: &KeyData) -> String {
+    format!("{} key {}", word(key), key.fingerprint(HashAlg::Sha256))
 }
 
 /// The name that ssh prints for an algorithm.
-fn algorithm_word(algorithm: &russh::keys::Algorithm) -> String {
-    match algorithm.as_str() {
+fn word(key: &KeyData) -> String {
+    match key.algorithm().as_str() {
         name if name.starts_with("ssh-ed25519") => "ED25519".into(),
+        name if name.starts_with("sk-ssh-ed25519") => "ED25519-SK".into(),
+        name if name.starts_with("sk-ecdsa") => "ECDSA-SK".into(),
         name if name.starts_with("ecdsa") => "ECDSA".into(),
         name if name.contains("rsa") => "RSA".into(),
         name => escape_str(name),
     }
 }
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;
