@@ -1,6 +1,6 @@
 //! One life of a connection: made, used for forwards, ended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use super::prompt::{Desk, Person, Waited};
 use super::routes::Routes;
 use super::settings::{PHASE_TIMEOUT, Settings};
 use super::socket::{self, Metered};
+use super::strange::Strange;
 use super::{Phase, algorithms, reason, refusal};
 use crate::error::{Error, Result};
 use crate::intake::Intake;
@@ -75,6 +76,8 @@ impl Connection {
             refusal: Arc::clone(&refusal),
             ended: Some(ended_tx),
             senders: HashMap::new(),
+            half_closed: HashSet::new(),
+            strange: Strange::default(),
             rekey: None,
         };
         let kill = kill.drop_guard();
@@ -85,7 +88,7 @@ impl Connection {
             refusal.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(|| {
                 let why = match &e {
                     Stop::Ssh(e) => reason(e),
-                    e @ Stop::Abandoned => e.to_string(),
+                    e => e.to_string(),
                 };
                 greeting_error(&settings, &e, phase, &why)
             })
