@@ -105,3 +105,15 @@ fn a_flood_of_senders_stays_within_max_connections_and_memory() {
         assert!(open.is_some_and(|n| n <= 2000), "{open:?}");
     }
 }
+
+#[test]
+fn senders_that_ended_and_are_never_closed_are_not_kept_without_end() {
+    let Some((env, mut server, up)) = up("senders_that_ended", "*", &["--max-connections", "1000"]) else { return };
+    let before = most_memory(up.pid);
+    let refused = server.order("half_closed", &[json!(""), json!(PORT), json!(10_000)]).as_u64().unwrap();
+    assert!((1_000..3_000).contains(&refused), "{refused} of 10,000 were refused");
+    let grown = most_memory(up.pid) - before;
+    assert!(grown < 100 * 1024, "grew by {grown} KiB");
+    assert!(log(&env).contains("closes no channel"), "{}", log(&env));
+    env.down("c");
+}

@@ -117,7 +117,9 @@ impl Connection {
                 }
                 Error::failed(format!("{target} granted a port and did not say which"))
             }
-            Ok(Err(russh::Error::RequestDenied)) => refusal::explain(&target, intake.plan().bind.as_str(), port),
+            Ok(Err(russh::Error::RequestDenied)) => {
+                refusal::explain(&self.handle, &self.settings, &intake.plan().bind, port).await
+            }
             Ok(Err(e)) => {
                 Error::failed(format!("lost the connection to {target} while asking for port {port}: {}", reason(&e)))
             }
@@ -232,6 +234,6 @@ fn greeting_error(settings: &Settings, error: &Stop, phase: Phase, why: &str) ->
 }
 
 /// The address on the wire: RFC 4254, section 7.1 has an empty string for all interfaces of both families.
-fn wire_address(bind: &str) -> &str {
+pub(super) fn wire_address(bind: &str) -> &str {
     if bind == "*" { "" } else { bind }
 }

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 pub const MAX_UNASKED: u32 = 10_000;
 /// Channels that have ended for us and that the server has not closed: the library keeps some 3 KiB of each until it does.
 /// Honest servers close them within one round trip.
-pub const MAX_HALF_CLOSED: usize = 16_384;
+pub const MAX_HALF_CLOSED: usize = 8_192;
 /// Bytes of banners that are shown; the rest is left out.
 const MAX_BANNERS: usize = 64 * 1024;
 /// What a banner counts for at least, so that there are not thousands of them.

@@ -200,15 +200,15 @@ class Wild:
         say(flood=sent)
 
     def half_closed(self, address, port, count):
-        """Senders that end and that the server never closes."""
+        """Senders that end and that the server never closes; how many of them were refused."""
         refused = 0
-        for _ in range(count):
-            number, how, theirs = self.sender(address, port)
-            if how == "opened":
-                self.send(EOF, theirs)
-                self.answer(number, EOF)
-            else:
-                refused += 1
+        for _ in range(0, count, 500):
+            for number in [self.open("forwarded-tcpip", address, port, "192.0.2.9", 1) for _ in range(500)]:
+                how, theirs = self.outcome(number)
+                if how == "opened":
+                    self.send(EOF, theirs)
+                else:
+                    refused += 1
         say(half_closed=refused)
 
 
