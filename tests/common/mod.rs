@@ -1,6 +1,7 @@
 //! What every end-to-end test needs: a clean environment, a real sshd, senders, and waiting by asking.
 //!
 //! - [`env`]: one folder, one set of collectors a test; nothing of the user's own account is read or written
+//! - [`account`]: a user of this machine, made for one test
 //! - [`run`]: one command of reclog, its output and exit code, always with a time limit
 //! - [`sshd`]: a real OpenSSH server on a free port of the loopback interface
 //! - [`hostile`]: a server that misbehaves as the test tells it
@@ -10,6 +11,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part of this")]
 
+pub mod account;
 pub mod env;
 pub mod hostile;
 pub mod procs;
