@@ -17,7 +17,7 @@ use super::host_key::KnownHosts;
 use super::prompt::{Desk, Person, Waited};
 use super::routes::Routes;
 use super::settings::{PHASE_TIMEOUT, Settings};
-use super::socket::{self, Metered};
+use super::socket::{self, Meter, Metered};
 use super::strange::Strange;
 use super::{Phase, algorithms, reason, refusal};
 use crate::error::{Error, Result};
@@ -35,6 +35,7 @@ const READ_BUFFER: usize = 256 * 1024;
 pub struct Connection {
     handle: Handle<Guest>,
     settings: Arc<Settings>,
+    meter: Arc<Meter>,
     routes: Routes,
     granted: Vec<(String, u16)>,
     ended: oneshot::Receiver<Error>,
@@ -71,7 +72,7 @@ impl Connection {
             known,
             desk: desk.clone(),
             routes: routes.clone(),
-            meter,
+            meter: Arc::clone(&meter),
             kill: kill.clone(),
             refusal: Arc::clone(&refusal),
             ended: Some(ended_tx),
@@ -95,7 +96,7 @@ impl Connection {
         })?;
         progress(Phase::Authentication);
         auth::authenticate(&mut handle, &settings, &desk).await?;
-        Ok(Self { handle, settings, routes, granted: Vec::new(), ended, _kill: kill })
+        Ok(Self { handle, settings, meter, routes, granted: Vec::new(), ended, _kill: kill })
     }
 
     /// Asks for the port of `intake`'s plan, or for `port` if the jump host chose one before. Returns the port.
@@ -118,10 +119,14 @@ impl Connection {
                 Error::failed(format!("{target} granted a port and did not say which"))
             }
             Ok(Err(russh::Error::RequestDenied)) => {
-                refusal::explain(&self.handle, &self.settings, &intake.plan().bind, port).await
+                let software = self.meter.software();
+                refusal::explain(&self.handle, &self.settings, software, &intake.plan().bind, port).await
             }
             Ok(Err(e)) => {
                 Error::failed(format!("lost the connection to {target} while asking for port {port}: {}", reason(&e)))
+            }
+            Err(_) if refusal::has_no_forwards(self.meter.software()) => {
+                refusal::without_forwards(&target, self.meter.software(), &intake.plan().bind, port)
             }
             Err(_) => Error::failed(format!(
                 "{target} did not answer the request for port {port} within {} s (phase: forward)",

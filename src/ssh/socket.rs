@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -108,6 +108,7 @@ pub struct Meter {
     written: AtomicU64,
     caught_up: AtomicBool,
     socket: Option<OwnedFd>,
+    software: OnceLock<String>,
 }
 
 impl Meter {
@@ -121,6 +122,13 @@ impl Meter {
     #[must_use]
     pub fn caught_up(&self) -> bool {
         self.caught_up.load(Ordering::Relaxed)
+    }
+
+    /// What the server calls itself, `OpenSSH_9.2p1 Debian-2` of `SSH-2.0-OpenSSH_9.2p1 Debian-2`: a stranger's text. Empty
+    /// before it has said so.
+    #[must_use]
+    pub fn software(&self) -> &str {
+        self.software.get().map_or("", String::as_str)
     }
 
     /// Makes the receive buffer small from now on.
@@ -146,8 +154,13 @@ pub struct Metered {
 enum Banner {
     LineStart(usize),
     InOther,
+    /// What follows `SSH-` so far.
+    Name(Vec<u8>),
     Seen,
 }
+
+/// The longest identification there may be (RFC 4253, section 4.2).
+const LONGEST_NAME: usize = 255;
 
 impl Metered {
     /// Wraps `stream`; `phase` moves to [`Phase::KeyExchange`] when the server has identified itself. `kill` makes
@@ -160,6 +173,7 @@ impl Metered {
             written: AtomicU64::new(0),
             caught_up: AtomicBool::new(true),
             socket: stream.as_fd().try_clone_to_owned().ok(),
+            software: OnceLock::new(),
         });
         (
             Self {
@@ -176,13 +190,23 @@ impl Metered {
     fn look_for_banner(&mut self, bytes: &[u8]) {
         const START: &[u8] = b"SSH-";
         for b in bytes {
-            self.banner = match self.banner {
+            self.banner = match std::mem::replace(&mut self.banner, Banner::Seen) {
                 Banner::Seen => return,
-                _ if *b == b'\n' => Banner::LineStart(0),
-                Banner::LineStart(n) if START.get(n) == Some(b) && n + 1 == START.len() => {
-                    self.phase.send_replace(Phase::KeyExchange);
-                    Banner::Seen
+                Banner::Name(mut name) => {
+                    if *b != b'\n' && name.len() < LONGEST_NAME {
+                        name.push(*b);
+                        Banner::Name(name)
+                    } else {
+                        let name = String::from_utf8_lossy(&name);
+                        // The version of the protocol comes first.
+                        let software = name.trim_end().split_once('-').map_or("", |(_, software)| software);
+                        let _ = self.meter.software.set(software.to_owned());
+                        self.phase.send_replace(Phase::KeyExchange);
+                        Banner::Seen
+                    }
                 }
+                _ if *b == b'\n' => Banner::LineStart(0),
+                Banner::LineStart(n) if START.get(n) == Some(b) && n + 1 == START.len() => Banner::Name(Vec::new()),
                 Banner::LineStart(n) if START.get(n) == Some(b) => Banner::LineStart(n + 1),
                 Banner::LineStart(_) | Banner::InOther => Banner::InOther,
             };

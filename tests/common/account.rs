@@ -24,7 +24,8 @@ impl Account {
             super::lacks(test, "useradd and root", "passwd");
             return None;
         };
-        let home = tempfile::Builder::new().prefix("rl-home-").tempdir_in("/tmp").expect("a temporary folder");
+        // Not /tmp: TinySSH trusts no folder below one that others can write to.
+        let home = tempfile::Builder::new().prefix("rl-home-").tempdir_in("/run").expect("a temporary folder");
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let name = format!("rl{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut add = Command::new(useradd);

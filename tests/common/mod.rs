@@ -2,6 +2,8 @@
 //!
 //! - [`env`]: one folder, one set of collectors a test; nothing of the user's own account is read or written
 //! - [`account`]: a user of this machine, made for one test
+//! - [`dropbear`]: a real Dropbear
+//! - [`tinyssh`]: a real TinySSH
 //! - [`run`]: one command of reclog, its output and exit code, always with a time limit
 //! - [`sshd`]: a real OpenSSH server on a free port of the loopback interface
 //! - [`hostile`]: a server that misbehaves as the test tells it
@@ -12,6 +14,7 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part of this")]
 
 pub mod account;
+pub mod dropbear;
 pub mod env;
 pub mod hostile;
 pub mod procs;
@@ -19,6 +22,7 @@ pub mod run;
 pub mod senders;
 pub mod snapshot;
 pub mod sshd;
+pub mod tinyssh;
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

@@ -32,6 +32,16 @@ class Door(paramiko.ServerInterface):
         return "publickey"
 
     def check_auth_publickey(self, username, key):
+        if self.stall == "auth":
+            time.sleep(3600)
+        while self.stall in ("ignore", "banners"):
+            # As fast as the client reads, for ever.
+            message = Message()
+            message.add_byte(bytes([2 if self.stall == "ignore" else 53]))
+            message.add_string(b"\x1b[31mwait\n" * 100)
+            if self.stall == "banners":
+                message.add_string("en")
+            self.transport._send_message(message)
         return paramiko.AUTH_SUCCESSFUL
 
     def check_port_forward_request(self, address, port):
@@ -52,7 +62,9 @@ class Wild:
         self.transport = paramiko.Transport(connection)
         self.transport.add_server_key(key)
         self.listen_in()
-        self.transport.start_server(server=Door(stall), event=threading.Event())
+        door = Door(stall)
+        door.transport = self.transport
+        self.transport.start_server(server=door, event=threading.Event())
 
     def listen_in(self):
         packetizer = self.transport.packetizer

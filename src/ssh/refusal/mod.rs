@@ -12,19 +12,35 @@ use russh::client::Handle;
 use russh::{ChannelOpenFailure, Error as Ssh};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use self::verdict::{Answer, Answers, Question};
+use self::verdict::{Answer, Answers, Question, Server};
 use super::connection::wire_address;
 use super::handler::Guest;
 use super::settings::Settings;
 use crate::error::Error;
+use crate::escape::escape_str;
 
 /// What one answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// What all of them may take.
 const ALL: Duration = Duration::from_secs(4);
 
-/// The error for `port` on `bind`, which the server refused to open. Asks it a few questions first.
-pub async fn explain(handle: &Handle<Guest>, settings: &Settings, bind: &str, port: u16) -> Error {
+/// Whether a server that calls itself `software` has no forwards, and says nothing when it is asked for one.
+#[must_use]
+pub fn has_no_forwards(software: &str) -> bool {
+    software.starts_with("tinyssh")
+}
+
+/// The error for `port` on `bind` of such a server.
+#[must_use]
+pub fn without_forwards(target: &str, software: &str, bind: &str, port: u16) -> Error {
+    let software = escape_str(software);
+    Error::refused(format!("{target} cannot open port {port} on {bind}: its SSH server, {software}, has no forwards"))
+        .hint("the jump host needs another SSH server, such as OpenSSH or Dropbear")
+}
+
+/// The error for `port` on `bind`, which a server that calls itself `software` refused to open. Asks it a few questions
+/// first.
+pub async fn explain(handle: &Handle<Guest>, settings: &Settings, software: &str, bind: &str, port: u16) -> Error {
     let deadline = Instant::now() + ALL;
     let mut answers = Answers::default();
     while let Some(question) = answers.next(bind, port) {
@@ -33,7 +49,8 @@ pub async fn explain(handle: &Handle<Guest>, settings: &Settings, bind: &str, po
         tracing::debug!(?question, ?answered, "asked why the port was refused");
         answers.record(&question, answered);
     }
-    answers.verdict(bind, port).error(&settings.target(), &settings.user, bind, port)
+    let server = Server::of(software);
+    answers.verdict(bind, port).error(server, &settings.target(), &settings.user, bind, port)
 }
 
 async fn ask(handle: &Handle<Guest>, question: &Question<'_>) -> Answer {

@@ -63,6 +63,29 @@ pub enum Verdict {
     Unknown,
 }
 
+/// Whose rules are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// sshd_config and authorized_keys.
+    OpenSsh,
+    /// Options of the command line, and fewer of authorized_keys.
+    Dropbear,
+    /// Whatever it has.
+    Other,
+}
+
+impl Server {
+    /// The server that calls itself `software`.
+    #[must_use]
+    pub fn of(software: &str) -> Self {
+        match software {
+            s if s.starts_with("OpenSSH") => Self::OpenSsh,
+            s if s.starts_with("dropbear") => Self::Dropbear,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// Where nobody listens: tcpmux, long gone.
 const NOBODY: u16 = 1;
 
@@ -131,73 +154,93 @@ fn names_an_address(bind: &str) -> bool {
 impl Verdict {
     /// The error for `port` on `bind`, which `target` refused to open for `user`.
     #[must_use]
-    pub fn error(self, target: &str, user: &str, bind: &str, port: u16) -> Error {
+    pub fn error(self, server: Server, target: &str, user: &str, bind: &str, port: u16) -> Error {
         let refused = |why: &str| Error::refused(format!("{target} refused to open port {port} on {bind}: {why}"));
-        let user = escape_str(user);
-        let listed = if port == 0 { "PORT".to_owned() } else { port.to_string() };
-        let key_line =
-            format!("in authorized_keys there, before the key: restrict,port-forwarding,permitlisten=\"{listed}\"");
         let who = format!("`ss -ltnp 'sport = :{port}'` on the jump host shows who listens");
-        let other = "or choose another port with --remote-port; 0 lets the jump host choose".to_owned();
         let root = format!("only root may open ports below 1024 there: choose one from 1024 on, not {port}");
         match self {
-            Self::Taken => refused("most likely somebody listens on that port already").hint(who).hint(other),
+            Self::Taken => refused("most likely somebody listens on that port already")
+                .hint(who)
+                .hint("or choose another port with --remote-port; 0 lets the jump host choose"),
             Self::NeedsRoot => refused("most likely because ports below 1024 need root").hint(root),
             Self::TakenOrNeedsRoot => {
                 refused("most likely because ports below 1024 need root, or somebody listens on it already")
                     .hint(root)
                     .hint(who)
             }
-            Self::ForwardingOff => refused(
-                "most likely its rules forbid forwarding: AllowTcpForwarding no or DisableForwarding yes in sshd_config, \
-                 or restrict or no-port-forwarding before the key in authorized_keys",
-            )
-            .hint(format!(
-                "this allows it in sshd_config there: Match User {user}, and below it AllowTcpForwarding remote and \
-                 DisableForwarding no"
-            ))
-            .hint(key_line),
-            Self::PortNotListed => {
-                let error = refused(if port == 0 {
-                    "most likely its rules allow certain ports only: PermitListen in sshd_config, or permitlisten before \
-                     the key in authorized_keys; or AllowTcpForwarding local"
-                } else {
-                    "most likely its rules allow other ports only: PermitListen in sshd_config, or permitlisten before \
-                     the key in authorized_keys; or AllowTcpForwarding local"
-                });
-                let error = if port == 0 {
-                    error.hint("name a port that is allowed, with --remote-port: such a rule never lets the jump host choose")
-                } else {
-                    error
-                };
-                let error = error
-                    .hint(format!(
-                        "this allows it in sshd_config there: Match User {user}, and below it AllowTcpForwarding remote \
-                         and PermitListen {listed}"
-                    ))
-                    .hint(key_line);
-                if port != 0 && port < 1024 { error.hint(root) } else { error }
-            }
-            Self::LocalhostOnly => {
-                refused("its rules allow that port on localhost only (PermitListen in sshd_config, or permitlisten before the key)")
-                    .hint("if the senders run on the jump host itself: --bind localhost")
-                    .hint(format!("else: PermitListen {listed} in sshd_config there"))
-                    .hint(key_line)
-            }
             Self::NoSuchAddress => refused("most likely that is no address of the jump host")
                 .hint("`ip address` there shows its own; without --bind all of them are meant"),
+            Self::ForwardingOff | Self::PortNotListed | Self::LocalhostOnly => {
+                let error = match server {
+                    Server::OpenSsh => self.by_openssh(refused, user, port),
+                    Server::Dropbear => self.by_dropbear(refused),
+                    Server::Other => refused("most likely its rules forbid it")
+                        .hint("let whoever runs that SSH server allow remote port forwarding (tcpip-forward)"),
+                };
+                if port != 0 && port < 1024 { error.hint(root) } else { error }
+            }
             Self::Unknown => {
                 let error = Error::refused(format!("{target} refused to open port {port} on {bind}"));
                 let error = if port != 0 && port < 1024 { error.hint(root) } else { error };
-                error
-                    .hint(format!("the port may be taken there: `ss -ltnp 'sport = :{port}'` on the jump host shows it"))
-                    .hint(format!(
-                        "or its rules forbid it: sshd_config AllowTcpForwarding, DisableForwarding, PermitListen; \
-                         authorized_keys restrict, no-port-forwarding, permitlisten=\"{listed}\"; Dropbear's options -k, -j"
-                    ))
+                error.hint(format!("the port may be taken there: {who}")).hint(format!(
+                    "or its rules forbid it: sshd_config AllowTcpForwarding, DisableForwarding, PermitListen; \
+                     authorized_keys restrict, no-port-forwarding, permitlisten=\"{}\"",
+                    listed(port)
+                ))
             }
         }
     }
+
+    /// The rules of sshd_config(5) and sshd(8), AUTHORIZED_KEYS.
+    fn by_openssh(self, refused: impl Fn(&str) -> Error, user: &str, port: u16) -> Error {
+        let (user, listed) = (escape_str(user), listed(port));
+        let key_line =
+            format!("in authorized_keys there, before the key: restrict,port-forwarding,permitlisten=\"{listed}\"");
+        let server_line =
+            |line: &str| format!("this allows it in sshd_config there: Match User {user}, and below it {line}");
+        let error = match self {
+            Self::LocalhostOnly => refused(
+                "its rules allow that port on localhost only: PermitListen in sshd_config, or permitlisten before the key \
+                 in authorized_keys",
+            )
+            .hint("if the senders run on the jump host itself: --bind localhost")
+            .hint(server_line(&format!("PermitListen {listed}"))),
+            Self::PortNotListed if port == 0 => refused(
+                "most likely its rules allow certain ports only: PermitListen in sshd_config, or permitlisten before the \
+                 key in authorized_keys; or AllowTcpForwarding local",
+            )
+            .hint("name a port that is allowed, with --remote-port: such a rule never lets the jump host choose")
+            .hint(server_line(&format!("AllowTcpForwarding remote and PermitListen {listed}"))),
+            Self::PortNotListed => refused(
+                "most likely its rules allow other ports only: PermitListen in sshd_config, or permitlisten before the key \
+                 in authorized_keys; or AllowTcpForwarding local",
+            )
+            .hint(server_line(&format!("AllowTcpForwarding remote and PermitListen {listed}"))),
+            _ => refused(
+                "most likely its rules forbid forwarding: AllowTcpForwarding no or DisableForwarding yes in sshd_config, or \
+                 restrict or no-port-forwarding before the key in authorized_keys",
+            )
+            .hint(server_line("AllowTcpForwarding remote and DisableForwarding no")),
+        };
+        error.hint(key_line)
+    }
+
+    /// The rules of dropbear(8).
+    fn by_dropbear(self, refused: impl Fn(&str) -> Error) -> Error {
+        let why = match self {
+            Self::PortNotListed => "most likely it runs with the option -k, which forbids it",
+            _ => {
+                "most likely its rules forbid it: its options -k and -j, or restrict or no-port-forwarding before the key \
+                 in authorized_keys"
+            }
+        };
+        refused(why).hint("run dropbear without -k there; the key's line must not say no-port-forwarding or restrict")
+    }
+}
+
+/// `port` as it stands in a rule.
+fn listed(port: u16) -> String {
+    if port == 0 { "PORT".to_owned() } else { port.to_string() }
 }
 
 #[cfg(test)]
@@ -284,8 +327,9 @@ mod tests {
             V::NoSuchAddress,
             V::Unknown,
         ] {
-            for port in [0, 514, 5514] {
-                let error = verdict.error("log@jump", "log\x1b", "*", port);
+            let servers = [Server::OpenSsh, Server::Dropbear, Server::Other];
+            for (port, server) in [0, 514, 5514].into_iter().flat_map(|p| servers.map(|s| (p, s))) {
+                let error = verdict.error(server, "log@jump", "log\x1b", "*", port);
                 assert_eq!(error.kind.exit_code(), 4);
                 assert!(error.message.starts_with(&format!("log@jump refused to open port {port} on *")), "{error:?}");
                 assert!(error.hint_text().is_some_and(|h| !h.contains('\x1b')), "{error:?}");
