@@ -7,7 +7,9 @@ use std::process::Command;
 
 use common::dropbear::Dropbear;
 use common::tinyssh::TinySsh;
-use common::{Env, SOON, Sender, Sshd, check_flood, flood, free_port, listening, procs, read, send, wait_until};
+use common::{
+    Daemon, Env, SOON, Sender, Sshd, check_flood, flood, free_port, listening, procs, read, send, wait_until,
+};
 use reclog::demo::{JumpHost, KEY_FILE, KNOWN_HOSTS_FILE};
 
 const SENDERS: usize = 8;
@@ -100,7 +102,7 @@ fn the_embedded_server_keeps_every_promise() {
     let port = free_port();
     let mut socat = Command::new("socat");
     socat.arg(format!("TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr")).arg(format!("TCP:{}", host.address));
-    let mut socat = socat.spawn().unwrap();
+    let socat = Daemon::start(&mut socat);
     wait_until("socat listens", SOON, || listening(port).then_some(()));
     let known = String::from_utf8(read(folder.path().join(KNOWN_HOSTS_FILE))).unwrap();
     let known = env.write("known_hosts", known.replace(&host.address.port().to_string(), &port.to_string()));
@@ -112,10 +114,8 @@ fn the_embedded_server_keeps_every_promise() {
         format!("UserKnownHostsFile {}", known.display()),
     ];
     env.write("ssh_config", lines.join("\n  ") + "\n");
-    promises(&env, "127.0.0.1", || procs::descendants(socat.id()).iter().for_each(|pid| procs::kill(*pid)));
+    promises(&env, "127.0.0.1", || procs::descendants(socat.pid()).iter().for_each(|pid| procs::kill(*pid)));
     // A port that it does not open: its refusals are understood like those of others.
     let run = env.up_run(&["--remote-port", &free_port().to_string(), "--out", &env.arg("other")]);
     run.fails(4).hinted().says("most likely its rules forbid it");
-    let _ = socat.kill();
-    let _ = socat.wait();
 }
