@@ -78,6 +78,25 @@ fn dropbear_that_forbids_forwards_is_a_refusal() {
     }
 }
 
+/// Dropbear wants a shell that /etc/shells has, even for forwards alone: a user without one cannot log in. A command that
+/// the server forces on everybody does as well.
+#[test]
+fn dropbear_lets_nobody_in_without_a_shell_and_a_forced_command_is_as_good() {
+    require!("dropbear", "dropbearkey");
+    let (env, test) = (Env::new(), "dropbear_lets_nobody_in");
+    let Some(dropbear) = Dropbear::for_shell(test, "ed25519", &["-a"], "/usr/sbin/nologin-at-all") else { return };
+    dropbear.trusted_by(&env, "ed25519");
+    let run = env.up_run(&["--remote-port", &free_port().to_string(), "--out", &env.arg("out")]);
+    run.fails(4).hinted().says("cannot log in");
+    assert!(dropbear.log().contains("invalid shell"), "{}", dropbear.log());
+    env.assert_nothing_left();
+
+    let env = Env::new();
+    let Some(dropbear) = Dropbear::start(test, "ed25519", &["-a", "-j", "-c", "/bin/false"]) else { return };
+    dropbear.trusted_by(&env, "ed25519");
+    promises(&env, "*", || dropbear.kill_sessions());
+}
+
 /// TinySSH has no forwards at all: the login works, and the end is a refusal that says so.
 #[test]
 fn tinyssh_which_has_no_forwards_is_a_refusal() {

@@ -35,7 +35,7 @@ fn up_on(manners: Manners) -> (Run, u64) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     std::thread::spawn(move || {
-        listener.incoming().flatten().for_each(|stream| drop(std::thread::spawn(move || manners(stream))))
+        listener.incoming().flatten().for_each(|stream| drop(std::thread::spawn(move || manners(stream))));
     });
     up_to(&port)
 }
@@ -74,12 +74,12 @@ fn silence_before_the_banner_and_a_banner_that_drips_are_named() {
 #[test]
 fn megabytes_before_the_banner_end_at_once_and_cost_no_memory() {
     let lines: Manners = |mut stream| while stream.write_all("words, words\r\n".repeat(1000).as_bytes()).is_ok() {};
-    let line: Manners = |mut stream| while stream.write_all(&[b'x'; 65536]).is_ok() {};
+    let line: Manners = |mut stream| while stream.write_all(&[b'x'; 16_000]).is_ok() {};
     let name: Manners = |mut stream| {
         let _ = stream.write_all(b"SSH-2.0-");
-        while stream.write_all(&[b'x'; 65536]).is_ok() {}
+        while stream.write_all(&[b'x'; 16_000]).is_ok() {}
     };
-    let nothing: Manners = |mut stream| while stream.write_all(&[0; 65536]).is_ok() {};
+    let nothing: Manners = |mut stream| while stream.write_all(&[0; 16_000]).is_ok() {};
     for manners in [lines, line, name, nothing] {
         let (run, most) = up_on(manners);
         run.fails(1).hinted().says("127.0.0.1");
@@ -149,7 +149,7 @@ fn a_key_exchange_that_is_talked_through_for_ever_is_named_and_costs_no_memory()
 fn a_packet_of_gigabytes_is_not_waited_for() {
     let huge: Manners = |mut stream| {
         let _ = stream.write_all(b"SSH-2.0-huge\r\n\xff\xff\xff\xf0\x06\x14");
-        while stream.write_all(&[0; 65536]).is_ok() {}
+        while stream.write_all(&[0; 16_000]).is_ok() {}
     };
     let (run, most) = up_on(huge);
     run.fails(1).says("127.0.0.1");
@@ -179,6 +179,8 @@ fn a_server_that_stops_or_never_stops_talking_in_the_login_or_after_the_request_
             ("forward", "forward"),
         ];
         let all = stalls.map(|(stall, phase)| scope.spawn(move || one(stall, phase)));
-        all.into_iter().for_each(|test| test.join().expect("the test of one phase"));
+        for test in all {
+            test.join().expect("the test of one phase");
+        }
     });
 }

@@ -24,8 +24,13 @@ impl Dropbear {
     /// reads `authorized_keys` in the home of the account and nowhere else, so it needs an account of its own, and root.
     #[track_caller]
     pub fn start(test: &str, host_key: &str, options: &[&str]) -> Option<Self> {
-        // A user without a shell: Dropbear wants one that /etc/shells has, even for forwards alone.
-        let account = Account::with_shell(test, "/bin/sh")?;
+        Self::for_shell(test, host_key, options, "/bin/sh")
+    }
+
+    /// As [`Dropbear::start`], with this shell for the account.
+    #[track_caller]
+    pub fn for_shell(test: &str, host_key: &str, options: &[&str], shell: &str) -> Option<Self> {
+        let account = Account::with_shell(test, shell)?;
         let dir = tempfile::Builder::new().prefix("rl-dropbear-").tempdir_in("/tmp").unwrap();
         let key_file = dir.path().join("host");
         let made =
@@ -83,7 +88,9 @@ impl Dropbear {
     pub fn kill_sessions(&self) {
         let sessions = procs::descendants(self.child.id());
         assert!(!sessions.is_empty(), "dropbear has no session to kill");
-        sessions.iter().for_each(|pid| procs::kill(*pid));
+        for pid in &sessions {
+            procs::kill(*pid);
+        }
         wait_until("the sessions are gone", SOON, || (!sessions.iter().any(|p| procs::alive(*p))).then_some(()));
     }
 }
@@ -96,7 +103,9 @@ impl Drop for Dropbear {
         let sessions = procs::descendants(self.child.id());
         let _ = self.child.kill();
         let _ = self.child.wait();
-        sessions.iter().for_each(|pid| procs::kill(*pid));
+        for pid in &sessions {
+            procs::kill(*pid);
+        }
     }
 }
 

@@ -60,7 +60,7 @@ impl Hostile {
                 panic!("while waiting for {key:?}: {error}");
             }
             if let Some(host_key) = said["key"].as_str() {
-                self.key = host_key.to_owned();
+                host_key.clone_into(&mut self.key);
             }
             if let Some(value) = said.get(key) {
                 return value.clone();
