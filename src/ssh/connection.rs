@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::auth::Memory;
 use super::leg::{Leg, Progress};
 use super::prompt::{Desk, Person};
+use super::routes::wire_address;
 use super::settings::{PHASE_TIMEOUT, Settings};
 use super::{reason, refusal};
 use crate::error::{Error, Result};
@@ -79,9 +80,15 @@ impl Connection {
                 }
                 Error::failed(format!("{target} granted a port and did not say which"))
             }
-            Ok(Err(russh::Error::RequestDenied)) => refusal::explain(&target, intake.plan().bind.as_str(), port),
+            Ok(Err(russh::Error::RequestDenied)) => {
+                let software = self.leg.meter.software();
+                refusal::explain(&self.leg.handle, &self.leg.settings, software, &intake.plan().bind, port).await
+            }
             Ok(Err(e)) => {
                 Error::failed(format!("lost the connection to {target} while asking for port {port}: {}", reason(&e)))
+            }
+            Err(_) if refusal::has_no_forwards(self.leg.meter.software()) => {
+                refusal::without_forwards(&target, self.leg.meter.software(), &intake.plan().bind, port)
             }
             Err(_) => Error::failed(format!(
                 "{target} did not answer the request for port {port} within {} s (phase: forward)",
@@ -136,9 +143,4 @@ async fn step(hops: &[Leg], settings: Arc<Settings>, desk: &Desk, progress: Prog
         None => Leg::first(settings, desk, progress).await,
         Some(hop) => hop.next(settings, desk, progress).await,
     }
-}
-
-/// The address on the wire: RFC 4254, section 7.1 has an empty string for all interfaces of both families.
-fn wire_address(bind: &str) -> &str {
-    if bind == "*" { "" } else { bind }
 }

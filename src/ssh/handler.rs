@@ -3,11 +3,11 @@
 //! Bytes are handled here, inside the connection's loop: it is the fastest way, and awaiting the sink's room here is the
 //! brake of the whole connection. Nothing here may await something that needs the loop itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
-use russh::keys::PublicKeyOrCertificate;
+use russh::keys::{PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Names};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use super::rekey::{Action, Rekey};
 use super::routes::Routes;
 use super::settings::Settings;
 use super::socket::Meter;
+use super::strange::{MAX_HALF_CLOSED, MAX_UNASKED, Show, Strange};
 use crate::error::Error;
 use crate::escape::escape_str;
 use crate::intake::{End, Sender};
@@ -36,6 +37,9 @@ pub struct Guest {
     pub refusal: Refusal,
     pub ended: Option<oneshot::Sender<Error>>,
     pub senders: HashMap<ChannelId, Slot>,
+    /// Ended for us, not yet closed by the server.
+    pub half_closed: HashSet<ChannelId>,
+    pub strange: Strange,
     /// From the first key exchange on.
     pub rekey: Option<Rekey>,
 }
@@ -56,6 +60,8 @@ pub enum Stop {
     Ssh(#[from] russh::Error),
     #[error("it was given up from here")]
     Abandoned,
+    #[error("the jump host opened more than {MAX_UNASKED} channels that nobody asked for")]
+    Flooded,
 }
 
 impl Guest {
@@ -64,6 +70,17 @@ impl Guest {
         let Err(error) = checked else { return true };
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         false
+    }
+
+    /// Refuses a channel of this `kind`; `what` it is, for the log.
+    async fn unasked(&mut self, kind: &'static str, what: &str, reply: ChannelOpenHandle) -> Result<(), Stop> {
+        if self.strange.is_new(kind) {
+            tracing::warn!(
+                "the jump host tried to open {what}, which was not asked for; refused, as all others like it"
+            );
+        }
+        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        if self.strange.unasked() { Ok(()) } else { Err(Stop::Flooded) }
     }
 }
 
@@ -84,7 +101,17 @@ impl Handler for Guest {
     }
 
     async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), Stop> {
-        self.desk.person.tell(&format!("the jump host says: {}", escape_str(banner.trim_end())));
+        let banner = banner.trim_end();
+        match self.strange.banner(banner.len()) {
+            Show::Upto(bytes) => {
+                let end = (0..=bytes).rev().find(|&at| banner.is_char_boundary(at)).unwrap_or(0);
+                let shown = &banner[..end];
+                let lines: Vec<String> = shown.lines().map(escape_str).collect();
+                self.desk.person.tell(&format!("the jump host says: {}", lines.join("\n")));
+            }
+            Show::Enough => self.desk.person.tell("the jump host says more than is shown here"),
+            Show::Nothing => {}
+        }
         Ok(())
     }
 
@@ -105,13 +132,16 @@ impl Handler for Guest {
             Err(_) => format!("{}:{originator_port}", escape_str(originator_address)),
         };
         let Some(intake) = self.routes.find(connected_address, connected_port) else {
-            tracing::warn!(
-                "the jump host offered a connection for {}:{connected_port}, which was not asked for; refused",
-                escape_str(connected_address)
-            );
-            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
-            return Ok(());
+            let what = format!("a connection for {}:{connected_port}", escape_str(connected_address));
+            return self.unasked("forwarded-tcpip", &what, reply).await;
         };
+        if self.half_closed.len() >= MAX_HALF_CLOSED {
+            if self.strange.is_new("half-closed") {
+                tracing::warn!("the jump host closes no channel that has ended; senders are refused until it does");
+            }
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
         match intake.admit(&peer) {
             Ok(sender) => {
                 let id = channel.id();
@@ -153,6 +183,7 @@ impl Handler for Guest {
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
         if let Some(slot) = self.senders.remove(&channel) {
             slot.sender.end(End::Clean);
+            self.half_closed.insert(channel);
             // EOF and not CLOSE: the server answers with its CLOSE, and only that makes the library forget the channel.
             // After a CLOSE of ours it would keep some 3 KiB a sender until the connection ends.
             session.eof(channel)?;
@@ -161,9 +192,45 @@ impl Handler for Guest {
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Stop> {
+        self.half_closed.remove(&channel);
         if let Some(slot) = self.senders.remove(&channel) {
             slot.sender.end(End::Clean);
         }
+        Ok(())
+    }
+
+    /// The answer to a question of ours. Of a channel that the server opened it makes no sense, but the library has
+    /// forgotten that channel now: nothing more will come from it.
+    async fn channel_open_failure(
+        &mut self,
+        channel: ChannelId,
+        _reason: ChannelOpenFailure,
+        _description: &str,
+        _language: &str,
+        _session: &mut Session,
+    ) -> Result<(), Stop> {
+        self.half_closed.remove(&channel);
+        self.senders.remove(&channel);
+        Ok(())
+    }
+
+    /// No forward has a second stream (RFC 4254, section 5.2): it is none of the sender's bytes.
+    async fn extended_data(
+        &mut self,
+        _channel: ChannelId,
+        code: u32,
+        _data: &[u8],
+        _session: &mut Session,
+    ) -> Result<(), Stop> {
+        if self.strange.is_new("extended data") {
+            tracing::warn!(code, "the jump host sent data that is not a sender's; left out");
+        }
+        Ok(())
+    }
+
+    async fn openssh_ext_host_keys_announced(&mut self, _keys: Vec<PublicKey>, _: &mut Session) -> Result<(), Stop> {
+        // Rotation of host keys is not taken over: nothing writes to known_hosts unasked.
+        tracing::debug!("the jump host announced its host keys; they are not taken over");
         Ok(())
     }
 
@@ -196,7 +263,7 @@ impl Handler for Guest {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Stop> {
-        unasked("session", reply).await
+        self.unasked("session", "a channel of type session", reply).await
     }
 
     async fn server_channel_open_direct_tcpip(
@@ -209,7 +276,7 @@ impl Handler for Guest {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Stop> {
-        unasked("direct-tcpip", reply).await
+        self.unasked("direct-tcpip", "a channel of type direct-tcpip", reply).await
     }
 
     async fn server_channel_open_direct_streamlocal(
@@ -219,7 +286,7 @@ impl Handler for Guest {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Stop> {
-        unasked("direct-streamlocal", reply).await
+        self.unasked("direct-streamlocal", "a channel of type direct-streamlocal", reply).await
     }
 
     async fn server_channel_open_forwarded_streamlocal(
@@ -229,7 +296,7 @@ impl Handler for Guest {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Stop> {
-        unasked("forwarded-streamlocal", reply).await
+        self.unasked("forwarded-streamlocal", "a channel of type forwarded-streamlocal", reply).await
     }
 
     async fn server_channel_open_agent_forward(
@@ -238,7 +305,7 @@ impl Handler for Guest {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Stop> {
-        unasked("agent", reply).await
+        self.unasked("agent", "a channel of type agent", reply).await
     }
 
     async fn server_channel_open_x11(
@@ -249,12 +316,23 @@ impl Handler for Guest {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Stop> {
-        unasked("x11", reply).await
+        self.unasked("x11", "a channel of type x11", reply).await
     }
-}
 
-async fn unasked(kind: &str, reply: ChannelOpenHandle) -> Result<(), Stop> {
-    tracing::warn!("the jump host tried to open a channel of type {kind}; refused");
-    reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
-    Ok(())
+    /// True, so that it is counted and refused below like the others.
+    async fn should_accept_unknown_server_channel(&mut self, _id: ChannelId, kind: &str) -> bool {
+        if self.strange.is_new("unknown") {
+            tracing::warn!("the jump host tried to open a channel of the unknown type {}; refused", escape_str(kind));
+        }
+        true
+    }
+
+    async fn server_channel_open_unknown(
+        &mut self,
+        _channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Stop> {
+        self.unasked("unknown", "a channel of an unknown type", reply).await
+    }
 }

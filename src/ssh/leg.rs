@@ -1,6 +1,6 @@
 //! One SSH connection over one wire: to the jump host, or to a hop on the way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ use super::prompt::{Desk, Waited};
 use super::proxy::{self, Program};
 use super::routes::Routes;
 use super::settings::{Proxy, Settings};
-use super::socket::{self, Metered, Wire};
+use super::socket::{self, Meter, Metered, Wire};
+use super::strange::Strange;
 use super::{Phase, algorithms, auth, dial, reason};
 use crate::error::{Error, Result};
 use crate::escape::escape_str;
@@ -42,6 +43,8 @@ pub struct Leg {
     pub settings: Arc<Settings>,
     /// The forwards asked for.
     pub routes: Routes,
+    /// What has passed, and what the server calls itself.
+    pub meter: Arc<Meter>,
     ended: oneshot::Receiver<Error>,
     /// Ends the library's loop when the leg is dropped, whatever that loop is waiting for.
     kill: DropGuard,
@@ -132,11 +135,13 @@ impl Leg {
             known,
             desk: desk.clone(),
             routes: routes.clone(),
-            meter,
+            meter: Arc::clone(&meter),
             kill: kill.clone(),
             refusal: Arc::clone(&refusal),
             ended: Some(ended_tx),
             senders: HashMap::new(),
+            half_closed: HashSet::new(),
+            strange: Strange::default(),
             rekey: None,
         };
         let kill = kill.drop_guard();
@@ -147,14 +152,14 @@ impl Leg {
             refusal.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(|| {
                 let why = match &e {
                     Stop::Ssh(e) => reason(e),
-                    e @ Stop::Abandoned => e.to_string(),
+                    e => e.to_string(),
                 };
                 greeting_error(&settings, &e, phase, &why)
             })
         })?;
         progress(Phase::Authentication, &settings.target());
         auth::authenticate(&mut handle, &settings, desk).await?;
-        Ok(Self { handle, settings, routes, ended, kill, program: None })
+        Ok(Self { handle, settings, routes, meter, ended, kill, program: None })
     }
 
     /// Waits until it is lost and says how.

@@ -19,6 +19,7 @@ mod rekey;
 mod routes;
 mod settings;
 mod socket;
+mod strange;
 
 use crate::error::io_reason;
 

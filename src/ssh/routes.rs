@@ -1,5 +1,6 @@
 //! Which forwards were asked for, and where their senders go.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::intake::Intake;
@@ -43,7 +44,68 @@ impl Routes {
     #[must_use]
     pub fn find(&self, address: &str, port: u32) -> Option<Intake> {
         let routes = self.lock();
-        let of = |wanted: u32| routes.iter().find(|r| r.address == address && r.port == wanted);
+        let of = |wanted: u32| {
+            let mut same = routes.iter().filter(|r| r.port == wanted);
+            let exact = same.clone().find(|r| r.address == address);
+            exact.or_else(|| same.find(|r| covers(&r.address, address)))
+        };
         of(port).or_else(|| of(0)).map(|route| route.intake.clone())
+    }
+}
+
+/// Whether a sender at `told` may belong to a forward of the address `asked`. OpenSSH, Dropbear and others repeat what was
+/// asked for; RFC 4254, section 7.2, has the address that the sender connected to.
+fn covers(asked: &str, told: &str) -> bool {
+    const ALL: [&str; 4] = ["", "*", "0.0.0.0", "::"];
+    let all = |a: &str| ALL.contains(&a);
+    let loopback = |a: &str| a == "localhost" || a.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    match asked {
+        _ if asked == told => true,
+        "" => all(told) || told.parse::<IpAddr>().is_ok(),
+        "0.0.0.0" => told.parse::<Ipv4Addr>().is_ok(),
+        "::" => told.parse::<IpAddr>().is_ok(),
+        "localhost" => loopback(told),
+        _ => false,
+    }
+}
+
+/// The address on the wire: RFC 4254, section 7.1 has an empty string for all interfaces of both families.
+#[must_use]
+pub fn wire_address(bind: &str) -> &str {
+    if bind == "*" { "" } else { bind }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forward_covers_its_own_addresses_and_no_others() {
+        for (asked, told) in [
+            ("", ""),
+            ("", "0.0.0.0"),
+            ("", "::"),
+            ("", "192.0.2.7"),
+            ("0.0.0.0", "192.0.2.7"),
+            ("localhost", "127.0.0.1"),
+            ("localhost", "::1"),
+            ("192.0.2.7", "192.0.2.7"),
+            ("name", "name"),
+        ] {
+            assert!(covers(asked, told), "{asked:?} covers {told:?}");
+        }
+        for (asked, told) in [
+            ("", "example.org"),
+            ("", "/run/socket"),
+            ("0.0.0.0", "2001:db8::1"),
+            ("localhost", "192.0.2.7"),
+            ("localhost", ""),
+            ("127.0.0.1", ""),
+            ("127.0.0.1", "192.0.2.7"),
+            ("192.0.2.7", "192.0.2.8"),
+            ("name", "192.0.2.7"),
+        ] {
+            assert!(!covers(asked, told), "{asked:?} does not cover {told:?}");
+        }
     }
 }

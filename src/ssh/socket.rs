@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ pub struct Meter {
     written: AtomicU64,
     caught_up: AtomicBool,
     socket: Option<OwnedFd>,
+    software: OnceLock<String>,
 }
 
 impl Meter {
@@ -54,6 +55,13 @@ impl Meter {
     #[must_use]
     pub fn caught_up(&self) -> bool {
         self.caught_up.load(Ordering::Relaxed)
+    }
+
+    /// What the server calls itself, `OpenSSH_9.2p1 Debian-2` of `SSH-2.0-OpenSSH_9.2p1 Debian-2`: a stranger's text. Empty
+    /// before it has said so.
+    #[must_use]
+    pub fn software(&self) -> &str {
+        self.software.get().map_or("", String::as_str)
     }
 
     /// Makes the receive buffer small from now on.
@@ -100,12 +108,17 @@ pub struct Metered {
 enum Banner {
     LineStart(usize),
     InOther,
+    /// What follows `SSH-` so far.
+    Name(Vec<u8>),
     Seen,
 }
 
+/// The longest identification there may be (RFC 4253, section 4.2).
+const LONGEST_NAME: usize = 255;
+
 impl Metered {
     /// Wraps `stream`; `phase` moves to [`Phase::KeyExchange`] when the server has identified itself. `kill` makes
-    /// every read fail: a loop that waits for the server in the middle of a key exchange ends by nothing else.
+    /// every read and write fail: a loop that waits for the server in the middle of a key exchange ends by nothing else.
     #[must_use]
     pub fn new(stream: Wire, phase: watch::Sender<Phase>, kill: &CancellationToken) -> (Self, Arc<Meter>) {
         use std::os::fd::AsFd;
@@ -118,6 +131,7 @@ impl Metered {
             written: AtomicU64::new(0),
             caught_up: AtomicBool::new(true),
             socket,
+            software: OnceLock::new(),
         });
         (
             Self {
@@ -131,16 +145,34 @@ impl Metered {
         )
     }
 
+    /// Also makes sure that whoever waits for the wire hears of the end.
+    fn check_killed(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.killed.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
+            Poll::Pending => Ok(()),
+        }
+    }
+
     fn look_for_banner(&mut self, bytes: &[u8]) {
         const START: &[u8] = b"SSH-";
         for b in bytes {
-            self.banner = match self.banner {
+            self.banner = match std::mem::replace(&mut self.banner, Banner::Seen) {
                 Banner::Seen => return,
-                _ if *b == b'\n' => Banner::LineStart(0),
-                Banner::LineStart(n) if START.get(n) == Some(b) && n + 1 == START.len() => {
-                    self.phase.send_replace(Phase::KeyExchange);
-                    Banner::Seen
+                Banner::Name(mut name) => {
+                    if *b != b'\n' && name.len() < LONGEST_NAME {
+                        name.push(*b);
+                        Banner::Name(name)
+                    } else {
+                        let name = String::from_utf8_lossy(&name);
+                        // The version of the protocol comes first.
+                        let software = name.trim_end().split_once('-').map_or("", |(_, software)| software);
+                        let _ = self.meter.software.set(software.to_owned());
+                        self.phase.send_replace(Phase::KeyExchange);
+                        Banner::Seen
+                    }
                 }
+                _ if *b == b'\n' => Banner::LineStart(0),
+                Banner::LineStart(n) if START.get(n) == Some(b) && n + 1 == START.len() => Banner::Name(Vec::new()),
                 Banner::LineStart(n) if START.get(n) == Some(b) => Banner::LineStart(n + 1),
                 Banner::LineStart(_) | Banner::InOther => Banner::InOther,
             };
@@ -150,9 +182,7 @@ impl Metered {
 
 impl AsyncRead for Metered {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.killed.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
+        self.check_killed(cx)?;
         let (before, room) = (buf.filled().len(), buf.remaining());
         ready!(self.stream.half().poll_read(cx, buf))?;
         let read = buf.filled().len() - before;
@@ -176,6 +206,7 @@ impl AsyncRead for Metered {
 
 impl AsyncWrite for Metered {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.check_killed(cx)?;
         let n = ready!(self.stream.half().poll_write(cx, bytes))?;
         self.meter.written.fetch_add(n as u64, Ordering::Relaxed);
         Poll::Ready(Ok(n))

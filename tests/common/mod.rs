@@ -1,22 +1,30 @@
 //! What every end-to-end test needs: a clean environment, a real sshd, senders, and waiting by asking.
 //!
 //! - [`env`]: one folder, one set of collectors a test; nothing of the user's own account is read or written
+//! - [`account`]: a user of this machine, made for one test
+//! - [`dropbear`]: a real Dropbear
+//! - [`tinyssh`]: a real TinySSH
 //! - [`run`]: one command of reclog, its output and exit code, always with a time limit
 //! - [`sshd`]: a real OpenSSH server on a free port of the loopback interface
 //! - [`client`]: the library's connection to it, beside that of ssh
+//! - [`hostile`]: a server that misbehaves as the test tells it
 //! - [`senders`]: numbered lines from many connections, and the check that reads the file again
 //! - [`snapshot`]: reading `status --json`
 //! - [`procs`]: who runs, who listens
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part of this")]
 
+pub mod account;
 pub mod client;
+pub mod dropbear;
 pub mod env;
+pub mod hostile;
 pub mod procs;
 pub mod run;
 pub mod senders;
 pub mod snapshot;
 pub mod sshd;
+pub mod tinyssh;
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -24,6 +32,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 pub use env::{Collector, Env};
+pub use hostile::Hostile;
 pub use procs::listening;
 pub use run::{Bg, Daemon, Run};
 pub use senders::{Sender, check_flood, flood, send};
@@ -93,6 +102,9 @@ fn package(program: &str) -> &str {
         "nc" => "netcat-openbsd",
         "rsyslogd" => "rsyslog",
         "logger" => "bsdutils",
+        "dropbear" | "dropbearkey" => "dropbear-bin",
+        "tinysshd" | "tinysshd-makekey" => "tinysshd",
+        "useradd" | "userdel" => "passwd",
         "setpriv" => "util-linux",
         other => other,
     }
@@ -101,14 +113,19 @@ fn package(program: &str) -> &str {
 /// Whether the test `name` must be left out because `program` is not installed; says so past the capture of the test
 /// harness. With `RECLOG_TEST_STRICT=1` nothing may be left out.
 pub fn left_out(name: &str, program: &str) -> bool {
-    use std::io::Write as _;
     if find_program(program).is_some() {
         return false;
     }
-    let note = format!("left out: {name}: needs {program} (Debian: {})", package(program));
+    lacks(name, program, package(program));
+    true
+}
+
+/// Says that the test `name` is left out because `what` of this Debian package is missing.
+pub fn lacks(name: &str, what: &str, package: &str) {
+    use std::io::Write as _;
+    let note = format!("left out: {name}: needs {what} (Debian: {package})");
     assert!(std::env::var_os("RECLOG_TEST_STRICT").is_none_or(|v| v != "1"), "{note}");
     let _ = writeln!(std::io::stderr(), "{note}");
-    true
 }
 
 /// Leaves the test when a program that it drives is not installed: `require!("sshd", "socat")`.

@@ -135,6 +135,10 @@ impl Daemon {
         Self(command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}")))
     }
 
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Waits until it ends by itself.
     pub fn wait(mut self) {
         wait_until("a helper ends", LATER, || self.0.try_wait().unwrap());
