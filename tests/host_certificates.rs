@@ -144,6 +144,9 @@ fn a_revoked_authority_or_key_ends_it_even_when_the_key_is_known() {
                 assert!(message.contains(what) && message.contains("revoked"), "{message}");
             }
         }
+        // Without a word about who is trusted instead.
+        stage.known(format!("{}@revoked {name} {revoked}\n", stage.sshd.known_hosts()));
+        agree(&stage, &stage.settings(), &[], false, what);
         stage.known(format!("{trust}@revoked other {revoked}\n"));
         agree(&stage, &stage.settings(), &[], true, "revoked for another host");
 

@@ -124,8 +124,10 @@ fn a_revoked_or_certifying_key_is_no_key_of_the_host() {
     let text = format!("@cert-authority jump {ED}\n@revoked jump {OTHER}\n");
     assert_eq!(check("jump", 22, &text, ED), Verdict::Unknown);
     assert!(known("jump", 22, &text).algorithms().is_empty());
-    assert!(known("jump", 22, &text).has_authority() && !known("other", 22, &text).has_authority());
-    assert!(known("jump", 2222, &text).has_authority(), "without its port");
+    let wants = |host, port, text: &str| known(host, port, text).wants_certificates();
+    assert!(wants("jump", 22, &text) && !wants("other", 22, &text) && wants("jump", 2222, &text));
+    assert!(wants("jump", 22, &format!("@revoked jump {OTHER}\n")), "it may be the key of an authority");
+    assert!(!wants("jump", 22, &format!("jump {OTHER}\n")));
 }
 
 #[test]
