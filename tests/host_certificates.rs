@@ -181,7 +181,7 @@ fn over_generated_files_the_decision_is_that_of_ssh() {
             _ => format!("{host} {key}\n"),
         }
     });
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(25);
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(15);
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 50, ..Config::default() };
     let compared = TestRunner::new(config).run(&prop::collection::vec(line, 1..5), |lines| {
         stage.known(lines.concat());
