@@ -144,6 +144,9 @@ fn a_revoked_authority_or_key_ends_it_even_when_the_key_is_known() {
                 assert!(message.contains(what) && message.contains("revoked"), "{message}");
             }
         }
+        // Without a word about who is trusted instead.
+        stage.known(format!("{}@revoked {name} {revoked}\n", stage.sshd.known_hosts()));
+        agree(&stage, &stage.settings(), &[], false, what);
         stage.known(format!("{trust}@revoked other {revoked}\n"));
         agree(&stage, &stage.settings(), &[], true, "revoked for another host");
 
@@ -168,17 +171,17 @@ fn over_generated_files_the_decision_is_that_of_ssh() {
     let full = stage.name();
     let hosts =
         vec![full.clone(), "127.0.0.1".into(), "*".into(), "other".into(), format!("*,!{full}"), "[127.*".into()];
-    let line =
-        (0..10_usize, prop::sample::select(hosts), prop::sample::select(keys)).prop_map(move |(kind, host, key)| {
-            match kind {
-                // ssh does not see what is revoked without the port; reclog does.
-                0 if host == "127.0.0.1" => format!("@revoked {full} {key}\n"),
-                0 => format!("@revoked {host} {key}\n"),
-                1..4 => format!("@cert-authority {host} {key}\n"),
-                _ => format!("{host} {key}\n"),
-            }
-        });
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(25);
+    let line = (0..10_usize, prop::sample::select(hosts), prop::sample::select(keys)).prop_map(|(kind, host, key)| {
+        match kind {
+            // ssh does not see what is revoked without the port, and overlooks a changed key when a certificate is shown and
+            // the key in it is known without the port. Here revoked is revoked and changed is changed.
+            0 | 4.. if host == "127.0.0.1" || host.starts_with("*,!") => format!("@cert-authority {host} {key}\n"),
+            0 => format!("@revoked {host} {key}\n"),
+            1..4 => format!("@cert-authority {host} {key}\n"),
+            _ => format!("{host} {key}\n"),
+        }
+    });
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(15);
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 50, ..Config::default() };
     let compared = TestRunner::new(config).run(&prop::collection::vec(line, 1..5), |lines| {
         stage.known(lines.concat());

@@ -44,11 +44,11 @@ const HOST_KEYS: [Algorithm; 6] = [
 ];
 
 /// What is offered to a server of which keys of the kinds `known` are known: those come first, so that the server proves
-/// itself with a key that we can check. Certificates are asked for when there is an `authority` for the host. As with ssh
+/// itself with a key that we can check. Certificates are asked for when they are `welcome`. As with ssh
 /// the user's own order of host keys is kept as it is, but for certificates, which the library puts before plain keys.
 #[must_use]
-pub fn preferred(wanted: &Algorithms, known: &[Algorithm], authority: bool) -> Preferred {
-    let (certificates, keys) = host_keys(wanted.host_keys.as_deref(), known, authority);
+pub fn preferred(wanted: &Algorithms, known: &[Algorithm], welcome: bool) -> Preferred {
+    let (certificates, keys) = host_keys(wanted.host_keys.as_deref(), known, welcome);
     let mut kex = named(wanted.kex.as_deref(), |name| kex::Name::try_from(name).ok()).unwrap_or_else(|| KEX.into());
     kex.retain(|name| *name != kex::NONE && !name.as_ref().starts_with("ext-info-") && !is_strict_marker(*name));
     kex.extend(MARKERS);
@@ -85,7 +85,7 @@ pub fn permits(wanted: &Algorithms, key: &Algorithm) -> bool {
 }
 
 /// Certificate kinds and plain kinds, each best first.
-fn host_keys(wanted: Option<&[String]>, known: &[Algorithm], authority: bool) -> (Vec<Algorithm>, Vec<Algorithm>) {
+fn host_keys(wanted: Option<&[String]>, known: &[Algorithm], welcome: bool) -> (Vec<Algorithm>, Vec<Algorithm>) {
     if let Some(names) = wanted {
         let certificates = names.iter().filter_map(|name| certified(name));
         return (certificates.collect(), names.iter().filter_map(|name| plain(name)).collect());
@@ -93,7 +93,7 @@ fn host_keys(wanted: Option<&[String]>, known: &[Algorithm], authority: bool) ->
     let is_known = |a: &Algorithm| known.iter().any(|k| k == a || (is_rsa(k) && is_rsa(a)));
     let (mut keys, rest): (Vec<_>, Vec<_>) = HOST_KEYS.into_iter().partition(is_known);
     keys.extend(rest);
-    (if authority { keys.clone() } else { Vec::new() }, keys)
+    (if welcome { keys.clone() } else { Vec::new() }, keys)
 }
 
 /// The kind of the key in a certificate with this name, if it is one that can be checked.

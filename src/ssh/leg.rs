@@ -216,7 +216,7 @@ fn library_config(settings: &Settings, known: &KnownHosts) -> russh::client::Con
         limits: algorithms::library_limits(),
         window_size: WINDOW,
         maximum_packet_size: MAX_PACKET,
-        preferred: algorithms::preferred(&settings.algorithms, &known.algorithms(), known.has_authority()),
+        preferred: algorithms::preferred(&settings.algorithms, &known.algorithms(), known.wants_certificates()),
         keepalive_interval: settings.keepalive,
         keepalive_max: settings.keepalive_count,
         nodelay: true,

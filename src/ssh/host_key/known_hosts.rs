@@ -226,10 +226,11 @@ impl KnownHosts {
         authorities.into_iter().any(|known| known.key.key_data() == certificate.signature_key())
     }
 
-    /// Whether any authority is known for the host: a certificate is worth asking for.
+    /// Whether a certificate is worth asking for: an authority is known for the host, or a key is revoked, which may be
+    /// that of an authority. ssh always asks.
     #[must_use]
-    pub fn has_authority(&self) -> bool {
-        self.entries.iter().any(|known| known.marker == Marker::Authority)
+    pub fn wants_certificates(&self) -> bool {
+        !self.revoked.is_empty() || self.entries.iter().any(|known| known.marker != Marker::None)
     }
 
     /// The algorithms of the keys that are known of the host: those to ask the server for first.
