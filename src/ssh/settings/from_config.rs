@@ -38,10 +38,11 @@ pub fn resolve(plan: &SshPlan) -> Result<Settings> {
         Ok(me) => (me.name.clone(), me.dir.to_string_lossy().into_owned(), me.uid.as_raw()),
         Err(_) => (String::new(), String::new(), nix::unistd::getuid().as_raw()),
     };
+    let key_alias = values.text("hostkeyalias").map(str::to_ascii_lowercase);
     let tokens = Tokens::new(&Facts {
         host: &host,
         alias: &plan.host,
-        key_alias: values.text("hostkeyalias"),
+        key_alias: key_alias.as_deref(),
         port,
         user: &user,
         jump: first_hop.as_ref().map_or("", |hop| &hop.host),
@@ -100,7 +101,7 @@ pub fn resolve(plan: &SshPlan) -> Result<Settings> {
         global_known_hosts: here.known_hosts("globalknownhostsfile", GLOBAL_KNOWN_HOSTS, |file| here.path(file))?,
         revoked_host_keys: values.unless_none("revokedhostkeys").map(|file| here.revoked(file)).transpose()?,
         hash_known_hosts: values.flag("hashknownhosts").unwrap_or(false),
-        host_key_alias: values.text("hostkeyalias").map(str::to_owned),
+        host_key_alias: key_alias,
         strict: strict(&values),
         connect_timeout: values
             .seconds("connecttimeout")
