@@ -25,8 +25,9 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("cli", &["collector", "control", "demo", "history", "intake", "profile", "sink", "ssh"]),
 ];
 /// One crate (or part of one), one door: the rooms that may name it.
-const DOORS: [(&str, &[&str]); 11] = [
+const DOORS: [(&str, &[&str]); 12] = [
     ("russh", &["ssh", "demo"]),
+    ("glob", &["ssh"]),
     // main.rs parses.
     ("clap", &["cli", "main"]),
     ("clap_complete", &["cli"]),
@@ -42,8 +43,22 @@ const DOORS: [(&str, &[&str]); 11] = [
 /// What prints; only main.rs may, when there is no printer yet.
 const PRINTING: [&str; 5] = ["print", "println", "eprint", "eprintln", "dbg"];
 /// Files that know no clock, socket, thread or disk: all of it comes in as arguments.
-const PURE: [&str; 6] =
-    ["collector/state.rs", "escape.rs", "intake/framing.rs", "plan.rs", "sink/batch.rs", "ssh/rekey.rs"];
+const PURE: [&str; 14] = [
+    "collector/state.rs",
+    "escape.rs",
+    "intake/framing.rs",
+    "plan.rs",
+    "sink/batch.rs",
+    "ssh/config/expand.rs",
+    "ssh/config/jump.rs",
+    "ssh/config/keywords.rs",
+    "ssh/config/line.rs",
+    "ssh/config/names.rs",
+    "ssh/config/pattern.rs",
+    "ssh/config/value.rs",
+    "ssh/config/values.rs",
+    "ssh/rekey.rs",
+];
 /// What they may not name; a single name means the end of a path.
 const IMPURE: [&str; 10] = [
     "SystemTime::now",

@@ -182,7 +182,7 @@ impl Settings {
                 Error::usage(format!("cannot go through `{}` to {}: it is no host", escape_str(hop), self.target()))
             })?;
             let (jump, config_file) = (hops[..at].to_vec(), plan.config_file.clone());
-            Ok(SshPlan { user, host, port, jump, config_file, ..SshPlan::default() })
+            Ok(SshPlan { user, host, port, config_file, jump, ..SshPlan::default() })
         });
         each.collect()
     }

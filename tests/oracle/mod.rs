@@ -168,7 +168,7 @@ impl Theirs {
             ("port", ours.port.to_string(), text(self.one("port"))),
             ("identities", paths(&ours.identities), self.identities(ours)),
             ("identities only", ours.identities_only.to_string(), self.yes("identitiesonly").to_string()),
-            ("certificates", paths(&ours.certificates), self.expanded(ours, self.all("certificatefile"))),
+            ("certificates", paths(&ours.certificates), Self::expanded(ours, self.all("certificatefile"))),
             ("methods", format!("{:?}", ours.methods), format!("{:?}", self.methods())),
             ("prompts", ours.password_prompts.to_string(), text(self.one("numberofpasswordprompts"))),
             ("batch mode", ours.batch_mode.to_string(), self.yes("batchmode").to_string()),
@@ -182,7 +182,7 @@ impl Theirs {
             (
                 "revoked",
                 ours.revoked_host_keys.as_deref().map(Path::display).map(|p| p.to_string()).unwrap_or_default(),
-                self.expanded(ours, &[listed(self.one("revokedhostkeys"))]),
+                Self::expanded(ours, &[listed(self.one("revokedhostkeys"))]),
             ),
             ("hash known hosts", ours.hash_known_hosts.to_string(), self.yes("hashknownhosts").to_string()),
             ("key alias", ours.host_key_alias.clone().unwrap_or_default(), text(self.one("hostkeyalias"))),
@@ -215,7 +215,7 @@ impl Theirs {
     }
 
     /// ssh -G prints these without having expanded them.
-    fn expanded(&self, ours: &Settings, files: &[String]) -> String {
+    fn expanded(ours: &Settings, files: &[String]) -> String {
         let home = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap();
         let one = |file: &String| {
             let file = file.strip_prefix('~').map_or(file.clone(), |rest| format!("{}{rest}", home.dir.display()));
@@ -229,7 +229,7 @@ impl Theirs {
         let ignored = ["~/.ssh/id_xmss", "~/.ssh/id_dsa"];
         let files: Vec<_> =
             self.all("identityfile").iter().filter(|f| !ignored.contains(&f.as_str())).cloned().collect();
-        self.expanded(ours, &files)
+        Self::expanded(ours, &files)
     }
 
     fn methods(&self) -> Vec<Method> {
@@ -259,7 +259,7 @@ impl Theirs {
         match (self.one("proxyjump"), self.one("proxycommand")) {
             ("", "") => String::new(),
             // The last hop is printed as it was understood.
-            ("", command) => self.expanded(ours, &[command.to_owned()]),
+            ("", command) => Self::expanded(ours, &[command.to_owned()]),
             (jump, _) => {
                 let plain = |hop: &str| hop.trim_start_matches("ssh://").trim_end_matches('/').to_owned();
                 jump.split(',').map(plain).collect::<Vec<_>>().join(",")

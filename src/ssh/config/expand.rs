@@ -47,7 +47,7 @@ impl Tokens {
         for part in [facts.local_host, facts.host, &port, facts.user] {
             hash.update(part.as_bytes());
         }
-        let hash = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hash.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         let short = facts.local_host.split('.').next().unwrap_or_default();
         let all = [
             ('d', facts.home.to_owned()),

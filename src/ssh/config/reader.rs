@@ -87,7 +87,7 @@ impl Reader<'_> {
             Ok(file) => {
                 let chain = [source.path.to_owned()];
                 let place = Place { chain: &chain, by_user: source.by_user, dormant: false };
-                self.text(file, place, source.private, true).map(|_| ())
+                self.text(file, place, source.private, true)
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound && !source.required => Ok(()),
             Err(e) => Err(cannot_read(source.path, &io_reason(&e))
@@ -96,7 +96,7 @@ impl Reader<'_> {
     }
 
     fn text(&mut self, mut file: File, place: Place<'_>, private: bool, active: bool) -> Result<()> {
-        let path = place.chain.last().map(PathBuf::as_path).unwrap_or(Path::new(""));
+        let path = place.chain.last().map_or(Path::new(""), PathBuf::as_path);
         let failed = |e: io::Error| cannot_read(path, &io_reason(&e));
         let meta = file.metadata().map_err(failed)?;
         if private && !is_ours(&meta, nix::unistd::getuid().as_raw()) {
@@ -132,7 +132,6 @@ impl Reader<'_> {
             None => line::arguments(&line.rest)?,
         };
         match keyword {
-            None => Ok(()),
             Some(Keyword { kind: Kind::Host, .. }) => {
                 if !place.dormant && arguments.iter().any(String::is_empty) {
                     return Err("an empty pattern in `Host`".into());
@@ -150,7 +149,8 @@ impl Reader<'_> {
                 arguments.iter().try_for_each(|written| self.include(written, place, *active))
             }
             Some(keyword) if *active => Ok(self.values.offer(keyword, arguments, place.by_user)?),
-            Some(_) => Ok(()),
+            // Of a block that does not hold, or one that IgnoreUnknown covers.
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -255,11 +255,8 @@ impl Reader<'_> {
         while pattern.contains("**") {
             pattern = pattern.replace("**", "*");
         }
-        let found = match glob::glob_with(&pattern, options) {
-            Ok(found) => found,
-            // A bracket that is not closed is nothing but a character.
-            Err(_) => return Ok(vec![written]),
-        };
+        // A bracket that is not closed is nothing but a character.
+        let Ok(found) = glob::glob_with(&pattern, options) else { return Ok(vec![written]) };
         found
             .map(|path| {
                 path.map_err(|e| format!("cannot look for {}: {}", escape_str(&pattern), io_reason(e.error())).into())
