@@ -253,7 +253,9 @@ fn files_that_include_each_other_are_refused_with_their_names() {
         [&[("config", "Include @/config\n")][..], &[("config", "Include @/b\n"), ("b", "Host x\nInclude @/config\n")]]
     {
         let case = Case::new("jump", "");
-        files.iter().for_each(|(name, text)| case.file(name, text));
+        for (name, text) in files {
+            case.file(name, text);
+        }
         case.agree();
         let error = case.ours().unwrap_err();
         assert_eq!(error.kind.exit_code(), 2);
@@ -590,12 +592,12 @@ fn what_is_no_configuration_is_refused_in_time() {
     assert_eq!(case.ours().unwrap().port, 22);
     case.bytes("config", &vec![b'x'; 10 << 20]);
     assert!(case.ours().is_err());
-    let garbage: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let garbage: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect();
     case.bytes("config", &garbage);
     let error = case.ours().unwrap_err();
     assert!(error.message.chars().all(|c| !c.is_control()) && error.message.len() < 20_000, "{error}");
     if !nix::unistd::geteuid().is_root() {
-        std::fs::set_permissions(case.config(), PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(case.config(), PermissionsExt::from_mode(0o000)).unwrap();
         refused(case.config(), "Permission denied");
     }
 }

@@ -87,7 +87,7 @@ pub fn find_program(program: &str) -> Option<PathBuf> {
 fn package(program: &str) -> &str {
     match program {
         "sshd" => "openssh-server",
-        "ssh-keygen" | "ssh-agent" | "ssh-add" => "openssh-client",
+        "ssh" | "ssh-keygen" | "ssh-agent" | "ssh-add" => "openssh-client",
         "nc" => "netcat-openbsd",
         "rsyslogd" => "rsyslog",
         "logger" => "bsdutils",

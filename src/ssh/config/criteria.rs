@@ -91,6 +91,7 @@ impl Reader<'_> {
 
     fn tokens(&self, host: &str) -> Result<Tokens, Trouble> {
         let account = self.account.get()?;
+        let jump = super::jump::last(self.values.arguments("proxyjump"), account::service);
         let facts = Facts {
             host,
             alias: self.alias,
@@ -98,7 +99,7 @@ impl Reader<'_> {
             key_alias: Some(self.values.text("hostkeyalias").unwrap_or(host)),
             port: self.values.text("port").and_then(check::port).unwrap_or(22),
             user: &self.login()?,
-            jump: "",
+            jump: jump.as_ref().map_or("", |hop| &hop.host),
             local_user: &account.name,
             home: &account.dir.to_string_lossy(),
             uid: account.uid.as_raw(),

@@ -19,7 +19,7 @@ pub struct Facts<'a> {
     pub port: u16,
     /// Login name there.
     pub user: &'a str,
-    /// The first host of `ProxyJump`, empty without.
+    /// The host of `ProxyJump` next to the target, empty without.
     pub jump: &'a str,
     /// Login name here.
     pub local_user: &'a str,

@@ -31,6 +31,12 @@ pub fn hops(text: &str, service: fn(&str) -> Option<u16>) -> Result<Option<Vec<S
     Ok(Some(all))
 }
 
+/// The hop next to the target.
+#[must_use]
+pub fn last(hops: Option<&[String]>, service: fn(&str) -> Option<u16>) -> Option<Hop> {
+    hops.filter(|hops| *hops != ["none"])?.last().and_then(|hop| Hop::parse(hop, service))
+}
+
 impl Hop {
     /// `[user@]host[:port]` or `ssh://[user@]host[:port]`, IPv6 in brackets.
     #[must_use]

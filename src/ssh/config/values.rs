@@ -112,6 +112,11 @@ impl Values {
         if self.unless_none("knownhostscommand").is_some() {
             tracing::warn!("KnownHostsCommand of the ssh configuration cannot be honoured: only files are looked at");
         }
+        if self.flag("proxyusefdpass") == Some(true) && self.unless_none("proxycommand").is_some() {
+            tracing::warn!(
+                "ProxyUseFdpass of the ssh configuration cannot be honoured: ProxyCommand has to pass bytes"
+            );
+        }
         if self.text("canonicalizehostname").is_some_and(|value| value::flag(value) != Some(false)) {
             tracing::debug!("CanonicalizeHostname: host names are not looked up, only the configuration is read again");
         }

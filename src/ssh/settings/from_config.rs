@@ -11,11 +11,10 @@ use crate::plan::{DEFAULT_KEEPALIVE, SshPlan};
 use crate::ssh::algorithms::has_aes;
 use crate::ssh::config::account::{self, Account};
 use crate::ssh::config::expand::{FILE, Facts, PROXY, Tokens};
-use crate::ssh::config::jump::Hop;
 use crate::ssh::config::keywords::List;
 use crate::ssh::config::names::Choice;
 use crate::ssh::config::values::Values;
-use crate::ssh::config::{self, Found};
+use crate::ssh::config::{self, Found, jump};
 
 /// Keys that ssh tries when none is named, in its order.
 const USUAL_KEYS: [&str; 5] = ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk"];
@@ -33,7 +32,7 @@ pub fn resolve(plan: &SshPlan) -> Result<Settings> {
     };
     let port = values.text("port").and_then(config::check::port).unwrap_or(22);
     let hops = values.arguments("proxyjump").filter(|hops| *hops != ["none"]).unwrap_or_default();
-    let first_hop = hops.last().and_then(|hop| Hop::parse(hop, account::service));
+    let last_hop = jump::last(Some(hops), account::service);
     let (local_user, home, uid) = match account.get() {
         Ok(me) => (me.name.clone(), me.dir.to_string_lossy().into_owned(), me.uid.as_raw()),
         Err(_) => (String::new(), String::new(), nix::unistd::getuid().as_raw()),
@@ -45,14 +44,14 @@ pub fn resolve(plan: &SshPlan) -> Result<Settings> {
         key_alias: key_alias.as_deref(),
         port,
         user: &user,
-        jump: first_hop.as_ref().map_or("", |hop| &hop.host),
+        jump: last_hop.as_ref().map_or("", |hop| &hop.host),
         local_user: &local_user,
         home: &home,
         uid,
         local_host: &account::machine(),
     });
     let here = Here { values: &values, account: &account, tokens };
-    if let Some(hop) = first_hop
+    if let Some(hop) = last_hop
         && hop.host == host
         && hop.port.unwrap_or(22) == port
         && hop.user.as_ref().unwrap_or(&user) == &user
