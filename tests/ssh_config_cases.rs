@@ -603,12 +603,14 @@ fn what_is_no_configuration_is_refused_in_time() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(600))]
 
     #[test]
     fn no_text_makes_the_reader_panic_or_hang(
         lines in proptest::collection::vec(
-            "(Host|Match|Match host|Match !user|Port|User|ProxyJump|ProxyCommand|IdentityAgent|Ciphers|RekeyLimit|ConnectTimeout|UserKnownHostsFile|HostName|[ -~]{0,6}|\\PC{0,6})[ =\t]{0,2}[ -~éß\u{0}\r]{0,24}",
+            "(Host|Match|Match host|Match !user|Port|User|ProxyJump|ProxyCommand|IdentityAgent|Ciphers|RekeyLimit|\
+              ConnectTimeout|UserKnownHostsFile|HostName|[ -~]{0,6}|\\PC{0,6})[ =\t]{0,2}\
+              ([ -~éß\u{0}\r]{0,24}|[0-9.+-]{1,4}[smhKGé]?[0-9]{0,2}|[%$~{}Ah!,*@:/\"'é]{0,10})",
             0..12,
         ),
         host in "[a-z*?!%]{1,8}",
