@@ -2,6 +2,8 @@
 
 use sha1::{Digest as _, Sha1};
 
+use crate::escape::escape_str;
+
 /// What the tokens of ssh_config(5) stand for.
 #[derive(Debug, Clone)]
 pub struct Tokens(Vec<(char, String)>);
@@ -110,7 +112,7 @@ impl Tokens {
             match self.0.iter().find(|(name, _)| *name == token && allowed.contains(token)) {
                 Some((_, value)) => out.push_str(value),
                 None if token == '%' => out.push('%'),
-                None => return Err(format!("`%{token}` is not known there")),
+                None => return Err(format!("`%{}` is not known there", escape_str(&token.to_string()))),
             }
             left = &rest[token.len_utf8()..];
         }
@@ -128,7 +130,7 @@ fn variable<'a>(text: &'a str, env: Env<'_>) -> Result<(String, &'a str), String
     if name.is_empty() {
         return Err("`${}` names no variable".into());
     }
-    let value = env(name).ok_or_else(|| format!("the environment variable `{name}` is not set"))?;
+    let value = env(name).ok_or_else(|| format!("the environment variable `{}` is not set", escape_str(name)))?;
     Ok((value, rest))
 }
 
@@ -158,5 +160,6 @@ mod tests {
             assert!(tokens.expand_env(bad, "hp", &env).is_err(), "{bad}");
         }
         assert!(tokens.expand("%p", "h").is_err());
+        assert_eq!(tokens.expand("%\x1b[", "h").unwrap_err(), "`%\\x1b` is not known there");
     }
 }

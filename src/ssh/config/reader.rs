@@ -102,9 +102,9 @@ impl Reader<'_> {
         if private && !is_ours(&meta, nix::unistd::getuid().as_raw()) {
             return Err(Error::usage(format!(
                 "bad owner or permissions on the ssh configuration {}: only you and root may write to it",
-                path.display()
+                shown(path)
             ))
-            .hint(format!("chmod go-w {0}; chown \"$(id -un)\" {0}", path.display())));
+            .hint(format!("chmod go-w {0}; chown \"$(id -un)\" {0}", shown(path))));
         }
         let mut bytes = Vec::new();
         io::Read::by_ref(&mut file).take(LONGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
@@ -211,7 +211,7 @@ impl Reader<'_> {
                 return Err(Trouble::Fatal(
                     Error::usage(format!(
                         "cannot read the ssh configuration {}: files include each other more than {DEEPEST} deep",
-                        place.chain[0].display()
+                        shown(&place.chain[0])
                     ))
                     .hint(format!("look at the Include lines of {}", escape_str(&names.join(", ")))),
                 ));
@@ -219,11 +219,11 @@ impl Reader<'_> {
             let file = match open(&path) {
                 Ok(file) => file,
                 Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {
-                    tracing::debug!("Include {}: {}", escape_str(&path.display().to_string()), io_reason(&e));
+                    tracing::debug!("Include {}: {}", shown(&path), io_reason(&e));
                     continue;
                 }
                 Err(e) => {
-                    let shown = escape_str(&path.display().to_string());
+                    let shown = shown(&path);
                     return Err(format!("cannot read {shown}: {}", io_reason(&e)).into());
                 }
             };
@@ -278,8 +278,12 @@ fn open(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
 }
 
+fn shown(path: &Path) -> String {
+    escape_str(&path.display().to_string())
+}
+
 fn cannot_read(path: &Path, why: &str) -> Error {
-    Error::usage(format!("cannot read the ssh configuration {}: {why}", escape_str(&path.display().to_string())))
+    Error::usage(format!("cannot read the ssh configuration {}: {why}", shown(path)))
 }
 
 /// All bad lines of a file in one error.
@@ -288,7 +292,7 @@ fn told(path: &Path, bad: &[(usize, String, Option<String>)]) -> Error {
     if bad.len() > TOLD {
         lines.push(format!("and {} more", bad.len() - TOLD));
     }
-    let file = escape_str(&path.display().to_string());
+    let file = shown(path);
     let mut error = Error::usage(format!("bad ssh configuration {file}: {}", lines.join("; ")));
     for hint in bad.iter().take(TOLD).filter_map(|(_, _, hint)| hint.as_ref()) {
         if !error.hints.contains(hint) {
