@@ -50,6 +50,8 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
             [CompletionResult]::new('--port', '--port', [CompletionResultType]::ParameterName, 'Port of the SSH server')
             [CompletionResult]::new('-F', '-F ', [CompletionResultType]::ParameterName, 'Configuration file to read instead of the user''s and the system''s ssh_config')
             [CompletionResult]::new('--ssh-config', '--ssh-config', [CompletionResultType]::ParameterName, 'Configuration file to read instead of the user''s and the system''s ssh_config')
+            [CompletionResult]::new('-J', '-J ', [CompletionResultType]::ParameterName, 'Go through these hosts, in order: [user@]host[:port]; several with commas between, or repeated')
+            [CompletionResult]::new('--jump', '--jump', [CompletionResultType]::ParameterName, 'Go through these hosts, in order: [user@]host[:port]; several with commas between, or repeated')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Keyword of ssh_config, as ssh takes it; repeatable')
             [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'File to append to')
             [CompletionResult]::new('--framing', '--framing', [CompletionResultType]::ParameterName, 'How bytes become records [default: lines]')

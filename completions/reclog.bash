@@ -371,7 +371,7 @@ _reclog() {
             return 0
             ;;
         reclog__subcmd__up)
-            opts="-i -p -F -o -f -q -v -h -V --remote-port --bind --identity --port --ssh-config --out --framing --max-line --max-connections --sync --name --foreground --drain-timeout --json --save --force --quiet --verbose --help --version"
+            opts="-i -p -F -J -o -f -q -v -h -V --remote-port --bind --identity --port --ssh-config --jump --out --framing --max-line --max-connections --sync --name --foreground --drain-timeout --json --save --force --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -453,6 +453,14 @@ _reclog() {
                     fi
                     return 0
                     ;;
+                --jump)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -J)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -528,6 +536,8 @@ _reclog_with_names() {
             " up"*" --port"|\
             " up"*" -F"|\
             " up"*" --ssh-config"|\
+            " up"*" -J"|\
+            " up"*" --jump"|\
             " up"*" -o"|\
             " up"*" --out"|\
             " up"*" --framing"|\

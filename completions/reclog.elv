@@ -46,6 +46,8 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand --port 'Port of the SSH server'
             cand -F 'Configuration file to read instead of the user''s and the system''s ssh_config'
             cand --ssh-config 'Configuration file to read instead of the user''s and the system''s ssh_config'
+            cand -J 'Go through these hosts, in order: [user@]host[:port]; several with commas between, or repeated'
+            cand --jump 'Go through these hosts, in order: [user@]host[:port]; several with commas between, or repeated'
             cand -o 'Keyword of ssh_config, as ssh takes it; repeatable'
             cand --out 'File to append to'
             cand --framing 'How bytes become records [default: lines]'

@@ -43,6 +43,7 @@ complete -c reclog -n "__fish_reclog_using_subcommand up" -l bind -d 'Address to
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s i -l identity -d 'Private key file; repeatable' -r -F
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s p -l port -d 'Port of the SSH server' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s F -l ssh-config -d 'Configuration file to read instead of the user\'s and the system\'s ssh_config' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand up" -s J -l jump -d 'Go through these hosts, in order: [user@]host[:port]; several with commas between, or repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s o -d 'Keyword of ssh_config, as ssh takes it; repeatable' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l out -d 'File to append to' -r -F
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l framing -d 'How bytes become records [default: lines]' -r -f -a "lines\t'LF ends a record; lines of several senders never mix'

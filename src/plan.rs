@@ -48,6 +48,9 @@ pub struct SshPlan {
     pub config_file: Option<PathBuf>,
     /// `-o` and the profile's `options`: keyword and value, before anything of a configuration file.
     pub options: Vec<(String, String)>,
+    /// `-J`: hosts on the way, as written; `none` alone for no other. Beats what `ssh_config` says about proxies.
+    #[serde(default)]
+    pub jump: Vec<String>,
     /// Keepalive interval; zero turns it off. `None`: `ServerAliveInterval`, else [`DEFAULT_KEEPALIVE`].
     pub keepalive: Option<Duration>,
 }

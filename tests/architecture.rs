@@ -25,8 +25,9 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("cli", &["collector", "control", "demo", "history", "intake", "profile", "sink", "ssh"]),
 ];
 /// One crate (or part of one), one door: the rooms that may name it.
-const DOORS: [(&str, &[&str]); 11] = [
+const DOORS: [(&str, &[&str]); 12] = [
     ("russh", &["ssh", "demo"]),
+    ("glob", &["ssh"]),
     // main.rs parses.
     ("clap", &["cli", "main"]),
     ("clap_complete", &["cli"]),
@@ -42,12 +43,20 @@ const DOORS: [(&str, &[&str]); 11] = [
 /// What prints; only main.rs may, when there is no printer yet.
 const PRINTING: [&str; 5] = ["print", "println", "eprint", "eprintln", "dbg"];
 /// Files that know no clock, socket, thread or disk: all of it comes in as arguments.
-const PURE: [&str; 10] = [
+const PURE: [&str; 18] = [
     "collector/state.rs",
     "escape.rs",
     "intake/framing.rs",
     "plan.rs",
     "sink/batch.rs",
+    "ssh/config/expand.rs",
+    "ssh/config/jump.rs",
+    "ssh/config/keywords.rs",
+    "ssh/config/line.rs",
+    "ssh/config/names.rs",
+    "ssh/config/pattern.rs",
+    "ssh/config/value.rs",
+    "ssh/config/values.rs",
     "ssh/host_key/certificate.rs",
     "ssh/host_key/entry.rs",
     "ssh/refusal/verdict.rs",

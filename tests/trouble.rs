@@ -101,32 +101,6 @@ fn a_runtime_folder_that_others_may_write_to_is_refused() {
 }
 
 #[test]
-fn a_way_through_other_hosts_is_refused_by_name() {
-    require!("sshd");
-    let (env, sshd) = (Env::new(), Sshd::start());
-    env.trust(&sshd);
-    let out = env.arg("f");
-    let common = ["--remote-port", "0", "--out", &out, "--name", "c"];
-    for (keyword, value) in [("ProxyJump", "bastion.invalid"), ("ProxyCommand", "nc bastion.invalid 22")] {
-        let option = format!("{keyword}={value}");
-        let first = value.split(' ').next().unwrap();
-        let pattern = format!("(?i){keyword} {first}(?s:.*)not supported");
-        env.up_run(&[&common[..], &["-o", &option]].concat()).fails(2).hinted().matches(&pattern);
-        let config = read_text(env.path("ssh_config"));
-        env.write("ssh_config", format!("{config}  {keyword} {value}\n"));
-        env.up_run(&common).fails(2).hinted().matches(&pattern);
-        env.assert_nothing_left();
-        let none = format!("{keyword}=none");
-        let up = env.up(&[&common[..], &["-o", &none]].concat());
-        send(up.port(), "x\n");
-        env.down("c");
-        env.write("ssh_config", config);
-    }
-    assert_eq!(read(&out), b"x\nx\n");
-    env.assert_nothing_left();
-}
-
-#[test]
 fn hoarders_of_unfinished_lines_neither_tear_a_small_line_nor_fill_the_memory() {
     const HOARDERS: usize = 300;
     const EACH: usize = 250_000;

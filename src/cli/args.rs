@@ -110,6 +110,9 @@ pub struct SshArgs {
     /// Configuration file to read instead of the user's and the system's ssh_config
     #[arg(short = 'F', long = "ssh-config", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub ssh_config: Option<PathBuf>,
+    /// Go through these hosts, in order: [user@]host[:port]; several with commas between, or repeated
+    #[arg(short = 'J', long = "jump", value_name = "HOP", value_hint = ValueHint::Hostname)]
+    pub jump: Vec<String>,
     /// Keyword of ssh_config, as ssh takes it; repeatable
     #[arg(short = 'o', value_name = "KEY=VALUE")]
     pub option: Vec<String>,

@@ -54,6 +54,7 @@ fn overrides(ssh: SshArgs, stream: StreamArgs, run: &RunArgs) -> Overrides {
         identities: ssh.identity,
         port: ssh.port,
         ssh_config: ssh.ssh_config,
+        jump: ssh.jump,
         options: ssh.option,
         framing: stream.framing.map(|f| match f {
             FramingArg::Lines => Framing::Lines,

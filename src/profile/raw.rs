@@ -45,6 +45,9 @@ pub(super) struct RawSsh {
     /// Configuration file to read alone, as `ssh -F`.
     #[serde(deserialize_with = "scalar::path")]
     pub config: Option<String>,
+    /// Hosts on the way.
+    #[serde(deserialize_with = "scalar::hops")]
+    pub jump: Vec<String>,
     /// Keepalive interval.
     #[serde(deserialize_with = "scalar::keepalive")]
     pub keepalive: Option<Duration>,
@@ -85,7 +88,7 @@ pub(super) struct RawStream {
 /// Where each key belongs, to help who wrote it on another level.
 const LEVELS: [(&str, &[&str]); 3] = [
     ("at the top of the profile", &["target", "ssh", "drain_timeout", "streams"]),
-    ("under `ssh:`", &["identity", "port", "user", "config", "keepalive", "options"]),
+    ("under `ssh:`", &["identity", "port", "user", "config", "jump", "keepalive", "options"]),
     (
         "in a stream, under `streams:` and its name",
         &["remote_port", "bind", "listen", "out", "framing", "max_line", "max_connections", "sync"],

@@ -11,7 +11,7 @@ use crate::profile::problem::{Problem, quote};
 use crate::profile::raw::RawStream;
 use crate::profile::store::{self, Profile};
 use crate::profile::streams::{StreamFlags, check_streams, listed, on_disk, stream_plan, streams_of};
-use crate::profile::target::{Address, Target, check_bind};
+use crate::profile::target::{Address, Target, check_bind, hops};
 use crate::profile::{scalar, units};
 
 /// What the command line says; everything may be missing. Texts are as typed.
@@ -35,6 +35,8 @@ pub struct Overrides {
     pub port: Option<u16>,
     /// `-F`, relative to the working directory.
     pub ssh_config: Option<PathBuf>,
+    /// `-J`: hops, several with commas between.
+    pub jump: Vec<String>,
     /// `-o`: `KEY=VALUE` or `KEY VALUE`.
     pub options: Vec<String>,
     /// `--framing`
@@ -112,6 +114,7 @@ impl Overrides {
             ("--identity", !self.identities.is_empty()),
             ("--port", self.port.is_some()),
             ("--ssh-config", self.ssh_config.is_some()),
+            ("--jump", !self.jump.is_empty()),
             ("-o", !self.options.is_empty()),
         ])
     }
@@ -138,6 +141,7 @@ impl Checked {
         for file in &flags.identities {
             identities.push(on_disk(file).map_err(wrong("--identity"))?);
         }
+        let jump = hops(&flags.jump).map_err(wrong("--jump"))?;
         let mut options = Vec::new();
         for option in &flags.options {
             options.push(split_option(option).map_err(wrong("-o"))?);
@@ -148,6 +152,7 @@ impl Checked {
                 identities,
                 port: flags.port.map(|port| units::port(port.into())).transpose().map_err(wrong("--port"))?,
                 config_file: flags.ssh_config.as_deref().map(config_file).transpose().map_err(wrong("--ssh-config"))?,
+                jump,
                 options,
                 ..SshPlan::default()
             },
@@ -274,6 +279,7 @@ fn ssh_of(profile: &Profile, flags: &Checked) -> Result<SshPlan> {
             raw.config.as_deref().map(|file| if file == NO_CONFIG { NO_CONFIG.into() } else { profile.place(file) })
         }),
         options,
+        jump: if given.jump.is_empty() { raw.jump } else { given.jump },
         keepalive: raw.keepalive,
     })
 }

@@ -266,6 +266,9 @@ fn wrong_flags_are_refused_by_their_name() {
         ("--out", wrong(|f| f.out = Some("..".into()))),
         ("--port", wrong(|f| f.port = Some(0))),
         ("--identity", wrong(|f| f.identities = vec!["".into()])),
+        ("--jump", wrong(|f| f.jump = vec!["a,b c".into()])),
+        ("--jump", wrong(|f| f.jump = vec!["a".into(), "none".into()])),
+        ("--jump", wrong(|f| f.jump = vec!["a,".into()])),
         ("-o", wrong(|f| f.options = vec!["Compression".into()])),
         ("-o", wrong(|f| f.options = vec!["=x".into()])),
         ("-o", wrong(|f| f.options = vec!["Port= ".into()])),
@@ -289,6 +292,20 @@ fn options_are_split_as_ssh_splits_them() {
     ] {
         assert_eq!(split_option(text), Ok(("Port".to_owned(), value.to_owned())), "{text}");
     }
+}
+
+#[test]
+fn hops_come_from_the_command_line_else_from_the_profile() {
+    let home = Home::new(&[
+        ("one", "target: x\nssh: { jump: 'a,b@[::1]:5' }\nstreams: { main: { remote_port: 1, out: y } }\n"),
+        ("many", "target: x\nssh: { jump: [a, 'ssh://b:7'] }\nstreams: { main: { remote_port: 1, out: y } }\n"),
+    ]);
+    let jump = |flags: Overrides| home.up(&flags).unwrap().ssh.unwrap().jump;
+    assert_eq!(jump(flags("one")), ["a", "b@[::1]:5"]);
+    assert_eq!(jump(flags("many")), ["a", "b:7"]);
+    let given = |hops: &[&str]| hops.iter().map(|hop| (*hop).to_owned()).collect();
+    assert_eq!(jump(Overrides { jump: given(&["c,d", "e"]), ..flags("one") }), ["c", "d", "e"]);
+    assert_eq!(jump(Overrides { jump: given(&["none"]), ..flags("one") }), ["none"]);
 }
 
 #[test]
@@ -318,6 +335,7 @@ fn any_flags() -> impl Strategy<Value = Overrides> {
         prop::collection::vec(path(), 0..3),
         prop::option::of(path()),
         prop::collection::vec(option, 0..4),
+        prop::collection::vec(target, 0..3),
         prop::sample::select(vec!["*", "::1", "10.0.0.1", "localhost"]),
     );
     let stream = (
@@ -329,7 +347,7 @@ fn any_flags() -> impl Strategy<Value = Overrides> {
         prop::sample::select(vec![Sync::Never, Sync::Interval, Sync::Always]),
         0_u32..86_400_000,
     );
-    (target, ssh, stream).prop_map(|(target, (identities, ssh_config, options, bind), stream)| {
+    (target, ssh, stream).prop_map(|(target, (identities, ssh_config, options, jump, bind), stream)| {
         let (port, out, raw, max_line, max_connections, sync, drain) = stream;
         Overrides {
             remote_port: Some(port),
@@ -337,6 +355,7 @@ fn any_flags() -> impl Strategy<Value = Overrides> {
             out: Some(out),
             identities,
             ssh_config,
+            jump,
             options,
             framing: raw.then_some(Framing::Raw),
             max_line: Some(max_line.to_string()),

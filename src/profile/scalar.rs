@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Unexpected, Vi
 
 use crate::plan::{Framing, Sync};
 use crate::profile::problem::quote;
-use crate::profile::target::{Address, Target, check_bind};
+use crate::profile::target::{self, Address, Target, check_bind};
 use crate::profile::units;
 
 /// Reads text.
@@ -137,6 +137,12 @@ pub(super) fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<St
     deserializer.deserialize_any(OneOrMany::<PathItem>(PhantomData)).map(|all| all.into_iter().map(|p| p.0).collect())
 }
 
+/// `jump`: one host or a list of them; each may be several with commas between.
+pub(super) fn hops<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let all = deserializer.deserialize_any(OneOrMany::<HopItem>(PhantomData))?;
+    target::hops(&all.into_iter().map(|hop| hop.0).collect::<Vec<_>>()).map_err(D::Error::custom)
+}
+
 /// The value of an `options` key: text, number or truth value, or a list of them; never empty.
 pub(super) struct OptionValues(pub Vec<String>);
 
@@ -162,6 +168,20 @@ impl Item for PathItem {
 
     fn from_text(text: &str) -> Result<Self, String> {
         path_text(text).map(Self)
+    }
+
+    fn from_other(_: String) -> Option<Self> {
+        None
+    }
+}
+
+struct HopItem(String);
+
+impl Item for HopItem {
+    const EXPECTED: &'static str = "a host to go through as text, or a list of them";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        target::hops(&[text.to_owned()]).map(|_| Self(text.to_owned()))
     }
 
     fn from_other(_: String) -> Option<Self> {

@@ -95,6 +95,18 @@ impl fmt::Display for Address {
     }
 }
 
+/// Hosts on the way, one or several in each text; `none` stands alone.
+pub(super) fn hops(texts: &[String]) -> Result<Vec<String>, String> {
+    if texts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all: Vec<&str> = texts.iter().flat_map(|text| text.split(',')).map(str::trim).collect();
+    if all.len() > 1 && all.iter().any(|hop| hop.eq_ignore_ascii_case("none")) {
+        return Err("`none` stands alone: no other host is gone through".to_owned());
+    }
+    all.into_iter().map(|hop| Target::parse(hop).map(|target| target.to_string())).collect()
+}
+
 /// An address to bind: `*`, an address (brackets are taken off) or a host name.
 pub(super) fn check_bind(text: &str) -> Result<String, String> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);

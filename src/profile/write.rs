@@ -45,6 +45,9 @@ fn ssh_map(ssh: &SshPlan) -> Result<Mapping> {
     if let Some(config) = &ssh.config_file {
         put(&mut map, "config", text_of(config)?);
     }
+    if !ssh.jump.is_empty() {
+        put(&mut map, "jump", one_or_many(ssh.jump.iter().map(|hop| Value::from(hop.as_str())).collect()));
+    }
     if let Some(keepalive) = ssh.keepalive {
         put(&mut map, "keepalive", show_duration(keepalive));
     }

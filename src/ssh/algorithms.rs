@@ -152,7 +152,8 @@ pub fn rekey_after(cipher: &str) -> u64 {
 }
 
 /// Whether this processor has instructions for AES; without them chacha20 is faster.
-fn has_aes() -> bool {
+#[must_use]
+pub fn has_aes() -> bool {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     {
         std::arch::is_x86_feature_detected!("aes")

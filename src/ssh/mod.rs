@@ -28,7 +28,7 @@ pub use connection::Connection;
 pub use jumps::resolve;
 pub use leg::Progress;
 pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind};
-pub use settings::Settings;
+pub use settings::{Algorithms, Family, Method, Proxy, Settings, StrictHostKeyChecking};
 
 /// How far an attempt to connect has come. Each phase has its own deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -1,13 +1,15 @@
 //! How to reach one host, with everything that `ssh_config` has to say about it filled in.
 
-use std::path::{Path, PathBuf};
+mod from_config;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::config::{self, Values};
+use super::config;
+use super::config::jump::Hop;
 use crate::error::{Error, Result};
 use crate::escape::escape_str;
-use crate::paths::absolute;
-use crate::plan::{DEFAULT_KEEPALIVE, SshPlan, bracketed};
+use crate::plan::{SshPlan, bracketed};
 
 /// The deadline of each phase (connect, banner, key exchange, authentication, forward) unless `ConnectTimeout` says other.
 pub const PHASE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,6 +71,9 @@ pub struct Algorithms {
     pub kex: Option<Vec<String>>,
     /// `HostKeyAlgorithms`, certificates among them. The user's order; without it known keys come first.
     pub host_keys: Option<Vec<String>>,
+    /// Whether that order stands: `HostKeyAlgorithms` is a list of its own or begins with `^`. After `+` and `-` known
+    /// keys come first all the same.
+    pub host_keys_in_order: bool,
     /// `PubkeyAcceptedAlgorithms`.
     pub public_keys: Option<Vec<String>>,
     /// `CASignatureAlgorithms`.
@@ -160,183 +165,27 @@ impl Settings {
     /// # Errors
     /// Usage errors for a file or value that ssh would refuse, too.
     pub fn resolve(plan: &SshPlan) -> Result<Self> {
-        let mut values = Values::default();
-        // ssh's order: what stands on the command line comes before every file.
-        for (keyword, value) in &plan.options {
-            let (keyword, arguments) = config::parse_option(&format!("{keyword}={value}"))?;
-            values.offer(&keyword, arguments);
-        }
-        match &plan.config_file {
-            Some(file) if file.as_os_str() == "none" => {}
-            Some(file) => config::read(file, true, &plan.host, &mut values)?,
-            None => {
-                config::read(&ssh_home()?.join("config"), false, &plan.host, &mut values)?;
-                config::read(Path::new("/etc/ssh/ssh_config"), false, &plan.host, &mut values)?;
-            }
-        }
-        Self::from_values(plan, &values)
+        from_config::resolve(plan)
     }
 
-    fn from_values(plan: &SshPlan, values: &Values) -> Result<Self> {
-        let given = |keyword| values.get(keyword).filter(|v: &&str| !v.eq_ignore_ascii_case("none"));
-        let proxy =
-            match (given("proxyjump"), values.arguments("proxycommand").filter(|_| given("proxycommand").is_some())) {
-                (Some(hops), _) => Proxy::Jump(hops.split(',').map(str::to_owned).collect()),
-                (None, Some(command)) => Proxy::Command(command.join(" ")),
-                (None, None) => Proxy::None,
-            };
-        let host = values
-            .get("hostname")
-            .map_or_else(|| plan.host.clone(), |name| name.replace("%h", &plan.host).replace("%%", "%"));
-        let user = match plan.user.as_deref().or_else(|| values.get("user")) {
-            Some(user) => user.to_owned(),
-            None => me()?.name,
-        };
-        let port = match plan.port {
-            Some(port) => port,
-            None => number(values, "port", 1, u64::from(u16::MAX))?.map_or(22, |n| u16::try_from(n).unwrap_or(22)),
-        };
-        let mut identities = plan.identities.clone();
-        for file in values.all("identityfile").filter(|f| !f.eq_ignore_ascii_case("none")) {
-            let file = ssh_path(&file.replace("%h", &host).replace("%r", &user).replace("%%", "%"))?;
-            if !identities.contains(&file) {
-                identities.push(file);
-            }
-        }
-        let identities_named = !identities.is_empty();
-        if !identities_named {
-            let home = ssh_home()?;
-            identities = ["id_rsa", "id_ecdsa", "id_ed25519"].map(|name| home.join(name)).into();
-        }
-        let known_hosts = |keyword, fallback: [&str; 2]| {
-            let named = values.arguments(keyword).map(<[String]>::to_vec);
-            let files = named.unwrap_or_else(|| fallback.map(str::to_owned).into());
-            files.iter().filter(|f| !f.eq_ignore_ascii_case("none")).map(|f| ssh_path(f)).collect::<Result<Vec<_>>>()
-        };
-        let seconds = |keyword, max| number(values, keyword, 0, max).map(|n| n.map(Duration::from_secs));
-        let keepalive = match plan.keepalive {
-            Some(interval) => interval,
-            None => seconds("serveraliveinterval", 86_400)?.filter(|d| !d.is_zero()).unwrap_or(DEFAULT_KEEPALIVE),
-        };
-        Ok(Self {
-            alias: plan.host.clone(),
-            host,
-            port,
-            user,
-            identities,
-            identities_named,
-            identities_only: flag(values, "identitiesonly")?.unwrap_or(false),
-            agent: agent(values)?,
-            user_known_hosts: known_hosts("userknownhostsfile", ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"])?,
-            global_known_hosts: known_hosts(
-                "globalknownhostsfile",
-                ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"],
-            )?,
-            revoked_host_keys: None,
-            hash_known_hosts: false,
-            certificates: Vec::new(),
-            methods: vec![Method::PublicKey, Method::KeyboardInteractive, Method::Password],
-            password_prompts: 3,
-            batch_mode: false,
-            algorithms: Algorithms::default(),
-            proxy,
-            jumps: Vec::new(),
-            family: Family::Any,
-            bind_address: None,
-            connection_attempts: 1,
-            host_key_alias: values.get("hostkeyalias").map(str::to_owned),
-            strict: strict(values)?,
-            connect_timeout: seconds("connecttimeout", 86_400)?.filter(|d| !d.is_zero()).unwrap_or(PHASE_TIMEOUT),
-            keepalive: (!keepalive.is_zero()).then_some(keepalive),
-            keepalive_count: number(values, "serveralivecountmax", 0, 1_000_000)?
-                .map_or(3, |n| usize::try_from(n).unwrap_or(3)),
-            rekey_limit: rekey_limit(values)?,
-        })
+    /// What [`resolve`](Self::resolve) needs for each host on the way, in order, when `plan` led to these settings; none
+    /// without [`Proxy::Jump`]. As with ssh, nothing that was said for the target holds for them but the configuration
+    /// file. The first comes without `jump`: its own configuration may lead through further hosts. The others come with
+    /// those before them, so that theirs does not.
+    ///
+    /// # Errors
+    /// Usage errors for a hop that is no host.
+    pub fn hops(&self, plan: &SshPlan) -> Result<Vec<SshPlan>> {
+        let Proxy::Jump(hops) = &self.proxy else { return Ok(Vec::new()) };
+        let each = hops.iter().enumerate().map(|(at, hop)| {
+            let Hop { user, host, port } = Hop::parse(hop, config::account::service).ok_or_else(|| {
+                Error::usage(format!("cannot go through `{}` to {}: it is no host", escape_str(hop), self.target()))
+            })?;
+            let (jump, config_file) = (hops[..at].to_vec(), plan.config_file.clone());
+            Ok(SshPlan { user, host, port, config_file, jump, ..SshPlan::default() })
+        });
+        each.collect()
     }
-}
-
-/// `~/.ssh` as ssh finds it: by the account, not by `$HOME`.
-fn ssh_home() -> Result<PathBuf> {
-    Ok(me()?.dir.join(".ssh"))
-}
-
-/// `~` and `~/…` by the account, as ssh_config(5) has it. Made absolute: a collector leaves the folder it was started in.
-fn ssh_path(path: &str) -> Result<PathBuf> {
-    Ok(match path.strip_prefix("~/") {
-        Some(rest) => me()?.dir.join(rest),
-        None => absolute(Path::new(path)),
-    })
-}
-
-fn me() -> Result<nix::unistd::User> {
-    let uid = nix::unistd::getuid();
-    match nix::unistd::User::from_uid(uid) {
-        Ok(Some(user)) => Ok(user),
-        _ => Err(Error::failed(format!("no account has your user number {uid}")).hint("name the user: USER@HOST")),
-    }
-}
-
-fn refuse(keyword: &str, value: &str, wanted: &str) -> Error {
-    Error::usage(format!("cannot use {keyword} {} of the ssh configuration: it takes {wanted}", escape_str(value)))
-}
-
-fn flag(values: &Values, keyword: &str) -> Result<Option<bool>> {
-    values
-        .get(keyword)
-        .map(|value| match value.to_ascii_lowercase().as_str() {
-            "yes" | "true" => Ok(true),
-            "no" | "false" => Ok(false),
-            _ => Err(refuse(keyword, value, "yes or no")),
-        })
-        .transpose()
-}
-
-fn number(values: &Values, keyword: &str, min: u64, max: u64) -> Result<Option<u64>> {
-    values
-        .get(keyword)
-        .map(|value| {
-            let number = value.parse().ok().filter(|n| (min..=max).contains(n));
-            number.ok_or_else(|| refuse(keyword, value, &format!("a number from {min} to {max}")))
-        })
-        .transpose()
-}
-
-fn strict(values: &Values) -> Result<StrictHostKeyChecking> {
-    let Some(value) = values.get("stricthostkeychecking") else { return Ok(StrictHostKeyChecking::Ask) };
-    match value.to_ascii_lowercase().as_str() {
-        "yes" | "true" => Ok(StrictHostKeyChecking::Yes),
-        "ask" => Ok(StrictHostKeyChecking::Ask),
-        "accept-new" => Ok(StrictHostKeyChecking::AcceptNew),
-        "no" | "false" | "off" => Ok(StrictHostKeyChecking::No),
-        _ => Err(refuse("StrictHostKeyChecking", value, "yes, ask, accept-new or no")),
-    }
-}
-
-fn agent(values: &Values) -> Result<Option<PathBuf>> {
-    let env = || std::env::var_os("SSH_AUTH_SOCK").filter(|s| !s.is_empty()).map(|s| absolute(Path::new(&s)));
-    Ok(match values.get("identityagent") {
-        None | Some("SSH_AUTH_SOCK") => env(),
-        Some("none") => None,
-        Some(path) => match path.strip_prefix('$') {
-            Some(name) => std::env::var_os(name).map(|s| absolute(Path::new(&s))),
-            None => Some(ssh_path(path)?),
-        },
-    })
-}
-
-/// `RekeyLimit`: `default` or bytes with K, M or G; its second argument, a time, is left to the server.
-fn rekey_limit(values: &Values) -> Result<Option<u64>> {
-    let Some(value) = values.get("rekeylimit").filter(|v| !v.eq_ignore_ascii_case("default") && *v != "0") else {
-        return Ok(None);
-    };
-    let (digits, unit) = match value.char_indices().last() {
-        Some((at, 'k' | 'K')) => (&value[..at], 1 << 10),
-        Some((at, 'm' | 'M')) => (&value[..at], 1 << 20),
-        Some((at, 'g' | 'G')) => (&value[..at], 1 << 30),
-        _ => (value, 1),
-    };
-    let bytes = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).filter(|n| *n >= 16);
-    bytes.map(Some).ok_or_else(|| refuse("RekeyLimit", value, "`default` or a number of bytes, such as 1G"))
 }
 
 #[cfg(test)]
@@ -379,7 +228,7 @@ mod tests {
     #[test]
     fn bad_values_are_refused_by_name() {
         let error = resolve(&[], "Port 99999\n").unwrap_err();
-        assert!(error.message.contains("port 99999"), "{error}");
+        assert!(error.message.contains("`99999`"), "{error}");
         assert_eq!(error.kind.exit_code(), 2);
         assert!(resolve(&[("StrictHostKeyChecking", "perhaps")], "").is_err());
     }
