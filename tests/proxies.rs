@@ -232,3 +232,43 @@ fn many_senders_keep_their_lines_whole_and_in_order_through_hops() {
     chain.env.down(&up.name);
     check_flood(&chain.out(), 16, 5_000);
 }
+
+#[test]
+fn hops_of_the_command_line_come_before_those_of_the_configuration() {
+    let chain = Chain::new("ProxyJump nowhere.invalid", &[]);
+    let out = chain.env.arg("out.log");
+    let up = chain.env.up(&["--remote-port", "0", "--out", &out, "-J", "a,b"]);
+    assert!(went_through(&chain.a) && went_through(&chain.b));
+    chain.env.down(&up.name);
+    let up = chain.env.up(&["--remote-port", "0", "--out", &out, "-J", "none", "--save", "direct"]);
+    chain.env.down(&up.name);
+    let run = chain.env.up_run(&["--remote-port", "0", "--out", &out]).fails(1);
+    run.says("cannot find the host nowhere.invalid").says("hop 1 of 1");
+    let up = chain.env.started(chain.env.run(&["up", "direct", "--json"]));
+    chain.env.down(&up.name);
+}
+
+#[test]
+fn a_profile_names_its_hops() {
+    let chain = Chain::new("ProxyJump nowhere.invalid", &[]);
+    let profile = format!(
+        "target: jump\nssh:\n  config: {}\n  jump: [a, b]\nstreams:\n  main:\n    remote_port: 0\n    out: {}\n",
+        chain.env.arg("ssh_config"),
+        chain.env.arg("out.log")
+    );
+    chain.env.write("config/profiles/far.yaml", profile);
+    let up = chain.env.started(chain.env.run(&["up", "far", "--json"]));
+    send(up.port(), "from far\n");
+    chain.env.down(&up.name);
+    assert_eq!(std::fs::read_to_string(chain.out()).unwrap(), "from far\n");
+    assert!(went_through(&chain.a) && went_through(&chain.b));
+}
+
+#[test]
+fn hops_that_lead_in_a_circle_are_refused_before_anything_is_tried() {
+    let env = Env::new();
+    env.write("ssh_config", "Host jump b\n  ProxyJump a\nHost a\n  ProxyJump b\n");
+    let run = env.up_run(&["--remote-port", "0", "--out", &env.arg("out.log")]).fails(2).hinted();
+    run.says("its ProxyJump leads in a circle: ");
+    assert!(!env.path("out.log").exists());
+}

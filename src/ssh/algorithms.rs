@@ -48,7 +48,7 @@ const HOST_KEYS: [Algorithm; 6] = [
 /// the user's own order of host keys is kept as it is, but for certificates, which the library puts before plain keys.
 #[must_use]
 pub fn preferred(wanted: &Algorithms, known: &[Algorithm], welcome: bool) -> Preferred {
-    let (certificates, keys) = host_keys(wanted.host_keys.as_deref(), known, welcome);
+    let (certificates, keys) = host_keys(wanted, known, welcome);
     let mut kex = named(wanted.kex.as_deref(), |name| kex::Name::try_from(name).ok()).unwrap_or_else(|| KEX.into());
     kex.retain(|name| *name != kex::NONE && !name.as_ref().starts_with("ext-info-") && !is_strict_marker(*name));
     kex.extend(MARKERS);
@@ -85,14 +85,21 @@ pub fn permits(wanted: &Algorithms, key: &Algorithm) -> bool {
 }
 
 /// Certificate kinds and plain kinds, each best first.
-fn host_keys(wanted: Option<&[String]>, known: &[Algorithm], welcome: bool) -> (Vec<Algorithm>, Vec<Algorithm>) {
-    if let Some(names) = wanted {
-        let certificates = names.iter().filter_map(|name| certified(name));
-        return (certificates.collect(), names.iter().filter_map(|name| plain(name)).collect());
+fn host_keys(wanted: &Algorithms, known: &[Algorithm], welcome: bool) -> (Vec<Algorithm>, Vec<Algorithm>) {
+    let known_first = |all: Vec<Algorithm>| {
+        if wanted.host_keys.is_some() && wanted.host_keys_in_order {
+            return all;
+        }
+        let is_known = |a: &Algorithm| known.iter().any(|k| k == a || (is_rsa(k) && is_rsa(a)));
+        let (mut keys, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(is_known);
+        keys.extend(rest);
+        keys
+    };
+    if let Some(names) = &wanted.host_keys {
+        let certificates = names.iter().filter_map(|name| certified(name)).collect();
+        return (known_first(certificates), known_first(names.iter().filter_map(|name| plain(name)).collect()));
     }
-    let is_known = |a: &Algorithm| known.iter().any(|k| k == a || (is_rsa(k) && is_rsa(a)));
-    let (mut keys, rest): (Vec<_>, Vec<_>) = HOST_KEYS.into_iter().partition(is_known);
-    keys.extend(rest);
+    let keys = known_first(HOST_KEYS.to_vec());
     (if welcome { keys.clone() } else { Vec::new() }, keys)
 }
 
@@ -208,7 +215,11 @@ mod tests {
 
     #[test]
     fn the_users_order_of_host_keys_is_kept_whatever_is_known() {
-        let wanted = Algorithms { host_keys: Some(list(&["ssh-ed25519", "rsa-sha2-512"])), ..Algorithms::default() };
+        let names = Some(list(&["ssh-ed25519", "rsa-sha2-512"]));
+        let wanted = Algorithms { host_keys: names, host_keys_in_order: true, ..Algorithms::default() };
+        let changed = Algorithms { host_keys_in_order: false, ..wanted.clone() };
+        let first = preferred(&changed, &[RSA], true).key[0].clone();
+        assert_eq!(first, Algorithm::Rsa { hash: Some(HashAlg::Sha512) }, "after `+` and `-` known keys come first");
         let offered = preferred(&wanted, &[RSA], true);
         assert_eq!(offered.key[..], [Algorithm::Ed25519, Algorithm::Rsa { hash: Some(HashAlg::Sha512) }]);
         assert!(offered.host_key_certificates.is_empty(), "only what the user wants");

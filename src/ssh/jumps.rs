@@ -76,9 +76,11 @@ mod tests {
 
     #[test]
     fn circles_are_refused() {
-        let error = way("Host *\n ProxyJump bastion\n").unwrap_err();
-        assert!(error.message.contains("circle") && error.message.contains("@bastion:22"), "{error}");
+        let config = "Host jump b\n ProxyJump a\nHost a\n ProxyJump b\n";
+        let error = way(config).unwrap_err();
+        assert!(error.message.contains("circle") && error.message.contains("@b:22"), "{error}");
         assert_eq!(error.kind.exit_code(), 2);
+        assert_eq!(way("Host *\n ProxyJump bastion\n").unwrap_err().kind.exit_code(), 2);
         let many = (0..20).map(|n| format!("h{n}")).collect::<Vec<_>>().join(",");
         assert!(way(&format!("ProxyJump {many}\n")).unwrap_err().message.contains("too many"));
     }
