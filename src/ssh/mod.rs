@@ -20,7 +20,7 @@ use crate::error::io_reason;
 
 pub use auth::Memory;
 pub use connection::Connection;
-pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind};
+pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind, keep_out_of_core_files};
 pub use settings::Settings;
 
 /// How far an attempt to connect has come. Each phase has its own deadline.
