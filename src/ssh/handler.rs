@@ -84,7 +84,7 @@ impl Handler for Guest {
     }
 
     async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), Stop> {
-        self.desk.person.tell(&format!("the jump host says: {}", escape_str(banner.trim_end())));
+        self.desk.banner(banner);
         Ok(())
     }
 
@@ -167,6 +167,7 @@ impl Handler for Guest {
     async fn disconnected(&mut self, reason: DisconnectReason<Stop>) -> Result<(), Stop> {
         let error = match &reason {
             DisconnectReason::ReceivedDisconnect(info) => {
+                self.desk.ended(&info.message);
                 format!("the jump host ended the connection: {}", escape_str(&info.message))
             }
             DisconnectReason::Error(Stop::Ssh(e)) => {
