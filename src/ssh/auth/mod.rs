@@ -8,6 +8,8 @@ mod interactive;
 mod keys;
 mod memory;
 mod publickey;
+mod ring;
+mod signer;
 mod words;
 
 use std::time::Duration;
