@@ -5,12 +5,20 @@
 //! - [`sshd`]: a real OpenSSH server on a free port of the loopback interface
 //! - [`senders`]: numbered lines from many connections, and the check that reads the file again
 //! - [`snapshot`]: reading `status --json`
+//! - [`login`]: `up` to a server of a test
 //! - [`procs`]: who runs, who listens
+//! - [`pty`]: a command at a terminal, and who types there
+//! - [`pam`]: a password that real sshd asks for
+//! - [`gate`]: an SSH server that asks, says and does what a test wants
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part of this")]
 
 pub mod env;
+pub mod gate;
+pub mod login;
+pub mod pam;
 pub mod procs;
+pub mod pty;
 pub mod run;
 pub mod senders;
 pub mod snapshot;
@@ -23,6 +31,7 @@ use std::time::{Duration, Instant};
 
 pub use env::{Collector, Env};
 pub use procs::listening;
+pub use pty::Term;
 pub use run::{Bg, Daemon, Run};
 pub use senders::{Sender, check_flood, flood, send};
 pub use sshd::Sshd;
@@ -91,7 +100,7 @@ fn package(program: &str) -> &str {
         "nc" => "netcat-openbsd",
         "rsyslogd" => "rsyslog",
         "logger" => "bsdutils",
-        "setpriv" => "util-linux",
+        "setpriv" | "setsid" => "util-linux",
         other => other,
     }
 }
@@ -107,6 +116,14 @@ pub fn left_out(name: &str, program: &str) -> bool {
     assert!(std::env::var_os("RECLOG_TEST_STRICT").is_none_or(|v| v != "1"), "{note}");
     let _ = writeln!(std::io::stderr(), "{note}");
     true
+}
+
+/// As [`left_out`], for what is no program.
+pub fn left_out_for(name: &str, missing: &str) {
+    use std::io::Write as _;
+    let note = format!("left out: {name}: needs {missing}");
+    // Nobody can install that.
+    let _ = writeln!(std::io::stderr(), "{note}");
 }
 
 /// Leaves the test when a program that it drives is not installed: `require!("sshd", "socat")`.
