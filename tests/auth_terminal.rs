@@ -238,8 +238,9 @@ fn no_answer_is_left_in_arguments_environment_logs_or_core_files() {
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", collector.pid)).unwrap();
     let core = limits.lines().find(|l| l.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
-    // What cannot be dumped belongs to root: a look from outside at the flag that a handler of core files asks for, too.
-    assert_eq!(read(format!("/proc/{}/environ", collector.pid)).is_empty(), false);
+    // What may not be dumped is root's in /proc: that is the flag which a handler of core files is bound to, too.
+    let owner = std::fs::metadata(format!("/proc/{}/environ", collector.pid)).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&owner), 0);
     env.down("c");
 }
 
@@ -291,19 +292,4 @@ fn askpass_that_hangs_or_fails_goes_with_up() {
     up.env("SSH_ASKPASS", &askpass).env("SSH_ASKPASS_REQUIRE", "force");
     common::Bg::spawn(up).wait().fails(4);
     env.assert_nothing_left();
-}
-
-#[test]
-fn batch_mode_asks_nobody() {
-    require!("sshd", "ssh-keygen", "setsid");
-    let (env, sshd) = (Env::new(), Sshd::start());
-    let key = locked_key(&sshd, "ed25519", PASSPHRASE);
-    let up = up_to(&env, &sshd, &["-i", key.to_str().unwrap(), "-o", "BatchMode=yes"]);
-    let (code, screen) = Term::start(&up).ends();
-    if screen.contains("Enter passphrase") {
-        // The configuration does not know BatchMode yet.
-        return;
-    }
-    assert_eq!(code, 4, "{screen}");
-    assert!(screen.contains("passphrase") && screen.contains("ssh-add"), "{screen}");
 }

@@ -171,6 +171,9 @@ impl Handler for Guest {
                 format!("the jump host ended the connection: {}", escape_str(&info.message))
             }
             DisconnectReason::Error(Stop::Ssh(e)) => {
+                if let russh::Error::NoAuthMethod = e {
+                    self.desk.no_method();
+                }
                 format!("the connection to the jump host was lost: {}", super::reason(e))
             }
             DisconnectReason::Error(e) => format!("the connection was ended: {e}"),

@@ -87,6 +87,8 @@ struct Heard {
     banners: usize,
     /// Why it ended the connection.
     last_words: Option<String>,
+    /// It ended it because there is no method left.
+    no_method: bool,
 }
 
 /// Banners of one attempt are cut at so many bytes.
@@ -124,6 +126,17 @@ impl Desk {
     /// The server ends the connection and says why.
     pub fn ended(&self, why: &str) {
         self.heard().last_words = Some(auth::shown(why.trim(), 300).replace('\n', " "));
+    }
+
+    /// The server names no method any more, which ends the connection.
+    pub fn no_method(&self) {
+        self.heard().no_method = true;
+    }
+
+    /// Whether the connection ended because the server names no method any more.
+    #[must_use]
+    pub fn has_no_method(&self) -> bool {
+        self.heard().no_method
     }
 
     /// Why the server ended the connection, if it did and said so.

@@ -39,6 +39,7 @@ pub struct Gate {
     /// What clients did: `none`, `password x`, `answers a|b`, `in`.
     heard: Arc<Mutex<Vec<String>>>,
     cut: watch::Sender<u32>,
+    script: Arc<Mutex<Script>>,
     _end: tokio_util::sync::DropGuard,
 }
 
@@ -58,7 +59,8 @@ impl Gate {
             max_auth_attempts: 100,
             ..Config::default()
         });
-        let (log, over) = (Arc::clone(&heard), end.clone());
+        let script = Arc::new(Mutex::new(script));
+        let (log, over, scripts) = (Arc::clone(&heard), end.clone(), Arc::clone(&script));
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
@@ -67,9 +69,10 @@ impl Gate {
                 let serve = async {
                     loop {
                         let Ok((stream, _)) = listener.accept().await else { return };
-                        let client = Client { script: script.clone(), heard: Arc::clone(&log), step: 0, passed: false };
-                        let (config, mut cuts) = (Arc::clone(&config), cuts.clone());
+                        let script = scripts.lock().unwrap().clone();
                         let patience = script.patience;
+                        let client = Client { script, heard: Arc::clone(&log), step: 0, passed: false };
+                        let (config, mut cuts) = (Arc::clone(&config), cuts.clone());
                         tokio::spawn(async move {
                             cuts.mark_unchanged();
                             let Ok(session) = russh::server::run_stream(config, stream, client).await else { return };
@@ -80,16 +83,14 @@ impl Gate {
                                     None => std::future::pending().await,
                                 }
                             };
-                            let abort = tokio::spawn(session);
-                            tokio::select! {
-                                _ = cuts.changed() => {}
-                                () = late => {
-                                    let reason = russh::Disconnect::ByApplication;
-                                    let _ = handle.disconnect(reason, "Timeout before authentication".into(), String::new()).await;
-                                    return;
-                                }
-                            }
-                            abort.abort();
+                            // Runs on without anybody who waits for it.
+                            drop(session);
+                            let last = tokio::select! {
+                                _ = cuts.changed() => "cut",
+                                () = late => "Timeout before authentication",
+                            };
+                            let reason = russh::Disconnect::ByApplication;
+                            let _ = handle.disconnect(reason, last.into(), String::new()).await;
                         });
                     }
                 };
@@ -97,7 +98,12 @@ impl Gate {
             });
             runtime.shutdown_background();
         });
-        Self { address: told.recv().unwrap(), key, heard, cut, _end: end.drop_guard() }
+        Self { address: told.recv().unwrap(), key, heard, cut, script, _end: end.drop_guard() }
+    }
+
+    /// What it does with connections from now on; the methods that it names first stay.
+    pub fn rewrite(&self, script: Script) {
+        *self.script.lock().unwrap() = script;
     }
 
     /// Cuts every connection.
@@ -141,6 +147,11 @@ impl Client {
         Auth::Reject { proceed_with_methods: Some(MethodSet::from(&self.script.then[..])), partial_success: true }
     }
 
+    fn wrong(&self) -> Auth {
+        let methods = if self.passed { &self.script.then } else { &self.script.methods };
+        Auth::Reject { proceed_with_methods: Some(MethodSet::from(&methods[..])), partial_success: false }
+    }
+
     fn request(&mut self) -> Auth {
         let (name, instructions, prompts) = self.script.requests[self.step].clone();
         if !self.script.endless {
@@ -163,12 +174,12 @@ impl Handler for Client {
 
     async fn auth_none(&mut self, _user: &str) -> Result<Auth, Self::Error> {
         self.hear(MethodKind::None, "none".into()).await;
-        if self.script.methods.is_empty() { Ok(self.right()) } else { Ok(Auth::reject()) }
+        if self.script.methods.is_empty() { Ok(self.right()) } else { Ok(self.wrong()) }
     }
 
     async fn auth_password(&mut self, _user: &str, password: &str) -> Result<Auth, Self::Error> {
         self.hear(MethodKind::Password, format!("password {password}")).await;
-        Ok(if self.script.password == Some(password) { self.right() } else { Auth::reject() })
+        Ok(if self.script.password == Some(password) { self.right() } else { self.wrong() })
     }
 
     async fn auth_publickey_offered(&mut self, _user: &str, _offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
@@ -189,7 +200,7 @@ impl Handler for Client {
         let Some(response) = response else {
             self.hear(MethodKind::KeyboardInteractive, "questions".into()).await;
             self.step = 0;
-            return Ok(if self.script.requests.is_empty() { Auth::reject() } else { self.request() });
+            return Ok(if self.script.requests.is_empty() { self.wrong() } else { self.request() });
         };
         let given: Vec<String> = response.map(|r| String::from_utf8_lossy(&r).into_owned()).collect();
         self.heard.lock().unwrap().push(format!("answers {}", given.join("|")));
@@ -198,7 +209,7 @@ impl Handler for Client {
         }
         let right = self.script.requests[self.step - 1].2.iter().map(|(_, _, right)| *right);
         if !right.eq(given.iter().map(String::as_str)) {
-            return Ok(Auth::reject());
+            return Ok(self.wrong());
         }
         Ok(if self.step < self.script.requests.len() { self.request() } else { self.right() })
     }

@@ -33,7 +33,7 @@ impl Pam {
         let pam = Self { dir, name };
         std::os::unix::fs::symlink(find_program("sshd").unwrap(), pam.program()).unwrap();
         let stack = format!(
-            "auth required pam_exec.so quiet expose_authtok {}\naccount required pam_permit.so\nsession required pam_permit.so\n",
+            "auth required pam_exec.so quiet expose_authtok {}\nauth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n",
             check.display()
         );
         std::fs::write(pam.service(), stack).unwrap();

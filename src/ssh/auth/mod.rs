@@ -54,6 +54,8 @@ struct Login<'a> {
     personal: Option<String>,
     /// A question was open since the server said something.
     asked: bool,
+    /// The library's loop has ended.
+    over: bool,
 }
 
 /// What came of a method.
@@ -90,6 +92,7 @@ pub async fn authenticate(handle: &mut Handle<Guest>, settings: &Settings, desk:
         unasked: Vec::new(),
         personal: None,
         asked: false,
+        over: false,
     };
     login.run().await?;
     if let Some(why) = &login.personal
@@ -155,7 +158,11 @@ impl Login<'_> {
             }
             // The library reports a connection that died like this, too; it ends one that offers no method.
             Some(Ok(AuthResult::Failure { remaining_methods, .. })) if remaining_methods.is_empty() => {
-                return Err(self.lost("it takes no other way to log in").await);
+                self.ended().await;
+                if !self.desk.has_no_method() {
+                    return Err(self.lost("the server closed the connection").await);
+                }
+                Verdict::No(remaining_methods)
             }
             Some(Ok(AuthResult::Failure { remaining_methods, .. })) => Verdict::No(remaining_methods),
         };
@@ -235,8 +242,10 @@ impl Login<'_> {
                 offered.contains(&MethodKind::PublicKey) && self.settings.methods.contains(&Method::PublicKey);
             troubles.push(if takes_keys {
                 "there is no usable key".into()
+            } else if offered.is_empty() {
+                "the server takes no way to log in".into()
             } else {
-                format!("the server takes {} only", methods(offered))
+                format!("the server takes only {}", methods(offered))
             });
         }
         let so_far = if self.accepted.is_empty() {
@@ -255,7 +264,7 @@ impl Login<'_> {
         }
         if !self.refused.is_empty() {
             error = error.hint(format!("allow it there: ssh-copy-id -i KEY.pub {}", self.place()));
-            if !offered.contains(&MethodKind::PublicKey) && self.accepted.is_empty() {
+            if !offered.is_empty() && !offered.contains(&MethodKind::PublicKey) && self.accepted.is_empty() {
                 error = error.hint(format!("the server takes no more keys; it offers: {}", methods(offered)));
             }
         } else if self.refused_too.is_empty() && self.unasked.is_empty() {
@@ -267,10 +276,17 @@ impl Login<'_> {
         error
     }
 
+    /// Waits for the end of the library's loop.
+    async fn ended(&mut self) {
+        if !self.over {
+            self.over = timeout(LAST_WORDS, &mut *self.handle).await.is_ok();
+        }
+    }
+
     /// The connection is gone.
     async fn lost(&mut self, why: &str) -> Error {
         // What the server said last comes with the end of the library's loop.
-        let _ = timeout(LAST_WORDS, &mut *self.handle).await;
+        self.ended().await;
         let words = self.desk.last_words();
         let why = words.as_deref().unwrap_or(why);
         let tries = self.refused.len() + self.refused_too.len();
