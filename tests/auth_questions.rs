@@ -165,33 +165,51 @@ fn a_server_that_never_stops_asking_is_left() {
     env.assert_nothing_left();
 }
 
-#[test]
-fn a_server_that_hangs_in_a_method_is_told_from_one_that_waits_for_a_person() {
-    require!("setsid");
-    let script = |hangs_at| Script {
-        methods: vec![Password, KeyboardInteractive],
+fn hangs(hangs_at: russh::MethodKind) -> Gate {
+    Gate::start(Script {
+        methods: vec![if hangs_at == Password { Password } else { KeyboardInteractive }],
         password: Some("x"),
         requests: vec![("".into(), "".into(), vec![("Code: ", false, "x")])],
         hangs_at: Some(hangs_at),
         ..Script::default()
-    };
-    // The methods wait for each other; the servers can be waited for together.
-    let gates = [russh::MethodKind::None, KeyboardInteractive].map(|at| Gate::start(script(at)));
+    })
+}
+
+#[test]
+fn a_server_that_hangs_in_a_method_is_named_with_the_phase() {
+    // They can be waited for together.
+    let gates = [russh::MethodKind::None, KeyboardInteractive].map(hangs);
     let envs = [Env::new(), Env::new()];
     let runs: Vec<Bg> = gates.iter().zip(&envs).map(|(gate, env)| Bg::spawn(up_gate(env, gate, &[]))).collect();
     for (run, env) in runs.into_iter().zip(&envs) {
         run.wait().fails(1).says("(phase: authentication)");
         env.assert_nothing_left();
     }
-    let (env, gate) = (Env::new(), Gate::start(Script { methods: vec![Password], ..script(Password) }));
+}
+
+#[test]
+fn a_server_that_hangs_after_a_password_may_want_another() {
+    require!("setsid");
+    let (env, gate) = (Env::new(), hangs(Password));
     let mut term = Term::start(&up_gate(&env, &gate, &[]));
-    term.shows("assword: ");
-    // Longer than the server's time: a person's does not count.
-    std::thread::sleep(Duration::from_secs(11));
-    term.types("x\n");
+    term.answers("assword: ", "x");
     let (code, screen) = term.ends();
     assert_eq!(code, 1, "{screen}");
     assert!(screen.contains("(phase: authentication)") && screen.contains("changed"), "{screen}");
+}
+
+#[test]
+fn the_time_of_a_person_counts_against_no_deadline() {
+    require!("setsid");
+    let env = Env::new();
+    let gate = gate(vec![("", "", vec![("Code: ", false, "x")])]);
+    let mut term = Term::start(&up_gate(&env, &gate, &[]));
+    term.shows("Code: ");
+    // Longer than the server may take.
+    std::thread::sleep(Duration::from_secs(11));
+    term.types("x\n");
+    started_at(&env, term);
+    env.down("c");
 }
 
 #[test]

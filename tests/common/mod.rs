@@ -1,5 +1,6 @@
 //! What every end-to-end test needs: a clean environment, a real sshd, senders, and waiting by asking.
 //!
+//! - [`agent`]: agents, real and misbehaving
 //! - [`env`]: one folder, one set of collectors a test; nothing of the user's own account is read or written
 //! - [`run`]: one command of reclog, its output and exit code, always with a time limit
 //! - [`sshd`]: a real OpenSSH server on a free port of the loopback interface
@@ -13,6 +14,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part of this")]
 
+pub mod agent;
 pub mod env;
 pub mod gate;
 pub mod login;
