@@ -72,7 +72,7 @@ fn a_password_from_before_that_is_refused_is_tried_once() {
         let script = |password: &'static str| Script {
             methods: vec![method],
             password: Some(password),
-            requests: vec![("".into(), "".into(), vec![("Password: ", false, password)])],
+            requests: vec![(String::new(), String::new(), vec![("Password: ", false, password)])],
             ..Script::default()
         };
         let gate = Gate::start(script("old"));
@@ -154,7 +154,7 @@ fn a_server_that_never_stops_asking_is_left() {
     let env = Env::new();
     let endless = |prompts| Script {
         methods: vec![KeyboardInteractive],
-        requests: vec![("".into(), "".into(), prompts)],
+        requests: vec![(String::new(), String::new(), prompts)],
         endless: true,
         ..Script::default()
     };
@@ -169,7 +169,7 @@ fn hangs(hangs_at: russh::MethodKind) -> Gate {
     Gate::start(Script {
         methods: vec![if hangs_at == Password { Password } else { KeyboardInteractive }],
         password: Some("x"),
-        requests: vec![("".into(), "".into(), vec![("Code: ", false, "x")])],
+        requests: vec![(String::new(), String::new(), vec![("Code: ", false, "x")])],
         hangs_at: Some(hangs_at),
         ..Script::default()
     })
@@ -220,7 +220,7 @@ fn a_server_that_hangs_up_while_a_question_is_open_is_named() {
         let gate = Gate::start(Script {
             methods: vec![method],
             password: Some("x"),
-            requests: vec![("".into(), "".into(), vec![("Code: ", false, "x")])],
+            requests: vec![(String::new(), String::new(), vec![("Code: ", false, "x")])],
             patience: Some(Duration::from_secs(1)),
             ..Script::default()
         });

@@ -46,7 +46,7 @@ async fn start(report: &Report) -> Result<()> {
     let starter = Arc::new(Starter::new(say));
     let abandoned = {
         let starter = Arc::clone(&starter);
-        async move { starter.listen(lines).await }
+        Box::pin(async move { starter.listen(lines).await })
     };
     let options = Options {
         report: Arc::clone(report),

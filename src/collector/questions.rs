@@ -136,7 +136,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                 self.consume(self.seen);
                 self.skipping = true;
             }
-            let mut chunk = Zeroizing::new([0; 4096]);
+            let mut chunk = Zeroizing::new([0; 1024]);
             match self.source.read(&mut chunk[..]).await? {
                 0 => return Ok(None),
                 n => self.append(&chunk[..n]),

@@ -61,15 +61,11 @@ impl Fake {
                 let Ok(mut stream) = stream else { return };
                 while let Some((kind, body)) = request(&mut stream) {
                     log.lock().unwrap().push(kind);
-                    match answer(kind, &body) {
-                        Some(bytes) => {
-                            let _ = stream.write_all(&bytes);
-                        }
-                        None => {
-                            silent.push(stream.try_clone().unwrap());
-                            break;
-                        }
-                    }
+                    let Some(bytes) = answer(kind, &body) else {
+                        silent.push(stream.try_clone().unwrap());
+                        break;
+                    };
+                    let _ = stream.write_all(&bytes);
                 }
             }
         });

@@ -119,7 +119,7 @@ pub fn certificate(path: &Path) -> Result<Certificate, Unusable> {
         .map_err(|e| Some(format!("not a usable certificate: {}", escape_str(&e.to_string()))))?;
     match certificate.cert_type() {
         CertType::User => Ok(certificate),
-        _ => Err(Some("it is a certificate for hosts, not for users".into())),
+        CertType::Host => Err(Some("it is a certificate for hosts, not for users".into())),
     }
 }
 

@@ -185,16 +185,12 @@ impl Login<'_> {
             answer = self.desk.ask(question) => Some(answer),
             () = gone => None,
         };
-        match answer {
-            Some(answer) => {
-                self.asked |= matches!(answer, Answer::Text(_));
-                Ok(answer)
-            }
-            None => {
-                self.asked = true;
-                Err(self.lost("it closed the connection").await)
-            }
-        }
+        let Some(answer) = answer else {
+            self.asked = true;
+            return Err(self.lost("it closed the connection").await);
+        };
+        self.asked |= matches!(answer, Answer::Text(_));
+        Ok(answer)
     }
 
     fn note(&mut self, note: String) {

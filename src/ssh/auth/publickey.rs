@@ -33,7 +33,7 @@ impl Login<'_> {
             Some(ring) => ring,
             None => self.ring().await,
         };
-        let hash = if keys.left.iter().any(|k| k.offer.algorithm().is_none_or(|a| a.is_rsa())) {
+        let hash = if keys.left.iter().any(|k| k.offer.algorithm().is_none_or(Algorithm::is_rsa)) {
             // A server that does not say what it takes is asked with the better of the two; SHA-1 is never used.
             let told = answer(self.desk, self.handle.best_supported_rsa_hash()).await;
             told.and_then(std::result::Result::ok).flatten().flatten().unwrap_or(HashAlg::Sha512)

@@ -120,7 +120,7 @@ impl Login<'_> {
             let holder = match file.private {
                 Private::Ready(key) => Holder::Ready(key),
                 Private::Locked => Holder::Locked(file.path.clone()),
-                Private::Elsewhere if in_agent => continue,
+                Private::Elsewhere | Private::Unusable(_) if in_agent => continue,
                 Private::Elsewhere => {
                     self.note(format!(
                         "{}: its private half is neither beside it nor in an agent",
@@ -128,7 +128,6 @@ impl Login<'_> {
                     ));
                     continue;
                 }
-                Private::Unusable(_) if in_agent => continue,
                 // The usual places are looked at in silence.
                 Private::Unusable(None) if !self.settings.identities_named => continue,
                 Private::Unusable(why) => {
