@@ -11,6 +11,8 @@ pub mod names;
 mod pick;
 mod printer;
 pub mod profile;
+mod prompt;
+mod spinner;
 mod status;
 mod tail;
 mod up;

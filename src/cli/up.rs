@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use indicatif::ProgressBar;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{FramingArg, ListenArgs, RunArgs, SshArgs, StreamArgs, SyncArg, UpArgs};
 use super::printer::Printer;
+use super::prompt::Prompt;
+use super::spinner::Spinner;
 use super::{down, how, words};
 use crate::collector::events::{Event, Launch, Up};
 use crate::collector::{self, OpenLog, Options, Report, launch, log};
@@ -16,7 +17,7 @@ use crate::ledger::Reach;
 use crate::paths::Paths;
 use crate::plan::{Framing, Plan, Sync};
 use crate::profile::{self, Overrides};
-use crate::ssh::{Nobody, Phase};
+use crate::ssh::Phase;
 
 /// Starts a collector on a jump host.
 pub async fn up(args: UpArgs, paths: &Paths, printer: Printer) -> Result<()> {
@@ -81,10 +82,11 @@ fn failed(error: Error, json: bool, printer: Printer) -> Error {
 }
 
 async fn start(plan: Plan, run: &RunArgs, paths: &Paths, printer: Printer) -> Result<()> {
-    let bar = if run.json { ProgressBar::hidden() } else { printer.spinner() };
+    let spinner = Spinner::new((!run.json).then_some(printer));
+    let prompt = Prompt::new(printer, spinner.clone());
     let told = Arc::new(AtomicBool::new(false));
     let hear = {
-        let (bar, json, told) = (bar.clone(), run.json, Arc::clone(&told));
+        let (spinner, json, told) = (spinner.clone(), run.json, Arc::clone(&told));
         move |event: &Event| {
             if let Event::Failed { .. } = event {
                 told.store(true, Ordering::Relaxed);
@@ -93,16 +95,16 @@ async fn start(plan: Plan, run: &RunArgs, paths: &Paths, printer: Printer) -> Re
                 let _ = printer.json(event);
             }
             if let Event::Step { phase, target } = event {
-                bar.set_message(step(*phase, target));
+                spinner.say(step(*phase, target));
             }
         }
     };
     let result = if run.foreground {
-        foreground(plan, run, paths, printer, bar.clone(), hear).await
+        foreground(plan, run, paths, printer, (prompt, spinner.clone()), hear).await
     } else {
         let launch = Launch { plan, verbose: printer.verbose };
-        let up = launch::background(&launch, hear, interrupt()).await;
-        bar.finish_and_clear();
+        let up = launch::background(&launch, hear, &prompt, interrupt()).await;
+        spinner.finish();
         match up {
             Ok(up) => announce(&up, run.json, printer),
             // The child's last words have been passed on; its sudden death has none.
@@ -110,7 +112,7 @@ async fn start(plan: Plan, run: &RunArgs, paths: &Paths, printer: Printer) -> Re
             Err(error) => Err(failed(error, run.json, printer)),
         }
     };
-    bar.finish_and_clear();
+    spinner.finish();
     result
 }
 
@@ -119,14 +121,14 @@ async fn foreground(
     run: &RunArgs,
     paths: &Paths,
     printer: Printer,
-    bar: ProgressBar,
+    (prompt, spinner): (Prompt, Spinner),
     hear: impl Fn(&Event) + Send + std::marker::Sync + 'static,
 ) -> Result<()> {
     let json = run.json;
     let report: Report = Arc::new(move |event| {
         hear(event);
         if let Event::Up(up) = event {
-            bar.finish_and_clear();
+            spinner.finish();
             let _ = announce(up, json, printer);
         }
     });
@@ -138,7 +140,7 @@ async fn foreground(
         }
         log::to_file(file, 0)
     });
-    let options = Options { report, person: Arc::new(Nobody), foreground: true, open_log };
+    let options = Options { report, person: Arc::new(prompt), foreground: true, open_log };
     match collector::run(plan, paths, options, std::future::pending()).await {
         Ok(report) => down::tell(&report, json, printer),
         Err(error) => Err(failed(error, json, printer)),

@@ -6,24 +6,20 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::unix::pipe;
 
 use super::events::{Event, Launch};
+use super::questions::{LONGEST_PLAN, Lines, Starter, Word};
 use super::{Options, Report, log};
 use crate::error::{Error, Result, io_reason};
 use crate::paths::Paths;
-use crate::ssh::Nobody;
 
 /// Runs the collector whose [`Launch`] stands on standard input.
 pub async fn main() -> ExitCode {
     // Its own session: a terminal that closes, or a Ctrl-C in it, is no business of the collector.
     let _ = rustix::process::setsid();
     let report: Report = Arc::new(|event| {
-        let mut line = serde_json::to_vec(event).expect("plain data");
-        line.push(b'\n');
-        // The parent may be gone; the end of standard input tells so.
-        let _ = io::stdout().lock().write_all(&line);
+        say(&Word::Event(event.clone()));
         if let Event::Up(_) = event {
             detach();
         }
@@ -41,20 +37,20 @@ pub async fn main() -> ExitCode {
 async fn start(report: &Report) -> Result<()> {
     let internal = |e: io::Error| Error::failed(format!("cannot read the plan: {}", io_reason(&e)));
     let input = rustix::io::dup(rustix::stdio::stdin()).map_err(|e| internal(e.into()))?;
-    let mut input = BufReader::new(pipe::Receiver::from_owned_fd(input).map_err(internal)?);
-    let mut line = Vec::new();
-    input.read_until(b'\n', &mut line).await.map_err(internal)?;
+    let mut lines = Lines::new(pipe::Receiver::from_owned_fd(input).map_err(internal)?);
+    let line = lines.next(LONGEST_PLAN).await.map_err(internal)?.unwrap_or_default();
     let Launch { plan, verbose } = serde_json::from_slice(&line).map_err(|e| {
         Error::usage(format!("this is the background half of `reclog up`; it is not started by hand ({e})"))
     })?;
     let paths = Paths::discover()?;
-    let abandoned = async move {
-        let mut rest = [0; 64];
-        while input.read(&mut rest).await.is_ok_and(|n| n > 0) {}
+    let starter = Arc::new(Starter::new(say));
+    let abandoned = {
+        let starter = Arc::clone(&starter);
+        Box::pin(async move { starter.listen(lines).await })
     };
     let options = Options {
         report: Arc::clone(report),
-        person: Arc::new(Nobody),
+        person: starter,
         foreground: false,
         open_log: Box::new(move |file| {
             // A panic is told where a person will look; the terminal is long gone.
@@ -63,6 +59,14 @@ async fn start(report: &Report) -> Result<()> {
         }),
     };
     super::run(plan, &paths, options, abandoned).await.map(drop)
+}
+
+/// A line for whoever started this.
+fn say(word: &Word) {
+    let mut line = serde_json::to_vec(word).expect("plain data");
+    line.push(b'\n');
+    // The parent may be gone; the end of standard input tells so.
+    let _ = io::stdout().lock().write_all(&line);
 }
 
 /// Lets go of the pipes and the terminal: whoever waits for their end need wait no longer. No mounted folder is kept busy

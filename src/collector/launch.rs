@@ -1,28 +1,33 @@
 //! The parent's side of a start: runs this program again in the background and hears how it comes up.
 
+use std::collections::VecDeque;
+use std::pin::pin;
 use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncRead, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
 use super::events::{Event, Launch, Up};
+use super::questions::{LONGEST_WORD, Lines, Talk, Word, encode};
 use crate::error::{Error, Result, io_reason};
+use crate::ssh::{Answer, Asking, Person};
 
 /// The verb under which the background half runs.
 pub const VERB: &str = "__collector";
 /// A child that is told that nobody waits cleans up within this time, or is killed.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
-/// Starts a collector in the background. Every event goes to `hear` as well.
+/// Starts a collector in the background. Every event goes to `hear` as well, every question to `person`.
 ///
 /// # Errors
 /// Why it did not come up; interrupted when `interrupt` ends first. Then nothing of it is left.
 pub async fn background(
     launch: &Launch,
-    mut hear: impl FnMut(&Event),
+    hear: impl FnMut(&Event),
+    person: &dyn Person,
     interrupt: impl Future<Output = ()>,
 ) -> Result<Up> {
     let failed = |e: std::io::Error| Error::failed(format!("cannot start the background process: {}", io_reason(&e)));
@@ -30,31 +35,19 @@ pub async fn background(
     let mut child =
         Command::new(program).arg(VERB).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
     let mut input = child.stdin.take().expect("piped");
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut line = serde_json::to_vec(launch).expect("a plan is plain data");
     line.push(b'\n');
     // A child that died at once is told about by its last words, or by their lack.
     let _ = input.write_all(&line).await;
-    let come_up = async {
-        while let Ok(Some(line)) = lines.next_line().await {
-            let Ok(event) = serde_json::from_str::<Event>(&line) else { continue };
-            hear(&event);
-            match event {
-                Event::Up(up) => return Ok(up),
-                Event::Failed { kind, message, hint } => {
-                    let hints = hint.map(|h| h.lines().map(str::to_owned).collect()).unwrap_or_default();
-                    return Err(Error { kind, message, hints });
-                }
-                Event::Step { .. } => {}
-            }
+    let mut start = Start { lines: Lines::new(child.stdout.take().expect("piped")), hear };
+    let first = {
+        let come_up = start.come_up(Some((&mut input, person)));
+        tokio::select! {
+            biased;
+            result = come_up => Some(result),
+            // A question that is open is dropped here, and the terminal is as it was.
+            () = pin!(interrupt) => None,
         }
-        Err(Error::failed("the background process ended without a word"))
-    };
-    tokio::pin!(come_up);
-    let first = tokio::select! {
-        biased;
-        result = &mut come_up => Some(result),
-        () = interrupt => None,
     };
     match first {
         Some(Ok(up)) => Ok(up),
@@ -67,7 +60,7 @@ pub async fn background(
             // The end of its input tells the child that nobody waits. It may have come up in this very moment; then it
             // is a collector like any other and is asked to end.
             drop(input);
-            if let Ok(Ok(up)) = timeout(CLEAN_UP, come_up).await
+            if let Ok(Ok(up)) = timeout(CLEAN_UP, start.come_up(None)).await
                 && let Some(pid) = i32::try_from(up.pid).ok().and_then(Pid::from_raw)
             {
                 let _ = kill_process(pid, Signal::TERM);
@@ -76,6 +69,70 @@ pub async fn background(
             reap(child).await;
             Err(Error::interrupted())
         }
+    }
+}
+
+/// What a child says on its way up.
+struct Start<R, H> {
+    lines: Lines<R>,
+    hear: H,
+}
+
+impl<R: AsyncRead + Unpin, H: FnMut(&Event)> Start<R, H> {
+    /// Hears the child until its last event. Without somebody to ask, its questions stay open.
+    async fn come_up(&mut self, mut asking: Option<(&mut ChildStdin, &dyn Person)>) -> Result<Up> {
+        let mut questions = VecDeque::new();
+        let mut open: Option<(u64, Asking)> = None;
+        loop {
+            let line = tokio::select! {
+                biased;
+                line = self.lines.next(LONGEST_WORD) => line,
+                answer = answered(&mut open) => {
+                    if let (Some((id, _)), Some((input, person))) = (open.take(), &mut asking) {
+                        // A child that is gone says so on the other pipe.
+                        let _ = input.write_all(&encode(id, &answer)).await;
+                        open = questions.pop_front().map(|(id, question)| (id, person.ask(question)));
+                    }
+                    continue;
+                }
+            };
+            let Ok(Some(line)) = line else { break };
+            let Ok(word) = serde_json::from_slice::<Word>(&line) else { continue };
+            let event = match (word, &asking) {
+                (Word::Talk(Talk::Ask { id, question }), Some((_, person))) => {
+                    if open.is_none() {
+                        open = Some((id, person.ask(question)));
+                    } else {
+                        questions.push_back((id, question));
+                    }
+                    continue;
+                }
+                (Word::Talk(Talk::Tell { text }), Some((_, person))) => {
+                    person.tell(&text);
+                    continue;
+                }
+                (Word::Talk(_), None) => continue,
+                (Word::Event(event), _) => event,
+            };
+            (self.hear)(&event);
+            match event {
+                Event::Up(up) => return Ok(up),
+                Event::Failed { kind, message, hint } => {
+                    let hints = hint.map(|h| h.lines().map(str::to_owned).collect()).unwrap_or_default();
+                    return Err(Error { kind, message, hints });
+                }
+                Event::Step { .. } => {}
+            }
+        }
+        Err(Error::failed("the background process ended without a word"))
+    }
+}
+
+/// The answer to the question that is open; none never comes.
+async fn answered(open: &mut Option<(u64, Asking<'_>)>) -> Answer {
+    match open {
+        Some((_, asking)) => asking.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod live;
 pub mod lock;
 pub mod log;
 mod outputs;
+mod questions;
 mod shutdown;
 mod signals;
 pub mod state;

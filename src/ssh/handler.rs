@@ -19,7 +19,7 @@ use super::rekey::{Action, Rekey};
 use super::routes::Routes;
 use super::settings::Settings;
 use super::socket::Meter;
-use super::strange::{MAX_HALF_CLOSED, MAX_UNASKED, Show, Strange};
+use super::strange::{MAX_HALF_CLOSED, MAX_UNASKED, Strange};
 use crate::error::Error;
 use crate::escape::escape_str;
 use crate::intake::{End, Sender};
@@ -101,17 +101,7 @@ impl Handler for Guest {
     }
 
     async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), Stop> {
-        let banner = banner.trim_end();
-        match self.strange.banner(banner.len()) {
-            Show::Upto(bytes) => {
-                let end = (0..=bytes).rev().find(|&at| banner.is_char_boundary(at)).unwrap_or(0);
-                let shown = &banner[..end];
-                let lines: Vec<String> = shown.lines().map(escape_str).collect();
-                self.desk.person.tell(&format!("the jump host says: {}", lines.join("\n")));
-            }
-            Show::Enough => self.desk.person.tell("the jump host says more than is shown here"),
-            Show::Nothing => {}
-        }
+        self.desk.banner(banner);
         Ok(())
     }
 
@@ -237,9 +227,13 @@ impl Handler for Guest {
     async fn disconnected(&mut self, reason: DisconnectReason<Stop>) -> Result<(), Stop> {
         let error = match &reason {
             DisconnectReason::ReceivedDisconnect(info) => {
+                self.desk.ended(&info.message);
                 format!("the jump host ended the connection: {}", escape_str(&info.message))
             }
             DisconnectReason::Error(Stop::Ssh(e)) => {
+                if let russh::Error::NoAuthMethod = e {
+                    self.desk.no_method();
+                }
                 format!("the connection to the jump host was lost: {}", super::reason(e))
             }
             DisconnectReason::Error(e) => format!("the connection was ended: {e}"),

@@ -27,7 +27,7 @@ pub use auth::Memory;
 pub use connection::Connection;
 pub use jumps::resolve;
 pub use leg::Progress;
-pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind};
+pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind, keep_out_of_core_files};
 pub use settings::{Algorithms, Family, Method, Proxy, Settings, StrictHostKeyChecking};
 
 /// How far an attempt to connect has come. Each phase has its own deadline.

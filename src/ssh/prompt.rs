@@ -3,13 +3,13 @@
 //! The ssh room asks, whoever runs it brings the [`Person`]. A collector in the background has one only until it is up.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::auth::Memory;
+use super::auth::{self, Memory};
 
 /// What is asked, and how the answer is typed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,19 +76,92 @@ pub struct Desk {
     pub memory: Arc<Memory>,
     /// What answers took so far.
     pub waited: Arc<Waited>,
+    /// What the server says on its own.
+    heard: Arc<Mutex<Heard>>,
 }
+
+/// What a server said on its own during one attempt.
+#[derive(Debug, Default)]
+struct Heard {
+    /// Bytes of banners.
+    banners: usize,
+    /// Why it ended the connection.
+    last_words: Option<String>,
+    /// It ended it because there is no method left.
+    no_method: bool,
+}
+
+/// Banners of one attempt are cut at so many bytes.
+const LONGEST_BANNERS: usize = 8 * 1024;
+/// What a banner counts for at least, so that there are not thousands of them.
+const LEAST_BANNER: usize = 256;
 
 impl Desk {
     /// For one attempt.
     #[must_use]
     pub fn new(person: Arc<dyn Person>, memory: Arc<Memory>) -> Self {
-        Self { person, memory, waited: Arc::default() }
+        Self { person, memory, waited: Arc::default(), heard: Arc::default() }
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows the person what the server says before it lets anybody in (RFC 4252, section 5.4).
+    pub fn banner(&self, text: &str) {
+        let text = text.trim_end();
+        let before = {
+            let mut heard = self.heard();
+            let before = heard.banners;
+            heard.banners = before.saturating_add(text.len().max(LEAST_BANNER));
+            before
+        };
+        // One word about what is left out is enough.
+        if text.is_empty() || before > LONGEST_BANNERS {
+            return;
+        }
+        let shown = auth::shown(text, LONGEST_BANNERS - before);
+        let lines: Vec<_> = shown.lines().map(|line| format!("| {line}")).collect();
+        self.person.tell(&format!("the jump host says:\n{}", lines.join("\n")));
+    }
+
+    /// The server ends the connection and says why.
+    pub fn ended(&self, why: &str) {
+        self.heard().last_words = Some(auth::shown(why.trim(), 300).replace('\n', " "));
+    }
+
+    /// The server names no method any more, which ends the connection.
+    pub fn no_method(&self) {
+        self.heard().no_method = true;
+    }
+
+    /// Whether the connection ended because the server names no method any more.
+    #[must_use]
+    pub fn has_no_method(&self) -> bool {
+        self.heard().no_method
+    }
+
+    /// Why the server ended the connection, if it did and said so.
+    #[must_use]
+    pub fn last_words(&self) -> Option<String> {
+        self.heard().last_words.clone()
     }
 
     /// Asks the person; the time does not count against the deadlines.
     pub async fn ask(&self, question: Question) -> Answer {
+        keep_out_of_core_files();
         self.waited.during(self.person.ask(question)).await
     }
+}
+
+/// From now on this process holds a secret: when it crashes, no file of its memory is left behind.
+pub fn keep_out_of_core_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    // A system that refuses keeps what it has; the secret is needed all the same.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..getrlimit(Resource::Core) });
+    // A handler that core files are piped to (core(5)) asks for no limit.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 /// The time that a person takes does not count against the deadlines of the phases: it is kept here.

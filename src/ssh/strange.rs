@@ -11,28 +11,12 @@ pub const MAX_UNASKED: u32 = 10_000;
 /// Channels that have ended for us and that the server has not closed: the library keeps some 3 KiB of each until it does.
 /// Honest servers close them within one round trip.
 pub const MAX_HALF_CLOSED: usize = 8_192;
-/// Bytes of banners that are shown; the rest is left out.
-const MAX_BANNERS: usize = 64 * 1024;
-/// What a banner counts for at least, so that there are not thousands of them.
-const LEAST_BANNER: usize = 512;
 
 /// The account of one connection.
 #[derive(Debug, Default)]
 pub struct Strange {
     unasked: u32,
     told: HashSet<&'static str>,
-    banners: usize,
-}
-
-/// What to do with a banner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Show {
-    /// So many bytes of it.
-    Upto(usize),
-    /// Say that there is more than is shown.
-    Enough,
-    /// Nothing: that was said.
-    Nothing,
 }
 
 impl Strange {
@@ -46,17 +30,6 @@ impl Strange {
         self.unasked = self.unasked.saturating_add(1);
         self.unasked <= MAX_UNASKED
     }
-
-    /// A banner of `length` bytes has come.
-    pub fn banner(&mut self, length: usize) -> Show {
-        let left = MAX_BANNERS.saturating_sub(self.banners);
-        self.banners = self.banners.saturating_add(length.max(LEAST_BANNER));
-        match left {
-            0 if self.is_new("banners") => Show::Enough,
-            0 => Show::Nothing,
-            left => Show::Upto(left.min(length)),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -69,17 +42,5 @@ mod tests {
         assert!(strange.is_new("x11") && !strange.is_new("x11") && strange.is_new("agent"));
         assert!((0..MAX_UNASKED).all(|_| strange.unasked()));
         assert!(!strange.unasked());
-    }
-
-    #[test]
-    fn banners_are_shown_up_to_a_bound_however_they_come() {
-        let mut one = Strange::default();
-        assert_eq!(one.banner(10), Show::Upto(10));
-        assert_eq!(one.banner(10_000_000), Show::Upto(MAX_BANNERS - LEAST_BANNER));
-        assert_eq!(one.banner(10), Show::Enough);
-        assert_eq!(one.banner(10), Show::Nothing);
-        let mut many = Strange::default();
-        let shown = (0..100_000).filter(|_| matches!(many.banner(1), Show::Upto(_))).count();
-        assert_eq!(shown, MAX_BANNERS / LEAST_BANNER);
     }
 }

@@ -1,5 +1,6 @@
 //! What every end-to-end test needs: a clean environment, a real sshd, senders, and waiting by asking.
 //!
+//! - [`agent`]: agents, real and misbehaving
 //! - [`env`]: one folder, one set of collectors a test; nothing of the user's own account is read or written
 //! - [`account`]: a user of this machine, made for one test
 //! - [`dropbear`]: a real Dropbear
@@ -10,16 +11,25 @@
 //! - [`hostile`]: a server that misbehaves as the test tells it
 //! - [`senders`]: numbered lines from many connections, and the check that reads the file again
 //! - [`snapshot`]: reading `status --json`
+//! - [`login`]: `up` to a server of a test
 //! - [`procs`]: who runs, who listens
+//! - [`pty`]: a command at a terminal, and who types there
+//! - [`pam`]: a password that real sshd asks for
+//! - [`gate`]: an SSH server that asks, says and does what a test wants
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part of this")]
 
 pub mod account;
+pub mod agent;
 pub mod client;
 pub mod dropbear;
 pub mod env;
+pub mod gate;
 pub mod hostile;
+pub mod login;
+pub mod pam;
 pub mod procs;
+pub mod pty;
 pub mod run;
 pub mod senders;
 pub mod snapshot;
@@ -34,6 +44,7 @@ use std::time::{Duration, Instant};
 pub use env::{Collector, Env};
 pub use hostile::Hostile;
 pub use procs::listening;
+pub use pty::Term;
 pub use run::{Bg, Daemon, Run};
 pub use senders::{Sender, check_flood, flood, send};
 pub use sshd::{Sshd, keygen};
@@ -105,7 +116,7 @@ fn package(program: &str) -> &str {
         "dropbear" | "dropbearkey" => "dropbear-bin",
         "tinysshd" | "tinysshd-makekey" => "tinysshd",
         "useradd" | "userdel" => "passwd",
-        "setpriv" => "util-linux",
+        "setpriv" | "setsid" => "util-linux",
         other => other,
     }
 }
@@ -125,6 +136,14 @@ pub fn lacks(name: &str, what: &str, package: &str) {
     use std::io::Write as _;
     let note = format!("left out: {name}: needs {what} (Debian: {package})");
     assert!(std::env::var_os("RECLOG_TEST_STRICT").is_none_or(|v| v != "1"), "{note}");
+    let _ = writeln!(std::io::stderr(), "{note}");
+}
+
+/// As [`left_out`], for what is no program.
+pub fn left_out_for(name: &str, missing: &str) {
+    use std::io::Write as _;
+    let note = format!("left out: {name}: needs {missing}");
+    // Nobody can install that.
     let _ = writeln!(std::io::stderr(), "{note}");
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Mutex, OnceLock};
 
 use tempfile::TempDir;
 
+use super::pam::Pam;
 use super::{SOON, find_program, free_port, procs, wait_until};
 
 /// The server. `Drop` ends it and all of its sessions.
@@ -16,6 +17,7 @@ pub struct Sshd {
     pub port: u16,
     host_keys: Vec<String>,
     child: Mutex<Option<Child>>,
+    pam: Option<Pam>,
 }
 
 impl Sshd {
@@ -29,12 +31,23 @@ impl Sshd {
         Self::with(&["ed25519"], lines)
     }
 
+    /// With a password that [`Pam`] takes, and these lines of sshd_config.
+    #[track_caller]
+    pub fn with_pam(lines: &[&str]) -> Self {
+        Self::run(&["ed25519"], &[&["UsePAM yes"], lines].concat(), Some(Pam::new()))
+    }
+
     /// With host keys of these types, and these lines of sshd_config before the usual ones.
     #[track_caller]
     pub fn with(host_keys: &[&str], lines: &[&str]) -> Self {
+        Self::run(host_keys, lines, None)
+    }
+
+    #[track_caller]
+    fn run(host_keys: &[&str], lines: &[&str], pam: Option<Pam>) -> Self {
         let dir = tempfile::Builder::new().prefix("rl-sshd-").tempdir_in("/tmp").expect("a temporary folder");
         let host_keys: Vec<String> = host_keys.iter().map(|&k| k.to_owned()).collect();
-        let mut sshd = Self { dir, port: 0, host_keys, child: Mutex::default() };
+        let mut sshd = Self { dir, port: 0, host_keys, child: Mutex::default(), pam };
         for kind in &sshd.host_keys {
             keygen(&sshd.host_key(kind), kind);
         }
@@ -69,7 +82,8 @@ impl Sshd {
     /// False when somebody else took the port first.
     fn try_start(&self) -> bool {
         let log = File::options().create(true).append(true).open(self.file("log")).unwrap();
-        let mut child = Command::new(program())
+        let program = self.pam.as_ref().map_or_else(program, Pam::program);
+        let mut child = Command::new(program)
             .args(["-D", "-e", "-f"])
             .arg(self.file("sshd_config"))
             .stdin(Stdio::null())

@@ -1,273 +1,333 @@
-//! Proving who we are: keys of the agent first, then key files, as ssh does.
+//! Proving who we are, by the methods that the server offers, in the order that ssh has them tried.
+//!
+//! `none` first: it tells what the server takes. Then each method to its end: keys ([`publickey`]), questions of the
+//! server and passwords ([`interactive`]). A method that is accepted and not enough begins the round anew.
 
-use std::path::Path;
-use std::sync::Arc;
+mod agent;
+mod interactive;
+mod keys;
+mod memory;
+mod publickey;
+mod ring;
+mod signer;
+mod words;
+
 use std::time::Duration;
 
-use russh::MethodKind;
 use russh::client::{AuthResult, Handle};
-use russh::keys::agent::AgentIdentity;
-use russh::keys::agent::client::AgentClient;
-use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, load_public_key, load_secret_key};
-use tokio::net::UnixStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use russh::{MethodKind, MethodSet};
+use tokio::time::timeout;
 
 use super::handler::Guest;
-use super::host_key::Accepted;
-use super::prompt::Desk;
-use super::settings::{PHASE_TIMEOUT, Settings};
-use crate::error::{Error, Result, io_reason};
-use crate::escape::escape_str;
+use super::prompt::{Answer, Desk, Question};
+use super::settings::{Method, PHASE_TIMEOUT, Settings};
+use crate::error::{Error, Result};
 
-/// An agent that answers at all does so at once.
-const AGENT_PATIENCE: Duration = Duration::from_secs(5);
-/// Signing may need a person: a touch, a confirmation.
-const SIGN_PATIENCE: Duration = Duration::from_secs(60);
+pub use memory::Memory;
+pub use words::shown;
 
-/// What a reconnect needs and only a person could tell: passphrases, passwords, a host key that was taken for once.
-/// Kept for the life of the collector, overwritten with zeros at its end.
-#[derive(Debug, Default)]
-pub struct Memory {
-    /// Host keys that a person took.
-    pub accepted: Accepted,
-}
+/// Methods that a server may accept without being content, and methods tried altogether.
+const MOST_ROUNDS: usize = 20;
+/// How often a question that is open looks whether the server is still there.
+const LOOK: Duration = Duration::from_millis(100);
+/// The time that the end of a connection may take to be told.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// One login under way.
 struct Login<'a> {
     handle: &'a mut Handle<Guest>,
     settings: &'a Settings,
-    /// When the server has to have answered; time at the agent does not count.
-    deadline: Instant,
+    desk: &'a Desk,
+    /// `user@host:port`, under which the memory keeps what was answered.
+    target: String,
     /// Keys that the server has seen and refused.
     refused: Vec<String>,
+    /// Other things that it refused: "the password".
+    refused_too: Vec<String>,
     /// Keys that could not be offered, and why.
     notes: Vec<String>,
+    /// What was accepted and is not enough.
+    accepted: Vec<String>,
+    /// What a person was to be asked, and nobody was there.
+    unasked: Vec<String>,
+    /// Why the next login needs a person again.
+    personal: Option<String>,
+    /// A question was open since the server said something.
+    asked: bool,
+    /// The library's loop has ended.
+    over: bool,
 }
 
-/// What the server made of one offer.
-enum Offer {
-    Accepted,
-    Next,
+/// What came of a method.
+enum Step {
+    /// Logged in.
+    In,
+    /// Accepted, and the server wants one of these, too.
+    Partial(MethodSet),
+    /// The method is at its end; perhaps the server says again what it takes.
+    Over(Option<MethodSet>),
+}
+
+/// What the server made of one try.
+enum Verdict {
+    In,
+    Partial(MethodSet),
+    No(MethodSet),
 }
 
 /// Logs in.
 ///
 /// # Errors
-/// Refused (exit code 4) when no key is accepted, failed when the connection dies meanwhile.
-pub async fn authenticate(handle: &mut Handle<Guest>, settings: &Settings, _desk: &Desk) -> Result<()> {
-    let mut login =
-        Login { handle, settings, deadline: Instant::now() + PHASE_TIMEOUT, refused: Vec::new(), notes: Vec::new() };
-    if login.agent().await? || login.files().await? {
-        return Ok(());
+/// Refused (exit code 4) when nothing is accepted, failed when the connection dies meanwhile.
+pub async fn authenticate(handle: &mut Handle<Guest>, settings: &Settings, desk: &Desk) -> Result<()> {
+    let mut login = Login {
+        target: settings.target(),
+        handle,
+        settings,
+        desk,
+        refused: Vec::new(),
+        refused_too: Vec::new(),
+        notes: Vec::new(),
+        accepted: Vec::new(),
+        unasked: Vec::new(),
+        personal: None,
+        asked: false,
+        over: false,
+    };
+    login.run().await?;
+    if let Some(why) = &login.personal
+        && !desk.memory.was_in(&login.target)
+    {
+        desk.person.tell(&format!(
+            "warning: this login will not survive a reconnect: {why}. When the connection is lost, somebody has to start \
+             the collector again."
+        ));
     }
-    Err(login.failure())
+    desk.memory.is_in(&login.target);
+    Ok(())
 }
 
 impl Login<'_> {
-    async fn agent(&mut self) -> Result<bool> {
-        let Some(path) = self.settings.agent.clone() else { return Ok(false) };
-        let connect = async {
-            let mut agent = AgentClient::connect(UnixStream::connect(&path).await.map_err(|e| io_reason(&e))?);
-            let identities = agent.request_identities().await.map_err(|e| e.to_string())?;
-            Ok::<_, String>((agent, identities))
+    async fn run(&mut self) -> Result<()> {
+        let user = self.settings.user.clone();
+        let none = answer(self.desk, self.handle.authenticate_none(user)).await;
+        let mut offered = match self.judge(none).await? {
+            Verdict::In => return Ok(()),
+            Verdict::Partial(offered) | Verdict::No(offered) => offered,
         };
-        let (mut agent, identities) = match timeout(AGENT_PATIENCE, connect).await {
-            Ok(Ok(found)) => found,
-            Ok(Err(why)) => {
-                return Ok(self.note(format!("the agent at {} gave no keys: {}", path.display(), escape_str(&why))));
+        tracing::debug!("the server takes {}", methods(&offered));
+        let mut over = Vec::new();
+        let mut keys = None;
+        for _ in 0..MOST_ROUNDS {
+            let next = self.settings.methods.iter().copied().find(|m| {
+                let silent = *m == Method::PublicKey || !self.settings.batch_mode;
+                silent && offered.contains(&kind(*m)) && !over.contains(m)
+            });
+            let step = match next {
+                None => return Err(self.failure(&offered)),
+                Some(Method::PublicKey) => self.public_keys(&mut keys).await?,
+                Some(Method::KeyboardInteractive) => self.questions().await?,
+                Some(Method::Password) => self.password().await?,
+            };
+            match step {
+                Step::In => return Ok(()),
+                Step::Partial(rest) => {
+                    over.clear();
+                    offered = rest;
+                }
+                Step::Over(rest) => {
+                    over.extend(next);
+                    offered = rest.unwrap_or(offered);
+                }
             }
-            Err(_) => return Ok(self.note(format!("the agent at {} does not answer", path.display()))),
+        }
+        Err(self.failure(&offered))
+    }
+
+    /// What an answer of the server means; an error when it is the end.
+    async fn judge(&mut self, result: Option<std::result::Result<AuthResult, russh::Error>>) -> Result<Verdict> {
+        let verdict = match result {
+            None => return Err(self.too_late()),
+            Some(Err(e)) => {
+                let why = super::reason(&e);
+                return Err(self.lost(&why).await);
+            }
+            Some(Ok(AuthResult::Success)) => Verdict::In,
+            Some(Ok(AuthResult::Failure { remaining_methods, partial_success: true })) => {
+                Verdict::Partial(remaining_methods)
+            }
+            // The library reports a connection that died like this, too; it ends one that offers no method.
+            Some(Ok(AuthResult::Failure { remaining_methods, .. })) if remaining_methods.is_empty() => {
+                self.ended().await;
+                if !self.desk.has_no_method() {
+                    return Err(self.lost("the server closed the connection").await);
+                }
+                Verdict::No(remaining_methods)
+            }
+            Some(Ok(AuthResult::Failure { remaining_methods, .. })) => Verdict::No(remaining_methods),
         };
-        let named: Vec<PublicKey> = if self.settings.identities_named {
-            self.settings.identities.iter().filter_map(|f| public_part(f)).collect()
-        } else {
-            Vec::new()
+        self.asked = false;
+        Ok(verdict)
+    }
+
+    /// Asks the person; an error when the server hangs up meanwhile.
+    async fn ask(&mut self, question: Question) -> Result<Answer> {
+        if self.settings.batch_mode {
+            return Ok(Answer::Nobody);
+        }
+        let gone = async {
+            while !self.handle.is_closed() {
+                tokio::time::sleep(LOOK).await;
+            }
         };
-        let mut keys: Vec<(PublicKey, String)> = identities
-            .into_iter()
-            .filter_map(|identity| match identity {
-                AgentIdentity::PublicKey { key, comment } => Some((key, comment)),
-                AgentIdentity::Certificate { .. } => None,
-            })
-            .collect();
-        let rank = |key: &PublicKey| named.iter().position(|n| n.key_data() == key.key_data());
-        if self.settings.identities_only {
-            keys.retain(|(key, _)| rank(key).is_some());
-        }
-        keys.sort_by_key(|(key, _)| rank(key).unwrap_or(usize::MAX));
-        for (key, comment) in keys {
-            let hash = self.rsa_hash(&key).await;
-            let shown = format!("{} (agent)", escape_str(&comment));
-            let offer = self.handle.authenticate_publickey_with(&self.settings.user, key, hash, &mut agent);
-            let begun = Instant::now();
-            let answer = timeout(SIGN_PATIENCE, offer).await;
-            self.deadline += begun.elapsed();
-            let result = match answer {
-                Ok(Ok(result)) => result,
-                Ok(Err(e)) => {
-                    self.note(format!("{shown}: the agent did not sign: {e}"));
-                    continue;
-                }
-                Err(_) => return Err(self.too_late()),
-            };
-            if let Offer::Accepted = self.judge(&result, shown)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let answer = tokio::select! {
+            biased;
+            answer = self.desk.ask(question) => Some(answer),
+            () = gone => None,
+        };
+        let Some(answer) = answer else {
+            self.asked = true;
+            return Err(self.lost("it closed the connection").await);
+        };
+        self.asked |= matches!(answer, Answer::Text(_));
+        Ok(answer)
     }
 
-    async fn files(&mut self) -> Result<bool> {
-        for file in &self.settings.identities {
-            let key = match load(file) {
-                Ok(key) => key,
-                // The usual places are looked at in silence.
-                Err(None) => {
-                    if self.settings.identities_named {
-                        self.note(format!("{}: there is no such file", file.display()));
-                    }
-                    continue;
-                }
-                Err(Some(why)) => {
-                    self.note(format!("{}: {why}", file.display()));
-                    continue;
-                }
-            };
-            let hash = self.rsa_hash(key.public_key()).await;
-            let offer = self
-                .handle
-                .authenticate_publickey(&self.settings.user, PrivateKeyWithHashAlg::new(Arc::new(key), hash));
-            let result = match timeout_at(self.deadline, offer).await {
-                Ok(Ok(result)) => result,
-                Ok(Err(e)) => return Err(self.lost(&super::reason(&e))),
-                Err(_) => return Err(self.too_late()),
-            };
-            if let Offer::Accepted = self.judge(&result, file.display().to_string())? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn judge(&mut self, result: &AuthResult, shown: String) -> Result<Offer> {
-        match result {
-            AuthResult::Success => {
-                tracing::debug!("logged in with {shown}");
-                Ok(Offer::Accepted)
-            }
-            // The library reports a connection that died like this.
-            AuthResult::Failure { remaining_methods, .. }
-                if remaining_methods.is_empty() && self.handle.is_closed() =>
-            {
-                self.refused.push(shown);
-                Err(if self.refused.len() > 1 {
-                    self.failure().hint(
-                        "the server ended the login after so many keys: name one with -i and -o IdentitiesOnly=yes",
-                    )
-                } else {
-                    self.lost("the server ended it")
-                })
-            }
-            AuthResult::Failure { remaining_methods, partial_success: true } => Err(Error::refused(format!(
-                "{} accepted the key {shown} and wants more: {}",
-                self.settings.target(),
-                methods(remaining_methods)
-            ))
-            .hint("only keys are supported; use a key that is enough by itself")),
-            AuthResult::Failure { remaining_methods, .. } => {
-                self.refused.push(shown);
-                if remaining_methods.contains(&MethodKind::PublicKey) {
-                    Ok(Offer::Next)
-                } else {
-                    Err(self
-                        .failure()
-                        .hint(format!("the server takes no more keys; it offers: {}", methods(remaining_methods))))
-                }
-            }
-        }
-    }
-
-    async fn rsa_hash(&self, key: &PublicKey) -> Option<HashAlg> {
-        if !matches!(key.algorithm(), russh::keys::Algorithm::Rsa { .. }) {
-            return None;
-        }
-        // A server that does not say what it takes is asked with the better of the two; SHA-1 is never used.
-        let told = timeout(AGENT_PATIENCE, self.handle.best_supported_rsa_hash()).await;
-        Some(told.ok().and_then(std::result::Result::ok).flatten().flatten().unwrap_or(HashAlg::Sha512))
-    }
-
-    fn note(&mut self, note: String) -> bool {
+    fn note(&mut self, note: String) {
         tracing::debug!("{note}");
-        self.notes.push(note);
-        false
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 
-    fn failure(&mut self) -> Error {
-        let target = self.settings.target();
-        let mut error = if self.refused.is_empty() {
-            Error::refused(format!("cannot log in to {target}: there is no usable key"))
-                .hint("name a key with -i FILE, load one with ssh-add, or make one: ssh-keygen -t ed25519")
+    /// Nobody was there to be asked for `what`.
+    fn nobody(&mut self, what: String) {
+        if !self.unasked.contains(&what) {
+            self.unasked.push(what);
+        }
+    }
+
+    /// `-p PORT user@host` for messages.
+    fn place(&self) -> String {
+        let Settings { user, host, port, .. } = self.settings;
+        if *port == 22 { format!("{user}@{host}") } else { format!("-p {port} {user}@{host}") }
+    }
+
+    fn failure(&mut self, offered: &MethodSet) -> Error {
+        let target = &self.target;
+        let mut troubles = Vec::new();
+        if !self.refused.is_empty() {
+            troubles.push(format!("the server refused the key: {}", self.refused.join(", ")));
+        }
+        if !self.refused_too.is_empty() {
+            troubles.push(format!("the server refused {}", self.refused_too.join(" and ")));
+        }
+        let reconnect = self.desk.memory.was_in(target);
+        if !self.unasked.is_empty() {
+            let who = if self.settings.batch_mode {
+                "BatchMode lets nobody be asked"
+            } else if reconnect {
+                "that needs a person"
+            } else {
+                "nobody is there to be asked"
+            };
+            troubles.push(format!("it wants {}, and {who}", self.unasked.join(" or ")));
+        }
+        if troubles.is_empty() {
+            let takes_keys =
+                offered.contains(&MethodKind::PublicKey) && self.settings.methods.contains(&Method::PublicKey);
+            troubles.push(if takes_keys {
+                "there is no usable key".into()
+            } else if offered.is_empty() {
+                "the server takes no way to log in".into()
+            } else {
+                format!("the server takes only {}", methods(offered))
+            });
+        }
+        let so_far = if self.accepted.is_empty() {
+            String::new()
         } else {
-            let port = if self.settings.port == 22 { String::new() } else { format!("-p {} ", self.settings.port) };
-            Error::refused(format!(
-                "cannot log in to {target}: the server refused the key: {}",
-                self.refused.join(", ")
-            ))
-            .hint(format!("allow it there: ssh-copy-id -i KEY.pub {port}{}@{}", self.settings.user, self.settings.host))
+            format!(" (it accepted {} and wants more: {})", self.accepted.join(", "), methods(offered))
         };
+        let again = if reconnect { " again" } else { "" };
+        let mut error = Error::refused(format!("cannot log in to {target}{again}: {}{so_far}", troubles.join("; ")));
+        if reconnect && !self.unasked.is_empty() {
+            error = error.hint("somebody has to log in: reclog down NAME && reclog up …");
+        } else if !self.unasked.is_empty() {
+            error = error.hint(
+                "run it in a terminal, set SSH_ASKPASS, or use a key that needs no question: in an agent, or a file (-i)",
+            );
+        }
+        if !self.refused.is_empty() {
+            error = error.hint(format!("allow it there: ssh-copy-id -i KEY.pub {}", self.place()));
+            if !offered.is_empty() && !offered.contains(&MethodKind::PublicKey) && self.accepted.is_empty() {
+                error = error.hint(format!("the server takes no more keys; it offers: {}", methods(offered)));
+            }
+        } else if self.refused_too.is_empty() && self.unasked.is_empty() {
+            error = error.hint("name a key with -i FILE, load one with ssh-add, or make one: ssh-keygen -t ed25519");
+        }
         for note in self.notes.drain(..) {
             error = error.hint(note);
         }
         error
     }
 
-    fn lost(&self, why: &str) -> Error {
-        Error::failed(format!("lost the connection to {} while logging in: {why}", self.settings.target()))
+    /// Waits for the end of the library's loop.
+    async fn ended(&mut self) {
+        if !self.over {
+            self.over = timeout(LAST_WORDS, &mut *self.handle).await.is_ok();
+        }
+    }
+
+    /// The connection is gone.
+    async fn lost(&mut self, why: &str) -> Error {
+        // What the server said last comes with the end of the library's loop.
+        self.ended().await;
+        let words = self.desk.last_words();
+        let why = words.as_deref().unwrap_or(why);
+        let tries = self.refused.len() + self.refused_too.len();
+        if self.asked {
+            return Error::failed(format!(
+                "lost the connection to {} while logging in: the server hung up while a question was open ({why})",
+                self.target
+            ))
+            .hint("it gives only so much time to log in (LoginGraceTime of sshd_config)");
+        }
+        if tries > 0 {
+            let error = self.failure(&MethodSet::from(&[MethodKind::PublicKey][..]));
+            return error.hint(format!(
+                "the server ended the login after so many tries ({why}): name one key with -i and -o IdentitiesOnly=yes"
+            ));
+        }
+        Error::failed(format!("lost the connection to {} while logging in: {why}", self.target))
     }
 
     fn too_late(&self) -> Error {
-        Error::failed(format!("{} did not answer in time (phase: authentication)", self.settings.target()))
+        Error::failed(format!(
+            "{} did not answer within {} s (phase: authentication)",
+            self.target,
+            PHASE_TIMEOUT.as_secs()
+        ))
     }
 }
 
-fn methods(set: &russh::MethodSet) -> String {
+/// What the server answers, within a phase's time; what a person or an agent takes meanwhile does not count.
+async fn answer<T>(desk: &Desk, asked: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        answer = asked => Some(answer),
+        () = desk.waited.run_out(PHASE_TIMEOUT) => None,
+    }
+}
+
+fn kind(method: Method) -> MethodKind {
+    match method {
+        Method::PublicKey => MethodKind::PublicKey,
+        Method::KeyboardInteractive => MethodKind::KeyboardInteractive,
+        Method::Password => MethodKind::Password,
+    }
+}
+
+fn methods(set: &MethodSet) -> String {
     set.iter().map(<&str>::from).collect::<Vec<_>>().join(", ")
-}
-
-/// The public half of a key file, from `FILE.pub` or the file itself.
-fn public_part(file: &Path) -> Option<PublicKey> {
-    let mut public = file.as_os_str().to_owned();
-    public.push(".pub");
-    load_public_key(&public)
-        .ok()
-        .or_else(|| load_public_key(file).ok())
-        .or_else(|| load(file).ok().map(|k| k.public_key().clone()))
-}
-
-/// Loads a private key. `Err(None)`: there is no such file; `Err(Some(why))`: it cannot be used.
-fn load(file: &Path) -> std::result::Result<PrivateKey, Option<String>> {
-    use std::os::unix::fs::MetadataExt;
-    let meta = match std::fs::metadata(file) {
-        Ok(meta) => meta,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(None),
-        Err(e) => return Err(Some(io_reason(&e))),
-    };
-    if meta.uid() == rustix::process::getuid().as_raw() && meta.mode() & 0o077 != 0 {
-        return Err(Some(format!(
-            "others can read it (mode {:04o}); chmod 600 {}",
-            meta.mode() & 0o7777,
-            file.display()
-        )));
-    }
-    match load_secret_key(file, None) {
-        Ok(key) if key.algorithm().as_str().starts_with("sk-") => {
-            Err(Some("it lies on a security key: load it into the agent with ssh-add".into()))
-        }
-        Ok(key) => Ok(key),
-        Err(russh::keys::Error::KeyIsEncrypted) => {
-            Err(Some(format!("it has a passphrase: load it into the agent: ssh-add {}", file.display())))
-        }
-        Err(russh::keys::Error::IO(e)) => Err(Some(io_reason(&e))),
-        Err(e) => Err(Some(format!("not a usable private key: {}", escape_str(&e.to_string())))),
-    }
 }

@@ -1,0 +1,84 @@
+//! What a reconnect needs and only a person could tell.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use russh::keys::{PrivateKey, PublicKey};
+use zeroize::Zeroizing;
+
+use crate::ssh::host_key::Accepted;
+
+/// What a reconnect needs and only a person could tell: keys taken out of their passphrases, passwords. Kept for the life
+/// of the collector, overwritten with zeros at its end.
+#[derive(Default)]
+pub struct Memory {
+    kept: Mutex<Kept>,
+    /// Host keys that a person took.
+    pub accepted: Accepted,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Decrypted keys by their file; they overwrite themselves.
+    keys: HashMap<PathBuf, Arc<PrivateKey>>,
+    /// By target and prompt; a password that was asked for by the method of that name has none.
+    answers: HashMap<(String, Option<String>), Zeroizing<String>>,
+    /// Targets that let us in before.
+    known: HashSet<String>,
+}
+
+/// Nothing of it is for anybody's eyes.
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memory")
+    }
+}
+
+impl Memory {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The key of `file`, if it is still the one that the file's public part names.
+    pub fn key(&self, file: &Path, public: Option<&PublicKey>) -> Option<Arc<PrivateKey>> {
+        let key = self.kept().keys.get(file).cloned()?;
+        public.is_none_or(|p| p.key_data() == key.public_key().key_data()).then_some(key)
+    }
+
+    /// For the next login.
+    pub fn keep_key(&self, file: &Path, key: Arc<PrivateKey>) {
+        self.kept().keys.insert(file.to_owned(), key);
+    }
+
+    /// What was answered to `prompt` of `target`; without a prompt the password.
+    pub fn answer(&self, target: &str, prompt: Option<&str>) -> Option<Zeroizing<String>> {
+        self.kept().answers.get(&(target.to_owned(), prompt.map(str::to_owned))).cloned()
+    }
+
+    /// For the next login; it was accepted.
+    pub fn keep_answer(&self, target: &str, prompt: Option<&str>, answer: &Zeroizing<String>) {
+        self.kept().answers.insert((target.to_owned(), prompt.map(str::to_owned)), answer.clone());
+    }
+
+    /// It was refused: nobody is to try it again.
+    pub fn forget_answer(&self, target: &str, prompt: Option<&str>) {
+        self.kept().answers.remove(&(target.to_owned(), prompt.map(str::to_owned)));
+    }
+
+    /// Whether there is anything to answer prompts of `target` with.
+    pub fn knows_prompts(&self, target: &str) -> bool {
+        self.kept().answers.keys().any(|(to, prompt)| to == target && prompt.is_some())
+    }
+
+    /// Whether `target` let us in before: this is a reconnect.
+    pub fn was_in(&self, target: &str) -> bool {
+        self.kept().known.contains(target)
+    }
+
+    /// It lets us in.
+    pub fn is_in(&self, target: &str) {
+        self.kept().known.insert(target.to_owned());
+    }
+}
