@@ -25,6 +25,7 @@ pub fn missing() -> Option<&'static str> {
 impl Pam {
     pub fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
+        sweep();
         let name = format!("rl-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let dir = tempfile::Builder::new().prefix("rl-pam-").tempdir_in("/tmp").unwrap();
         let check = dir.path().join("check");
@@ -47,6 +48,17 @@ impl Pam {
 
     fn service(&self) -> PathBuf {
         PathBuf::from("/etc/pam.d").join(&self.name)
+    }
+}
+
+/// Services of tests that were killed.
+fn sweep() {
+    for entry in std::fs::read_dir("/etc/pam.d").into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix("rl-").and_then(|n| n.split_once('-')).and_then(|(pid, _)| pid.parse().ok());
+        if pid.is_some_and(|pid| !super::procs::alive(pid)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 
