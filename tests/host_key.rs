@@ -112,6 +112,9 @@ fn the_users_own_order_of_host_keys_is_kept() {
     let mut settings = stage.settings();
     stage.alone(&settings).unwrap();
     settings.algorithms.host_keys = Some(vec!["ssh-ed25519".into(), "rsa-sha2-256".into()]);
+    // After `+` and `-` known keys come first all the same.
+    stage.alone(&settings).unwrap();
+    settings.algorithms.host_keys_in_order = true;
     assert!(stage.refusal(&settings).message.contains("changed"));
     assert!(!stage.ssh_connects(&["HostKeyAlgorithms=ssh-ed25519,rsa-sha2-256"]));
     settings.algorithms.host_keys = Some(vec!["rsa-sha2-256".into()]);
