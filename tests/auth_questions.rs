@@ -260,6 +260,31 @@ fn real_sshd_asks_for_a_password_by_either_method() {
 }
 
 #[test]
+fn a_password_goes_to_no_other_host_at_the_same_address() {
+    require!("sshd", "setsid");
+    require_pam!();
+    let (env, sshd) = (Env::new(), Sshd::with_pam(&["PasswordAuthentication yes"]));
+    let key = sshd.host_key_public("ed25519");
+    let known = env.write("known_hosts", format!("outer {key}\ninner {key}\n"));
+    // A host in a network of its own has there what is another one's address out here.
+    let block = |name: &str| {
+        let known = known.display();
+        format!("Host {name}\n{}  HostKeyAlias {name}\n  UserKnownHostsFile {known}\n", sshd.config_lines())
+    };
+    env.write("ssh_config", format!("{}{}  ProxyJump outer\n", block("outer"), block("inner")));
+    let (config, out) = (env.arg("ssh_config"), env.arg("out"));
+    let args =
+        ["up", "inner", "-F", &config, "--remote-port", "0", "--bind", "127.0.0.1", "--name", "c", "--out", &out];
+    let mut term = Term::start(&env.reclog(&args));
+    term.answers("@outer's password: ", pam::PASSWORD);
+    term.answers("@inner's password: ", pam::PASSWORD);
+    started_at(&env, term);
+    sshd.kill_sessions();
+    env.wait_collector("c", "connected again", |c| c["state"] == "up" && c["reconnects"] == 1);
+    env.down("c");
+}
+
+#[test]
 fn several_methods_in_a_row_get_in() {
     require!("sshd", "setsid");
     require_pam!();

@@ -139,6 +139,7 @@ async fn close(mut hops: Vec<Leg>) {
 }
 
 async fn step(hops: &[Leg], settings: Arc<Settings>, desk: &Desk, progress: Progress<'_>) -> Result<Leg> {
+    let desk = &desk.behind(hops.len());
     match hops.last() {
         None => Leg::first(settings, desk, progress).await,
         Some(hop) => hop.next(settings, desk, progress).await,

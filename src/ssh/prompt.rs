@@ -76,6 +76,8 @@ pub struct Desk {
     pub memory: Arc<Memory>,
     /// What answers took so far.
     pub waited: Arc<Waited>,
+    /// How many hosts lie before the one that this is about.
+    pub hops_before: usize,
     /// What the server says on its own.
     heard: Arc<Mutex<Heard>>,
 }
@@ -100,7 +102,13 @@ impl Desk {
     /// For one attempt.
     #[must_use]
     pub fn new(person: Arc<dyn Person>, memory: Arc<Memory>) -> Self {
-        Self { person, memory, waited: Arc::default(), heard: Arc::default() }
+        Self { person, memory, waited: Arc::default(), hops_before: 0, heard: Arc::default() }
+    }
+
+    /// For the host behind so many others; what those said is not its.
+    #[must_use]
+    pub fn behind(&self, hops: usize) -> Self {
+        Self { hops_before: hops, heard: Arc::default(), ..self.clone() }
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {

@@ -35,10 +35,10 @@ impl Login<'_> {
 
     /// Method `password`.
     pub(super) async fn password(&mut self) -> Result<Step> {
-        if let Some(known) = self.desk.memory.answer(&self.target, None) {
+        if let Some(known) = self.desk.memory.answer(&self.account, None) {
             return match self.offer_password(&known).await? {
                 Verdict::No(rest) => {
-                    self.desk.memory.forget_answer(&self.target, None);
+                    self.desk.memory.forget_answer(&self.account, None);
                     self.refused_too.push("the password that was typed at `up`".into());
                     self.nobody("a password".into());
                     Ok(Step::Over(Some(rest)))
@@ -70,7 +70,7 @@ impl Login<'_> {
                     }
                 }
                 verdict => {
-                    self.desk.memory.keep_answer(&self.target, None, &typed);
+                    self.desk.memory.keep_answer(&self.account, None, &typed);
                     return Ok(self.taken(verdict, "the password"));
                 }
             }
@@ -110,7 +110,7 @@ impl Login<'_> {
 
     /// Method `keyboard-interactive`.
     pub(super) async fn questions(&mut self) -> Result<Step> {
-        if self.desk.memory.was_in(&self.target) && !self.desk.memory.knows_prompts(&self.target) {
+        if self.desk.memory.was_in(&self.account) && !self.desk.memory.knows_prompts(&self.account) {
             // Nobody is asked on a reconnect, and a wrong answer is a failed login there.
             self.nobody("an answer to its questions".into());
             return Ok(Step::Over(None));
@@ -154,7 +154,7 @@ impl Login<'_> {
                     rest = Some(offered);
                     if this.remembered {
                         for (prompt, ..) in &this.asked {
-                            self.desk.memory.forget_answer(&self.target, Some(prompt));
+                            self.desk.memory.forget_answer(&self.account, Some(prompt));
                         }
                         self.refused_too.push("the answer that was typed at `up`".into());
                         self.nobody("a password".into());
@@ -185,7 +185,7 @@ impl Login<'_> {
         match &this.asked[..] {
             [] => {}
             [(prompt, false, typed)] if is_password(prompt) => {
-                self.desk.memory.keep_answer(&self.target, Some(prompt), typed);
+                self.desk.memory.keep_answer(&self.account, Some(prompt), typed);
             }
             asked => {
                 let prompts: Vec<_> = asked.iter().map(|(prompt, ..)| shown(prompt.trim(), 100)).collect();
@@ -214,7 +214,7 @@ impl Login<'_> {
         }
         let mut answers = Vec::with_capacity(prompts.len());
         for Prompt { prompt, echo } in prompts {
-            let known = self.desk.memory.answer(&self.target, Some(&prompt));
+            let known = self.desk.memory.answer(&self.account, Some(&prompt));
             let typed = match known {
                 _ if this.given_up => None,
                 Some(known) => {

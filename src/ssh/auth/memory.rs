@@ -23,10 +23,19 @@ pub struct Memory {
 struct Kept {
     /// Decrypted keys by their file; they overwrite themselves.
     keys: HashMap<PathBuf, Arc<PrivateKey>>,
-    /// By target and prompt; a password that was asked for by the method of that name has none.
-    answers: HashMap<(String, Option<String>), Zeroizing<String>>,
-    /// Targets that let us in before.
-    known: HashSet<String>,
+    /// By account and prompt; a password that was asked for by the method of that name has none.
+    answers: HashMap<(Account, Option<String>), Zeroizing<String>>,
+    /// Those that let us in before.
+    known: HashSet<Account>,
+}
+
+/// Whose answers they are. A host behind another may have the very address of that other, in a network of its own: what
+/// one was told is none of the other's business.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Account {
+    pub hops_before: usize,
+    /// `user@host:port`
+    pub target: String,
 }
 
 /// Nothing of it is for anybody's eyes.
@@ -52,33 +61,33 @@ impl Memory {
         self.kept().keys.insert(file.to_owned(), key);
     }
 
-    /// What was answered to `prompt` of `target`; without a prompt the password.
-    pub fn answer(&self, target: &str, prompt: Option<&str>) -> Option<Zeroizing<String>> {
-        self.kept().answers.get(&(target.to_owned(), prompt.map(str::to_owned))).cloned()
+    /// What was answered to `prompt` of `account`; without a prompt the password.
+    pub fn answer(&self, account: &Account, prompt: Option<&str>) -> Option<Zeroizing<String>> {
+        self.kept().answers.get(&(account.clone(), prompt.map(str::to_owned))).cloned()
     }
 
     /// For the next login; it was accepted.
-    pub fn keep_answer(&self, target: &str, prompt: Option<&str>, answer: &Zeroizing<String>) {
-        self.kept().answers.insert((target.to_owned(), prompt.map(str::to_owned)), answer.clone());
+    pub fn keep_answer(&self, account: &Account, prompt: Option<&str>, answer: &Zeroizing<String>) {
+        self.kept().answers.insert((account.clone(), prompt.map(str::to_owned)), answer.clone());
     }
 
     /// It was refused: nobody is to try it again.
-    pub fn forget_answer(&self, target: &str, prompt: Option<&str>) {
-        self.kept().answers.remove(&(target.to_owned(), prompt.map(str::to_owned)));
+    pub fn forget_answer(&self, account: &Account, prompt: Option<&str>) {
+        self.kept().answers.remove(&(account.clone(), prompt.map(str::to_owned)));
     }
 
-    /// Whether there is anything to answer prompts of `target` with.
-    pub fn knows_prompts(&self, target: &str) -> bool {
-        self.kept().answers.keys().any(|(to, prompt)| to == target && prompt.is_some())
+    /// Whether there is anything to answer prompts of `account` with.
+    pub fn knows_prompts(&self, account: &Account) -> bool {
+        self.kept().answers.keys().any(|(to, prompt)| to == account && prompt.is_some())
     }
 
-    /// Whether `target` let us in before: this is a reconnect.
-    pub fn was_in(&self, target: &str) -> bool {
-        self.kept().known.contains(target)
+    /// Whether `account` let us in before: this is a reconnect.
+    pub fn was_in(&self, account: &Account) -> bool {
+        self.kept().known.contains(account)
     }
 
     /// It lets us in.
-    pub fn is_in(&self, target: &str) {
-        self.kept().known.insert(target.to_owned());
+    pub fn is_in(&self, account: &Account) {
+        self.kept().known.insert(account.clone());
     }
 }

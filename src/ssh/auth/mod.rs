@@ -23,6 +23,8 @@ use super::prompt::{Answer, Desk, Question};
 use super::settings::{Method, PHASE_TIMEOUT, Settings};
 use crate::error::{Error, Result};
 
+use memory::Account;
+
 pub use memory::Memory;
 pub use words::shown;
 
@@ -40,6 +42,8 @@ struct Login<'a> {
     desk: &'a Desk,
     /// `user@host:port`, under which the memory keeps what was answered.
     target: String,
+    /// Under which the memory keeps what was answered.
+    account: Account,
     /// Keys that the server has seen and refused.
     refused: Vec<String>,
     /// Other things that it refused: "the password".
@@ -81,6 +85,7 @@ enum Verdict {
 /// Refused (exit code 4) when nothing is accepted, failed when the connection dies meanwhile.
 pub async fn authenticate(handle: &mut Handle<Guest>, settings: &Settings, desk: &Desk) -> Result<()> {
     let mut login = Login {
+        account: Account { hops_before: desk.hops_before, target: settings.target() },
         target: settings.target(),
         handle,
         settings,
@@ -96,14 +101,14 @@ pub async fn authenticate(handle: &mut Handle<Guest>, settings: &Settings, desk:
     };
     login.run().await?;
     if let Some(why) = &login.personal
-        && !desk.memory.was_in(&login.target)
+        && !desk.memory.was_in(&login.account)
     {
         desk.person.tell(&format!(
             "warning: this login will not survive a reconnect: {why}. When the connection is lost, somebody has to start \
              the collector again."
         ));
     }
-    desk.memory.is_in(&login.target);
+    desk.memory.is_in(&login.account);
     Ok(())
 }
 
@@ -222,7 +227,7 @@ impl Login<'_> {
         if !self.refused_too.is_empty() {
             troubles.push(format!("the server refused {}", self.refused_too.join(" and ")));
         }
-        let reconnect = self.desk.memory.was_in(target);
+        let reconnect = self.desk.memory.was_in(&self.account);
         if !self.unasked.is_empty() {
             let who = if self.settings.batch_mode {
                 "BatchMode lets nobody be asked"
