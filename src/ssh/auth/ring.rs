@@ -107,14 +107,7 @@ impl Login<'_> {
         let (agent, held) = self.agent_keys().await;
         let files: Vec<KeyFile> = self.settings.identities.iter().map(|path| KeyFile::look(path)).collect();
         let mut left = self.certificates(&files, &held);
-        let named = |key: &KeyData| files.iter().any(|f| f.public.as_ref().is_some_and(|p| p.key_data() == key));
-        let in_agent: Vec<Candidate> = held.iter().map(of_agent).collect();
-        let (first, others): (Vec<_>, Vec<_>) =
-            in_agent.into_iter().partition(|c| c.offer.key().is_some_and(named) && self.settings.identities_named);
-        left.extend(first);
-        if !self.settings.identities_only {
-            left.extend(others);
-        }
+        left.extend(in_order(&held, &files, self.settings.identities_only).map(of_agent));
         for file in files {
             let in_agent = file.public.as_ref().is_some_and(|p| held.iter().any(|h| h.key() == p.key_data()));
             let holder = match file.private {
@@ -197,10 +190,39 @@ impl Held {
     }
 }
 
+/// The keys of an agent that may be offered: first those that are in `files`, too, whether those were named or are the
+/// usual ones. With `only` no other.
+fn in_order<'a>(held: &'a [Held], files: &[KeyFile], only: bool) -> impl Iterator<Item = &'a Held> {
+    let in_file = |h: &&Held| files.iter().any(|f| f.public.as_ref().is_some_and(|p| p.key_data() == h.key()));
+    let (first, others): (Vec<_>, Vec<_>) = held.iter().partition(in_file);
+    first.into_iter().chain(others.into_iter().filter(move |_| !only))
+}
+
 fn of_agent(held: &Held) -> Candidate {
     let offer = match &held.what {
         What::Key(key) => Offer::Key(key.clone()),
         What::Certificate(certificate) => Offer::Certificate(certificate.clone()),
     };
     Candidate { offer, holder: Holder::Agent(held.blob.clone()), shown: format!("{} (agent)", held.comment) }
+}
+
+#[cfg(test)]
+mod tests {
+    use russh::keys::ssh_key::private::Ed25519Keypair;
+
+    use super::*;
+
+    fn key(n: u8) -> PublicKey {
+        PublicKey::from(Ed25519Keypair::from_seed(&[n; 32]).public)
+    }
+
+    #[test]
+    fn keys_of_the_agent_that_lie_in_files_come_first_or_alone() {
+        let held = [1, 2, 3].map(|n| Held { blob: vec![n], what: What::Key(key(n)), comment: n.to_string() });
+        let file = |n, private| KeyFile { path: "f".into(), public: Some(key(n)), private };
+        let files = [file(9, Private::Elsewhere), file(3, Private::Locked)];
+        let order = |only| in_order(&held, &files, only).map(|h| h.blob[0]).collect::<Vec<_>>();
+        assert_eq!(order(false), [3, 1, 2]);
+        assert_eq!(order(true), [3], "also of a file at one of the usual places");
+    }
 }
