@@ -150,6 +150,37 @@ fn proxy_connect() {
 }
 
 #[test]
+fn a_proxy_command_in_the_folder_of_the_start_is_found_again() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let chain = Chain::new("ProxyCommand ./proxy %h %p", &[]);
+    let proxy = chain.env.write("work/proxy", "#!/bin/sh\nexec socat - TCP:$1:$2\n");
+    std::fs::set_permissions(proxy, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let up = chain.env.up(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]);
+    assert_eq!(std::fs::read_link(format!("/proc/{}/cwd", up.pid)).unwrap(), PathBuf::from("/"));
+    chain.jump.kill_sessions();
+    chain.env.wait_collector(&up.name, "is up again", |s| s["state"] == "up" && s["reconnects"] == 1);
+    chain.env.down(&up.name);
+}
+
+/// The pipes that a process has open.
+fn pipes(pid: u32, besides: &[&str]) -> Vec<PathBuf> {
+    let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let fds = fds.filter(|fd| !besides.iter().any(|b| fd.file_name() == *b));
+    fds.filter_map(|fd| std::fs::read_link(fd.path()).ok()).filter(|l| l.to_string_lossy().contains("pipe:")).collect()
+}
+
+#[test]
+fn a_proxy_command_cannot_read_the_answers_of_a_person() {
+    let chain = Chain::new("ProxyCommand socat - TCP:%h:%p", &[]);
+    let up = chain.env.up(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]);
+    // Whoever runs the tests may have pipes open that everybody inherits.
+    let (ours, proxy) = (pipes(std::process::id(), &[]), descendants(up.pid)[0]);
+    let inherited: Vec<_> = pipes(proxy, &["0", "1", "2"]).into_iter().filter(|p| !ours.contains(p)).collect();
+    assert_eq!(inherited, Vec::<PathBuf>::new());
+    chain.env.down(&up.name);
+}
+
+#[test]
 fn a_proxy_command_that_fails_says_its_last_words() {
     let chain = Chain::new("ProxyCommand sh -c 'echo no way to %h >&2; exit 7'", &[]);
     let run = chain.env.up_run(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]).fails(1);

@@ -61,7 +61,7 @@ impl Leg {
         let known = KnownHosts::read(&settings, &desk.memory.accepted)?;
         progress(Phase::Connect, &settings.target());
         if let Proxy::Command(command) = &settings.proxy {
-            let (wire, mut program) = proxy::start(command)?;
+            let (wire, mut program) = proxy::start(command, &settings.folder)?;
             return match Self::over(wire, Arc::clone(&settings), known, desk, progress).await {
                 Ok(leg) => Ok(Self { program: Some(program), ..leg }),
                 Err(error) => {

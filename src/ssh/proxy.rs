@@ -1,5 +1,6 @@
 //! `ProxyCommand`: a program whose standard input and output are the connection.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,13 +31,14 @@ pub struct Program {
     go: DropGuard,
 }
 
-/// Starts `command` with the user's shell, as ssh does.
+/// Starts `command` with the user's shell, as ssh does, in `folder` as long as that is there.
 ///
 /// # Errors
 /// When the shell cannot be started; that the command fails shows in [`Program::last_words`].
-pub fn start(command: &str) -> Result<(Wire, Program)> {
+pub fn start(command: &str, folder: &Path) -> Result<(Wire, Program)> {
     let shell = std::env::var_os("SHELL").filter(|s| !s.is_empty()).unwrap_or_else(|| "/bin/sh".into());
     let mut child = Command::new(&shell)
+        .current_dir(if folder.is_dir() { folder } else { Path::new("/") })
         .arg("-c")
         // The shell makes way for the command, so that signals reach the right one.
         .arg(format!("exec {command}"))

@@ -113,6 +113,9 @@ pub struct Settings {
     pub algorithms: Algorithms,
     /// Between us and the server.
     pub proxy: Proxy,
+    /// Where reclog was started: a [`Proxy::Command`] may be a program there, also for a reconnect, when a collector in the
+    /// background has left the folder.
+    pub folder: PathBuf,
     /// The hosts on the way, in order, each with what its own configuration says; the first alone may have a
     /// [`Proxy::Command`].
     pub jumps: Vec<Settings>,

@@ -85,6 +85,7 @@ pub fn resolve(plan: &SshPlan) -> Result<Settings> {
         batch_mode,
         algorithms: algorithms(&values)?,
         proxy: here.proxy(hops)?,
+        folder: absolute(Path::new(".")),
         jumps: Vec::new(),
         family: match values.text("addressfamily").map(str::to_ascii_lowercase).as_deref() {
             Some("inet") => Family::Inet,
