@@ -36,7 +36,8 @@ pub async fn main() -> ExitCode {
 
 async fn start(report: &Report) -> Result<()> {
     let internal = |e: io::Error| Error::failed(format!("cannot read the plan: {}", io_reason(&e)));
-    let input = rustix::io::dup(rustix::stdio::stdin()).map_err(|e| internal(e.into()))?;
+    // Not for a ProxyCommand to read: answers come this way.
+    let input = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).map_err(|e| internal(e.into()))?;
     let mut lines = Lines::new(pipe::Receiver::from_owned_fd(input).map_err(internal)?);
     let line = lines.next(LONGEST_PLAN).await.map_err(internal)?.unwrap_or_default();
     let Launch { plan, verbose } = serde_json::from_slice(&line).map_err(|e| {
