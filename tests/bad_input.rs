@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use common::sshd::keygen;
-use common::{Env, Run, SOON, Sshd, accept, free_port, wait_until};
+use common::{Bg, Env, Run, SOON, Sshd, accept, free_port, wait_until};
 use rustix::process::Signal;
 
 /// `up` to `target` without any configuration file, to its end.
@@ -99,6 +99,32 @@ fn an_interrupt_before_up_is_done_ends_with_130() {
         let run = up.wait_for(SOON);
         assert_eq!(run.status.code(), Some(130), "{run:?}");
         assert_eq!(run.stdout, "");
+        env.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_command_of_the_configuration_that_hangs_is_not_waited_for() {
+    let env = Env::new();
+    let out = env.arg("out");
+    for more in [&[][..], &["--foreground"]] {
+        let pid = env.path("work/pid");
+        let _ = std::fs::remove_file(&pid);
+        let config = env.write("work/config", "Match exec \"echo $$ > pid; exec sleep 1000\"\n");
+        let args = ["up", "127.0.0.1", "-F", config.to_str().unwrap(), "--remote-port", "5", "--out", &out];
+        let mut up = env.reclog(&[&args, more].concat());
+        // As a terminal has it: Ctrl-C reaches the whole group.
+        std::os::unix::process::CommandExt::process_group(&mut up, 0);
+        let up = Bg::spawn(up);
+        let command = common::wait_for_text(&pid, "\n").trim().parse().unwrap();
+        for pid in env.processes() {
+            env.expect(pid);
+        }
+        let group = rustix::process::Pid::from_raw(i32::try_from(up.pid()).unwrap()).unwrap();
+        rustix::process::kill_process_group(group, Signal::INT).unwrap();
+        let run = up.wait_for(Duration::from_secs(5));
+        assert_eq!(run.status.code(), Some(130), "{run:?}");
+        wait_until("the command is gone", SOON, || (!common::procs::alive(command)).then_some(()));
         env.assert_nothing_left();
     }
 }

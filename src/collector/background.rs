@@ -6,12 +6,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use rustix::process::{Signal, getpgrp, getpid, kill_process_group};
 use tokio::net::unix::pipe;
 
 use super::events::{Event, Launch};
 use super::questions::{LONGEST_PLAN, Lines, Starter, Word};
 use super::{Options, Report, log};
-use crate::error::{Error, Result, io_reason};
+use crate::error::{Error, Kind, Result, io_reason};
 use crate::paths::Paths;
 
 /// Runs the collector whose [`Launch`] stands on standard input.
@@ -29,6 +30,11 @@ pub async fn main() -> ExitCode {
         Err(error) => {
             tracing::error!("{error}");
             report(&Event::from(&error));
+            if error.kind == Kind::Interrupted && getpgrp() == getpid() {
+                // A command of the ssh configuration (`Match exec`) that still runs does so for nobody. This signal is
+                // taken here, and harms us no more.
+                let _ = kill_process_group(getpid(), Signal::TERM);
+            }
             ExitCode::from(error.kind.exit_code())
         }
     }

@@ -27,13 +27,13 @@ use crate::control::server::{Server, Service};
 use crate::control::{DownReport, Hello, PROTOCOL};
 use crate::error::{Error, Result, io_reason};
 use crate::paths::{self, Paths};
-use crate::plan::Plan;
-use crate::ssh::{self, Person};
+use crate::plan::{Plan, SshPlan};
+use crate::ssh::{self, Person, Settings};
 use events::Event;
 use live::Live;
 use lock::{Holder, Lock};
 use outputs::Outputs;
-use signals::Signals;
+use signals::{Signal, Signals};
 use supervisor::Supervisor;
 
 /// Requests that wait for the supervisor, which takes them at once.
@@ -123,15 +123,19 @@ async fn run_locked(
     paths: &Paths,
     socket: &Path,
     folder: &Path,
-    signals: Signals,
+    mut signals: Signals,
     options: Options,
     abandoned: impl Future<Output = ()>,
 ) -> std::result::Result<DownReport, (Error, bool)> {
+    tokio::pin!(abandoned);
     let early = |error: Error| (error, false);
     let log_file = folder.join("collector.log");
     (options.open_log)(&log_file)
         .map_err(|e| early(Error::failed(format!("cannot open the log {}: {}", log_file.display(), io_reason(&e)))))?;
-    let settings = plan.ssh.as_ref().map(ssh::resolve).transpose().map_err(early)?.map(Arc::new);
+    let settings = match &plan.ssh {
+        Some(way) => Some(Arc::new(resolved(way, &mut signals, abandoned.as_mut()).await.map_err(early)?)),
+        None => None,
+    };
     let outputs = Outputs::open(&plan, paths).map_err(early)?;
     let live = Live::new(&plan, settings.as_ref().map(|s| s.target()), &outputs.ledgers(), &outputs.handles());
 
@@ -156,4 +160,17 @@ async fn run_locked(
     // The answer to `down` is on its way; only now do socket and lock go.
     server.stop().await;
     result
+}
+
+/// What the ssh configuration says. It may run commands (`Match exec`), which take as long as they like; whoever waits may
+/// have enough of it.
+async fn resolved(way: &SshPlan, signals: &mut Signals, abandoned: impl Future<Output = ()>) -> Result<Settings> {
+    let way = way.clone();
+    let reading = tokio::task::spawn_blocking(move || ssh::resolve(&way));
+    let stop = async { while signals.next().await != Signal::Stop {} };
+    tokio::select! {
+        read = reading => read.unwrap_or_else(|_| Err(Error::failed("cannot read the ssh configuration: reclog failed"))),
+        () = stop => Err(Error::interrupted()),
+        () = abandoned => Err(Error::interrupted()),
+    }
 }

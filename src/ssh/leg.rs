@@ -58,7 +58,7 @@ impl Leg {
     /// # Errors
     /// As [`Leg::over`]; and whatever stands in the way of a wire.
     pub async fn first(settings: Arc<Settings>, desk: &Desk, progress: Progress<'_>) -> Result<Self> {
-        let known = KnownHosts::read(&settings, &desk.memory.accepted)?;
+        let known = known_hosts(&settings, desk).await?;
         progress(Phase::Connect, &settings.target());
         if let Proxy::Command(command) = &settings.proxy {
             let (wire, mut program) = proxy::start(command, &settings.folder)?;
@@ -82,7 +82,7 @@ impl Leg {
     /// # Errors
     /// As [`Leg::over`]; refused (exit code 4) when the host forbids tunnels.
     pub async fn next(&self, settings: Arc<Settings>, desk: &Desk, progress: Progress<'_>) -> Result<Self> {
-        let known = KnownHosts::read(&settings, &desk.memory.accepted)?;
+        let known = known_hosts(&settings, desk).await?;
         progress(Phase::Connect, &settings.target());
         let (here, there) = (self.settings.target(), format!("{}:{}", bracketed(&settings.host), settings.port));
         let there = escape_str(&there);
@@ -208,6 +208,13 @@ async fn blame(program: &mut Program, command: &str, settings: &Settings, error:
         .hint("a program that needs a terminal cannot be used; for ssh -W take ProxyJump, which asks through reclog"),
         None => error,
     }
+/// Large files take a while, and a home folder on a dead server for ever: the loop goes on meanwhile.
+async fn known_hosts(settings: &Arc<Settings>, desk: &Desk) -> Result<KnownHosts> {
+    let (settings, memory) = (Arc::clone(settings), Arc::clone(&desk.memory));
+    let reading = tokio::task::spawn_blocking(move || KnownHosts::read(&settings, &memory.accepted));
+    reading.await.unwrap_or_else(|_| Err(Error::host_key("cannot read the known hosts: reclog failed")))
+}
+
 }
 
 fn library_config(settings: &Settings, known: &KnownHosts) -> russh::client::Config {
