@@ -592,6 +592,12 @@ fn what_is_no_configuration_is_refused_in_time() {
     assert_eq!(case.ours().unwrap().port, 22);
     case.bytes("config", &vec![b'x'; 10 << 20]);
     assert!(case.ours().is_err());
+    for bad in ["x\n".repeat(5 << 20), format!("{} y\n", "x".repeat(10 << 20))] {
+        let begun = std::time::Instant::now();
+        case.bytes("config", bad.as_bytes());
+        let error = case.ours().unwrap_err();
+        assert!(error.message.len() < 10_000 && begun.elapsed() < common::SOON, "{} bytes", error.message.len());
+    }
     let garbage: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect();
     case.bytes("config", &garbage);
     let error = case.ours().unwrap_err();

@@ -251,7 +251,10 @@ pub fn find(name: &str) -> Option<&'static Keyword> {
 /// The known keyword that is most like `name`.
 #[must_use]
 pub fn nearest(name: &str) -> Option<&'static str> {
-    let near = |k: &&Keyword| k.used != Use::Gone && strsim::damerau_levenshtein(k.name, name) <= 2;
+    // What is much longer is like none, and would take for ever to compare.
+    let near = |k: &&Keyword| {
+        k.used != Use::Gone && name.len() <= k.name.len() + 2 && strsim::damerau_levenshtein(k.name, name) <= 2
+    };
     TABLE.iter().filter(near).min_by_key(|k| strsim::damerau_levenshtein(k.name, name)).map(|k| k.name)
 }
 

@@ -17,6 +17,10 @@ const DEEPEST: usize = 16;
 const LONGEST: u64 = 64 << 20;
 /// Bad lines of one file that are told.
 const TOLD: usize = 10;
+/// After so many bad lines the rest of a file is not looked at: it is something else.
+const MOST_BAD: usize = 1000;
+/// Characters of a bad line that are told.
+const LONGEST_TOLD: usize = 300;
 
 /// What is wrong with a line, with a hint; or with more than that.
 pub(super) enum Trouble {
@@ -114,6 +118,9 @@ impl Reader<'_> {
         let mut active = active && !place.dormant;
         let mut bad = Vec::new();
         for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
+            if bad.len() == MOST_BAD {
+                break;
+            }
             match self.line(&String::from_utf8_lossy(line), place, &mut active) {
                 Ok(()) => {}
                 Err(Trouble::Line(what, hint)) => bad.push((index + 1, what, hint)),
@@ -288,8 +295,12 @@ fn cannot_read(path: &Path, why: &str) -> Error {
 
 /// All bad lines of a file in one error.
 fn told(path: &Path, bad: &[(usize, String, Option<String>)]) -> Error {
-    let mut lines: Vec<_> = bad.iter().take(TOLD).map(|(line, what, _)| format!("line {line}: {what}")).collect();
-    if bad.len() > TOLD {
+    let cut = |what: &str| what.chars().take(LONGEST_TOLD).collect::<String>();
+    let mut lines: Vec<_> =
+        bad.iter().take(TOLD).map(|(line, what, _)| format!("line {line}: {}", cut(what))).collect();
+    if bad.len() == MOST_BAD {
+        lines.push("and many more".into());
+    } else if bad.len() > TOLD {
         lines.push(format!("and {} more", bad.len() - TOLD));
     }
     let file = shown(path);

@@ -76,8 +76,7 @@ impl<'a> Line<'a> {
                 _ => false,
             };
         }
-        let patterns: Vec<String> = hosts.split(',').map(str::to_owned).collect();
-        patterns.iter().all(|p| p.len() <= MAX_PATTERN) && host_matches(&patterns, name)
+        hosts.split(',').all(|p| p.len() <= MAX_PATTERN) && host_matches(hosts.split(','), name)
     }
 
     /// The key; `None` when there is none that can be read.
