@@ -73,6 +73,17 @@ fn a_channel_that_is_taken_back_ends_its_sender() {
 }
 
 #[test]
+fn long_words_of_a_server_are_cut() {
+    let Some((env, mut server, _up)) = up("long_words_of_a_server", "*", &["-v"]) else { return };
+    assert_eq!(server.order("far_away", &[json!(""), json!(PORT), json!(30_000)]), "opened");
+    let status = env.wait_collector("c", "lost the connection", |c| c["last_error"].is_string());
+    let error = status["last_error"].as_str().unwrap();
+    assert!(error.len() < 3_000 && error.contains("\\x1b"), "{} bytes", error.len());
+    let longest = log(&env).lines().map(str::len).max();
+    assert!(longest < Some(5_000), "{longest:?}");
+}
+
+#[test]
 fn a_flood_of_channels_nobody_asked_for_ends_the_connection_and_fills_neither_memory_nor_log() {
     for (kind, deaf) in [("session", false), ("nonsense@example.org", false), ("auth-agent@openssh.com", true)] {
         let Some((env, mut server, up)) = up("a_flood_of_channels", "*", &[]) else { return };

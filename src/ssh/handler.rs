@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::algorithms;
+use super::auth::brief;
 use super::host_key::{self, KnownHosts};
 use super::prompt::Desk;
 use super::rekey::{Action, Rekey};
@@ -21,7 +22,6 @@ use super::settings::Settings;
 use super::socket::Meter;
 use super::strange::{MAX_HALF_CLOSED, MAX_UNASKED, Strange};
 use crate::error::Error;
-use crate::escape::escape_str;
 use crate::intake::{End, Sender};
 
 /// The library's view of one connection.
@@ -119,10 +119,10 @@ impl Handler for Guest {
             Ok(ip) => {
                 std::net::SocketAddr::new(ip.to_canonical(), u16::try_from(originator_port).unwrap_or(0)).to_string()
             }
-            Err(_) => format!("{}:{originator_port}", escape_str(originator_address)),
+            Err(_) => format!("{}:{originator_port}", brief(originator_address)),
         };
         let Some(intake) = self.routes.find(connected_address, connected_port) else {
-            let what = format!("a connection for {}:{connected_port}", escape_str(connected_address));
+            let what = format!("a connection for {}:{connected_port}", brief(connected_address));
             return self.unasked("forwarded-tcpip", &what, reply).await;
         };
         if self.half_closed.len() >= MAX_HALF_CLOSED {
@@ -228,7 +228,7 @@ impl Handler for Guest {
         let error = match &reason {
             DisconnectReason::ReceivedDisconnect(info) => {
                 self.desk.ended(&info.message);
-                format!("the jump host ended the connection: {}", escape_str(&info.message))
+                format!("the jump host ended the connection: {}", brief(&info.message))
             }
             DisconnectReason::Error(Stop::Ssh(e)) => {
                 if let russh::Error::NoAuthMethod = e {
@@ -316,7 +316,7 @@ impl Handler for Guest {
     /// True, so that it is counted and refused below like the others.
     async fn should_accept_unknown_server_channel(&mut self, _id: ChannelId, kind: &str) -> bool {
         if self.strange.is_new("unknown") {
-            tracing::warn!("the jump host tried to open a channel of the unknown type {}; refused", escape_str(kind));
+            tracing::warn!("the jump host tried to open a channel of the unknown type {}; refused", brief(kind));
         }
         true
     }

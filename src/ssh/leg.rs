@@ -276,7 +276,7 @@ fn greeting_error(settings: &Settings, error: &Stop, phase: Phase, why: &str) ->
     match error {
         Stop::Ssh(russh::Error::NoCommonAlgo { kind, ours, theirs }) => Error::failed(format!(
             "{target} and reclog have no {kind:?} algorithm in common: it offers {}",
-            escape_str(&theirs.join(", "))
+            auth::brief(&theirs.join(", "))
         ))
         .hint(format!("reclog offers {}", ours.join(", "))),
         Stop::Ssh(russh::Error::Version) => {

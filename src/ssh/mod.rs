@@ -69,6 +69,6 @@ fn reason(error: &russh::Error) -> String {
         E::IO(e) => io_reason(e),
         E::KeepaliveTimeout => "no answer to keepalives".into(),
         E::SendError => "the connection is gone".into(),
-        other => crate::escape::escape_str(&other.to_string()),
+        other => auth::brief(&other.to_string()),
     }
 }

@@ -135,7 +135,7 @@ impl Desk {
 
     /// The server ends the connection and says why.
     pub fn ended(&self, why: &str) {
-        self.heard().last_words = Some(auth::shown(why.trim(), 300).replace('\n', " "));
+        self.heard().last_words = Some(auth::brief(why));
     }
 
     /// The server names no method any more, which ends the connection.

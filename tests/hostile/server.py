@@ -17,6 +17,7 @@ from paramiko.message import Message
 OPEN, OPENED, REFUSED, ADJUST, DATA, EXTENDED, EOF, CLOSE, REQUEST, OK, FAILED = range(90, 101)
 GLOBAL = 80
 IGNORE = 2
+DISCONNECT = 1
 PATIENCE = 30
 
 
@@ -198,6 +199,12 @@ class Wild:
             self.answer(number, EOF)
             self.send(CLOSE, theirs)
         say(line=how)
+
+    def far_away(self, address, port, size):
+        """A sender whose address has so many bytes, and last words of so many."""
+        _, how, _ = self.sender(address, port, ("\x1b" * size, 1))
+        self.send(DISCONNECT, 11, "\x1b" * size, "")
+        say(far_away=how)
 
     def flood(self, kind, count, deaf, *fields):
         """Opens without waiting for any answer; deaf: without reading them."""

@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use memory::Account;
 
 pub use memory::Memory;
-pub use words::shown;
+pub use words::{brief, shown};
 
 /// Methods that a server may accept without being content, and methods tried altogether.
 const MOST_ROUNDS: usize = 20;
@@ -40,7 +40,7 @@ struct Login<'a> {
     handle: &'a mut Handle<Guest>,
     settings: &'a Settings,
     desk: &'a Desk,
-    /// `user@host:port`, under which the memory keeps what was answered.
+    /// `user@host:port`.
     target: String,
     /// Under which the memory keeps what was answered.
     account: Account,

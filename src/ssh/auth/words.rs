@@ -6,6 +6,8 @@ use crate::escape::escape_str;
 pub const LONGEST: usize = 8 * 1024;
 /// … and at so many lines: more would push what stands above off the screen.
 const MOST_LINES: usize = 100;
+/// What is no more than a part of a message is cut at so many bytes: a packet has room for a quarter of a megabyte.
+const BRIEF: usize = 300;
 
 /// `text` with every line escaped, cut at `most` bytes with a word about it.
 #[must_use]
@@ -17,6 +19,12 @@ pub fn shown(text: &str, most: usize) -> String {
         lines.push("[… the rest is left out]".into());
     }
     lines.join("\n")
+}
+
+/// The beginning of `text` on one line, for messages.
+#[must_use]
+pub fn brief(text: &str) -> String {
+    shown(text.trim(), BRIEF).replace('\n', " ")
 }
 
 /// Whether the only prompt of a login asks for a password that is the same next time. What is different each time
@@ -43,6 +51,8 @@ mod tests {
         let high = shown(&"\n".repeat(10_000), LONGEST);
         assert!(high.lines().count() <= MOST_LINES + 1, "{}", high.lines().count());
         assert_eq!(shown("ééé", 3), "é\n[… the rest is left out]");
+        let words = brief(&"no\n\x1b".repeat(1 << 16));
+        assert!(words.len() < 10 * BRIEF && !words.contains('\n') && words.starts_with("no \\x1bno"), "{words}");
     }
 
     #[test]
