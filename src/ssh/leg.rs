@@ -32,6 +32,10 @@ const MAX_PACKET: u32 = 32 * 1024;
 /// Bytes read from the socket at once. Fewer, larger reads are the cheapest speed there is.
 const READ_BUFFER: usize = 256 * 1024;
 
+/// What a server may take for a login altogether, however soon each of its answers comes; sshd gives us no longer either
+/// (`LoginGraceTime`).
+const LONGEST_LOGIN: Duration = Duration::from_secs(120);
+
 /// Hears of each phase as it begins, and of the host that it is about (`user@host:port`).
 pub type Progress<'a> = &'a (dyn Fn(Phase, &str) + Sync);
 
@@ -158,7 +162,17 @@ impl Leg {
             })
         })?;
         progress(Phase::Authentication, &settings.target());
-        auth::authenticate(&mut handle, &settings, desk).await?;
+        tokio::select! {
+            biased;
+            done = auth::authenticate(&mut handle, &settings, desk) => done?,
+            () = desk.waited.run_out(LONGEST_LOGIN) => {
+                return Err(Error::failed(format!(
+                    "{} did not come to an end with the login within {} s (phase: authentication)",
+                    settings.target(),
+                    LONGEST_LOGIN.as_secs()
+                )));
+            }
+        }
         Ok(Self { handle, settings, routes, meter, ended, kill, program: None })
     }
 
@@ -194,6 +208,13 @@ impl Leg {
     }
 }
 
+/// Large files take a while, and a home folder on a dead server for ever: the loop goes on meanwhile.
+async fn known_hosts(settings: &Arc<Settings>, desk: &Desk) -> Result<KnownHosts> {
+    let (settings, memory) = (Arc::clone(settings), Arc::clone(&desk.memory));
+    let reading = tokio::task::spawn_blocking(move || KnownHosts::read(&settings, &memory.accepted));
+    reading.await.unwrap_or_else(|_| Err(Error::host_key("cannot read the known hosts: reclog failed")))
+}
+
 /// A program that has ended is the better reason for a connection that did not come about.
 async fn blame(program: &mut Program, command: &str, settings: &Settings, error: Error) -> Error {
     if error.kind != crate::error::Kind::Failed {
@@ -208,13 +229,6 @@ async fn blame(program: &mut Program, command: &str, settings: &Settings, error:
         .hint("a program that needs a terminal cannot be used; for ssh -W take ProxyJump, which asks through reclog"),
         None => error,
     }
-/// Large files take a while, and a home folder on a dead server for ever: the loop goes on meanwhile.
-async fn known_hosts(settings: &Arc<Settings>, desk: &Desk) -> Result<KnownHosts> {
-    let (settings, memory) = (Arc::clone(settings), Arc::clone(&desk.memory));
-    let reading = tokio::task::spawn_blocking(move || KnownHosts::read(&settings, &memory.accepted));
-    reading.await.unwrap_or_else(|_| Err(Error::host_key("cannot read the known hosts: reclog failed")))
-}
-
 }
 
 fn library_config(settings: &Settings, known: &KnownHosts) -> russh::client::Config {
