@@ -95,7 +95,7 @@ fn ctrl_c_at_a_question_ends_up_and_leaves_terminal_and_machine_as_they_were() {
 fn a_signal_at_a_question_restores_the_terminal() {
     require!("setsid");
     let gate = password_gate();
-    for signal in [Signal::TERM, Signal::HUP] {
+    for signal in [Signal::TERM, Signal::HUP, Signal::QUIT] {
         let env = Env::new();
         let mut term = Term::start(&up_gate(&env, &gate, &[]));
         term.shows("'s password: ");

@@ -149,15 +149,16 @@ async fn foreground(
 
 /// Ends when a person, or whoever started this, wants no collector after all.
 async fn interrupt() {
-    let (Ok(mut int), Ok(mut term), Ok(mut hup)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-    else {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
+    let [Ok(mut int), Ok(mut term), Ok(mut hup), Ok(mut quit)] = kinds.map(signal) else {
         return std::future::pending().await;
     };
     tokio::select! {
         _ = int.recv() => {}
         _ = term.recv() => {}
         _ = hup.recv() => {}
+        // Ctrl-\: at a question the terminal would be left without echo.
+        _ = quit.recv() => {}
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::{Error, Result, io_reason};
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGINT, SIGTERM: drain and stop.
+    /// SIGINT, SIGTERM, SIGQUIT: drain and stop.
     Stop,
     /// SIGUSR1: reconnect now.
     Kick,
@@ -18,6 +18,8 @@ pub enum Signal {
 pub struct Signals {
     interrupt: Stream,
     terminate: Stream,
+    /// Ctrl-\, which by default would leave a terminal without echo at a question, and data unwritten.
+    quit: Stream,
     hangup: Stream,
     user1: Stream,
     /// SIGXFSZ: taken so that a write beyond the file size limit is an error that is waited out, not the end.
@@ -35,6 +37,7 @@ impl Signals {
         Ok(Self {
             interrupt: take(SignalKind::interrupt())?,
             terminate: take(SignalKind::terminate())?,
+            quit: take(SignalKind::quit())?,
             hangup: take(SignalKind::hangup())?,
             user1: take(SignalKind::user_defined1())?,
             _too_large: take(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
@@ -47,6 +50,7 @@ impl Signals {
             tokio::select! {
                 _ = self.interrupt.recv() => return Signal::Stop,
                 _ = self.terminate.recv() => return Signal::Stop,
+                _ = self.quit.recv() => return Signal::Stop,
                 _ = self.user1.recv() => return Signal::Kick,
                 _ = self.hangup.recv() => tracing::debug!("SIGHUP"),
             }
