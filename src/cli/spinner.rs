@@ -16,13 +16,15 @@ struct Spin {
     printer: Option<Printer>,
     bar: Option<ProgressBar>,
     message: String,
+    /// Who wants it to rest: a banner may come while a question is open.
+    resting: usize,
 }
 
 impl Spinner {
     /// Moves at once, where `printer` lets it.
     #[must_use]
     pub fn new(printer: Option<Printer>) -> Self {
-        let spinner = Self(Arc::new(Mutex::new(Spin { printer, bar: None, message: String::new() })));
+        let spinner = Self(Arc::new(Mutex::new(Spin { printer, bar: None, message: String::new(), resting: 1 })));
         spinner.resume();
         spinner
     }
@@ -42,15 +44,18 @@ impl Spinner {
 
     /// Clears its line and rests.
     pub fn pause(&self) {
-        if let Some(bar) = self.spin().bar.take() {
+        let mut spin = self.spin();
+        spin.resting += 1;
+        if let Some(bar) = spin.bar.take() {
             bar.finish_and_clear();
         }
     }
 
-    /// Goes on after [`Spinner::pause`].
+    /// Goes on after every [`Spinner::pause`] has its end.
     pub fn resume(&self) {
         let mut spin = self.spin();
-        if let (Some(printer), None) = (spin.printer, &spin.bar) {
+        spin.resting = spin.resting.saturating_sub(1);
+        if let (0, Some(printer), None) = (spin.resting, spin.printer, &spin.bar) {
             let bar = printer.spinner();
             bar.set_message(spin.message.clone());
             spin.bar = Some(bar);
@@ -61,5 +66,27 @@ impl Spinner {
     pub fn finish(&self) {
         self.spin().printer = None;
         self.pause();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_rests_until_everybody_is_done() {
+        let spinner = Spinner::new(Some(Printer::new(false, 0)));
+        let moves = || spinner.spin().bar.is_some();
+        assert!(moves());
+        spinner.pause();
+        // A banner in the middle of a question.
+        spinner.pause();
+        spinner.resume();
+        assert!(!moves());
+        spinner.resume();
+        assert!(moves());
+        spinner.finish();
+        spinner.resume();
+        assert!(!moves());
     }
 }
