@@ -201,3 +201,18 @@ fn the_agent_of_the_configuration_is_asked_and_none_is_none() {
     let run = up_with(&env, &sshd, agent.socket.as_ref(), &["-o", "IdentityAgent=none"]);
     assert_eq!(run.status.code(), Some(4), "{run:?}");
 }
+
+#[test]
+fn an_agent_that_is_gone_at_a_reconnect_is_named_by_status() {
+    require!("sshd", "ssh-agent", "ssh-add");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    let agent = Agent::start(&env);
+    agent.add(&env, &[&sshd.user_key("ed25519")]);
+    env.started(up_with(&env, &sshd, agent.socket.as_ref(), &[]));
+    drop(agent);
+    env.run(&["kick", "c"]).ok();
+    let failed = env.wait_state("c", "failed");
+    let health = failed["health"].to_string();
+    assert!(health.contains("again") && health.contains("the agent at"), "{failed}");
+    env.down("c");
+}

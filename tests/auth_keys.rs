@@ -175,3 +175,17 @@ fn without_anybody_to_ask_a_locked_key_says_what_to_do() {
     run.says(format!("the passphrase of {}", key.display())).says("nobody is there to be asked").says("ssh-add");
     env.assert_nothing_left();
 }
+
+#[test]
+fn the_key_that_is_refused_is_named_in_the_line_that_would_allow_it() {
+    require!("sshd", "ssh-keygen");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    let (key, other) = (env.arg("stranger"), env.arg("other"));
+    for key in [&key, &other] {
+        keygen(key.as_ref(), "ed25519");
+    }
+    let run = Bg::spawn(up_to(&env, &sshd, &["-i", &key])).wait().fails(4);
+    run.says(format!("hint: allow it there: ssh-copy-id -i {key}.pub -p {} ", sshd.port));
+    let run = Bg::spawn(up_to(&env, &sshd, &["-i", &key, "-i", &other])).wait().fails(4);
+    run.says(format!("hint: allow it there: ssh-copy-id -i KEY.pub -p {} ", sshd.port));
+}

@@ -329,4 +329,9 @@ fn what_a_server_wants_beside_a_key_is_said() {
     common::sshd::keygen(&sshd_key, "ed25519");
     let run = Bg::spawn(up_gate(&env, &gate, &["-i", sshd_key.to_str().unwrap()])).wait();
     run.fails(4).says("it accepted the key").says("wants more: password").says("nobody is there to be asked");
+    let key = sshd_key.to_str().unwrap();
+    let run = Bg::spawn(up_gate(&env, &gate, &["-i", key, "-o", "BatchMode=yes"])).wait().fails(4);
+    run.says("takes only password").says("hint: BatchMode lets nobody be asked: leave it out");
+    let run = Bg::spawn(up_gate(&env, &gate, &["-i", key, "-o", "PasswordAuthentication=no"])).wait().fails(4);
+    run.says("takes only password").says("hint: PreferredAuthentications, or a keyword that ends in Authentication");
 }

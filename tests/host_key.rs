@@ -135,10 +135,14 @@ fn an_unknown_key_is_shown_and_a_yes_writes_it_down() {
         assert_eq!(read_text(stage.path("known_hosts")), format!("{before}\n{line}"), "{answers:?}");
         let asked = person.asked();
         assert_eq!(asked.len(), answers.len());
-        for part in [&stage.name(), &format!("ED25519 key fingerprint is {fingerprint}."), "(yes/no/[fingerprint])? "] {
+        for part in [
+            &stage.name(),
+            &format!("ED25519 key fingerprint is {fingerprint}."),
+            "Are you sure you want to continue connecting (yes/no/[fingerprint])? ",
+        ] {
             assert!(asked[0].text.contains(part), "{part}: {}", asked[0].text);
         }
-        assert!(asked[0].text.contains("not known by any other name"), "{}", asked[0].text);
+        assert!(asked[0].text.contains("not known by any other names.\n"), "{}", asked[0].text);
         assert_eq!(asked[0].kind, QuestionKind::HostKey);
         assert!(asked[1..].iter().all(|q| q.text == "Please type 'yes', 'no' or the fingerprint: "));
         assert!(

@@ -114,7 +114,7 @@ fn a_host_that_cannot_be_reached_from_the_hop_is_told_so() {
     let chain = Chain::new("ProxyJump a", &[]);
     chain.jump.stop();
     let run = chain.env.up_run(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]).fails(1).hinted();
-    run.matches(&format!(r":{} cannot connect to 127\.0\.0\.1:{}", chain.a.port, chain.jump.port));
+    run.matches(&format!(r":{} cannot connect to 127\.0\.0\.1:{}: Connection refused", chain.a.port, chain.jump.port));
 }
 
 #[test]
@@ -196,7 +196,8 @@ fn a_proxy_command_that_is_not_there_is_told() {
         .up_run(&["--remote-port", "0", "--out", &chain.env.arg("out.log")])
         .fails(1)
         .says("ended with exit code 127")
-        .says("no-such-program-here");
+        .says("no-such-program-here")
+        .says("is it installed");
 }
 
 #[test]

@@ -96,7 +96,7 @@ impl Live {
         let connection = inner.last_error.as_deref().unwrap_or("no reason is known");
         match inner.state {
             ledger::State::Waiting => health.push(format!("not connected, trying again: {connection}")),
-            ledger::State::Failed => health.push(format!("gave up: {connection}")),
+            ledger::State::Failed => health.push(format!("gave up until `reclog kick`: {connection}")),
             ledger::State::Connecting if inner.last_error.is_some() => {
                 health.push(format!("not connected, trying now: {connection}"));
             }

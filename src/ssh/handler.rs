@@ -22,7 +22,11 @@ use super::settings::Settings;
 use super::socket::Meter;
 use super::strange::{MAX_HALF_CLOSED, MAX_UNASKED, Strange};
 use crate::error::Error;
+use crate::escape::escape_str;
 use crate::intake::{End, Sender};
+
+/// Characters of a server's reason that are told.
+const LONGEST_REASON: usize = 200;
 
 /// The library's view of one connection.
 pub struct Guest {
@@ -40,12 +44,17 @@ pub struct Guest {
     /// Ended for us, not yet closed by the server.
     pub half_closed: HashSet<ChannelId>,
     pub strange: Strange,
+    /// Why the server did not open the channel that we asked for last, in its words.
+    pub turned_down: Words,
     /// From the first key exchange on.
     pub rekey: Option<Rekey>,
 }
 
 /// A place for the error of a callback.
 pub type Refusal = Arc<Mutex<Option<Error>>>;
+
+/// A place for a few words of the server, safe to show.
+pub type Words = Arc<Mutex<String>>;
 
 /// One channel that we accepted. The write half is kept so that the library keeps the channel.
 pub struct Slot {
@@ -195,10 +204,12 @@ impl Handler for Guest {
         &mut self,
         channel: ChannelId,
         _reason: ChannelOpenFailure,
-        _description: &str,
+        description: &str,
         _language: &str,
         _session: &mut Session,
     ) -> Result<(), Stop> {
+        *self.turned_down.lock().unwrap_or_else(PoisonError::into_inner) =
+            escape_str(&description.chars().take(LONGEST_REASON).collect::<String>());
         self.half_closed.remove(&channel);
         self.senders.remove(&channel);
         Ok(())

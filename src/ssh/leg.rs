@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::handler::{Guest, Refusal, Stop};
+use super::handler::{Guest, Refusal, Stop, Words};
 use super::host_key::KnownHosts;
 use super::prompt::{Desk, Waited};
 use super::proxy::{self, Program};
@@ -49,6 +49,8 @@ pub struct Leg {
     pub routes: Routes,
     /// What has passed, and what the server calls itself.
     pub meter: Arc<Meter>,
+    /// Why a tunnel was not opened, in the server's words.
+    turned_down: Words,
     ended: oneshot::Receiver<Error>,
     /// Ends the library's loop when the leg is dropped, whatever that loop is waiting for.
     kill: DropGuard,
@@ -101,7 +103,9 @@ impl Leg {
                 )));
             }
             Ok(Err(russh::Error::ChannelOpenFailure(_))) => {
-                return Err(Error::failed(format!("{here} cannot connect to {there}"))
+                let why = self.turned_down.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let why = if why.is_empty() { "it does not say why".into() } else { why };
+                return Err(Error::failed(format!("{here} cannot connect to {there}: {why}"))
                     .hint("the name is looked up there, and the connection is made from there"));
             }
             Ok(Err(e)) => {
@@ -133,7 +137,7 @@ impl Leg {
         let (stream, meter) = Metered::new(wire, phase, &kill);
         let config = Arc::new(library_config(&settings, &known));
         let (ended_tx, ended) = oneshot::channel();
-        let (routes, refusal) = (Routes::default(), Refusal::default());
+        let (routes, refusal, turned_down) = (Routes::default(), Refusal::default(), Words::default());
         let guest = Guest {
             settings: Arc::clone(&settings),
             known,
@@ -146,6 +150,7 @@ impl Leg {
             senders: HashMap::new(),
             half_closed: HashSet::new(),
             strange: Strange::default(),
+            turned_down: Arc::clone(&turned_down),
             rekey: None,
         };
         let kill = kill.drop_guard();
@@ -173,7 +178,7 @@ impl Leg {
                 )));
             }
         }
-        Ok(Self { handle, settings, routes, meter, ended, kill, program: None })
+        Ok(Self { handle, settings, routes, meter, turned_down, ended, kill, program: None })
     }
 
     /// Waits until it is lost and says how.
@@ -215,6 +220,9 @@ async fn known_hosts(settings: &Arc<Settings>, desk: &Desk) -> Result<KnownHosts
     reading.await.unwrap_or_else(|_| Err(Error::host_key("cannot read the known hosts: reclog failed")))
 }
 
+/// How [`proxy::Program::last_words`] begin when there was no such program.
+const NOT_FOUND: &str = "ended with exit code 127";
+
 /// A program that has ended is the better reason for a connection that did not come about.
 async fn blame(program: &mut Program, command: &str, settings: &Settings, error: Error) -> Error {
     if error.kind != crate::error::Kind::Failed {
@@ -226,7 +234,11 @@ async fn blame(program: &mut Program, command: &str, settings: &Settings, error:
             settings.target(),
             escape_str(command)
         ))
-        .hint("a program that needs a terminal cannot be used; for ssh -W take ProxyJump, which asks through reclog"),
+        .hint(if words.starts_with(NOT_FOUND) {
+            "the shell does not find the program: is it installed, and its folder in PATH?"
+        } else {
+            "it has to pass the bytes itself (no ProxyUseFdpass) and has no terminal; for ssh -W take ProxyJump, which asks through reclog"
+        }),
         None => error,
     }
 }

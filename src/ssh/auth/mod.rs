@@ -218,8 +218,21 @@ impl Login<'_> {
         if *port == 22 { format!("{user}@{host}") } else { format!("-p {port} {user}@{host}") }
     }
 
+    /// The public half of the key that was refused, for ssh-copy-id.
+    fn public_file(&self) -> String {
+        match &self.refused[..] {
+            [file] if file.starts_with('/') && !file.contains([' ', '\'', '\\']) && !file.ends_with(".pub") => {
+                format!("{file}.pub")
+            }
+            _ => "KEY.pub".into(),
+        }
+    }
+
     fn failure(&mut self, offered: &MethodSet) -> Error {
         let target = &self.target;
+        let takes_keys = |offered: &MethodSet| {
+            offered.contains(&MethodKind::PublicKey) && self.settings.methods.contains(&Method::PublicKey)
+        };
         let mut troubles = Vec::new();
         if !self.refused.is_empty() {
             troubles.push(format!("the server refused the key: {}", self.refused.join(", ")));
@@ -239,9 +252,7 @@ impl Login<'_> {
             troubles.push(format!("it wants {}, and {who}", self.unasked.join(" or ")));
         }
         if troubles.is_empty() {
-            let takes_keys =
-                offered.contains(&MethodKind::PublicKey) && self.settings.methods.contains(&Method::PublicKey);
-            troubles.push(if takes_keys {
+            troubles.push(if takes_keys(offered) {
                 "there is no usable key".into()
             } else if offered.is_empty() {
                 "the server takes no way to log in".into()
@@ -255,19 +266,39 @@ impl Login<'_> {
             format!(" (it accepted {} and wants more: {})", self.accepted.join(", "), methods(offered))
         };
         let again = if reconnect { " again" } else { "" };
-        let mut error = Error::refused(format!("cannot log in to {target}{again}: {}{so_far}", troubles.join("; ")));
+        // `status` shows the sentence alone, and nobody sees the hints of a reconnect.
+        let notes = if reconnect && !self.notes.is_empty() {
+            format!(" ({})", self.notes.drain(..).collect::<Vec<_>>().join("; "))
+        } else {
+            String::new()
+        };
+        let troubles = troubles.join("; ");
+        let mut error = Error::refused(format!("cannot log in to {target}{again}: {troubles}{so_far}{notes}"));
         if reconnect && !self.unasked.is_empty() {
             error = error.hint("somebody has to log in: reclog down NAME && reclog up …");
+        } else if !self.unasked.is_empty() && self.settings.batch_mode {
+            error = error.hint("leave out BatchMode, or use a key that needs no question: in an agent, or a file (-i)");
         } else if !self.unasked.is_empty() {
             error = error.hint(
-                "run it in a terminal, set SSH_ASKPASS, or use a key that needs no question: in an agent, or a file (-i)",
+                "run it in a terminal, set SSH_ASKPASS (without a display SSH_ASKPASS_REQUIRE=force, too), or use a key \
+                 that needs no question: in an agent, or a file (-i)",
             );
         }
         if !self.refused.is_empty() {
-            error = error.hint(format!("allow it there: ssh-copy-id -i KEY.pub {}", self.place()));
+            error = error.hint(format!("allow it there: ssh-copy-id -i {} {}", self.public_file(), self.place()));
             if !offered.is_empty() && !offered.contains(&MethodKind::PublicKey) && self.accepted.is_empty() {
                 error = error.hint(format!("the server takes no more keys; it offers: {}", methods(offered)));
             }
+        } else if self.refused_too.is_empty() && self.unasked.is_empty() && !offered.is_empty() && !takes_keys(offered)
+        {
+            let asks = [MethodKind::KeyboardInteractive, MethodKind::Password].iter().any(|m| offered.contains(m));
+            error = error.hint(if !asks && !offered.contains(&MethodKind::PublicKey) {
+                "reclog logs in with keys, questions of the server and passwords"
+            } else if asks && self.settings.batch_mode {
+                "BatchMode lets nobody be asked: leave it out"
+            } else {
+                "PreferredAuthentications, or a keyword that ends in Authentication, leaves out what it takes"
+            });
         } else if self.refused_too.is_empty() && self.unasked.is_empty() {
             error = error.hint("name a key with -i FILE, load one with ssh-add, or make one: ssh-keygen -t ed25519");
         }

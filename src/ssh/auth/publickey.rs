@@ -186,7 +186,9 @@ impl Login<'_> {
             None => Ok(able.first().map(|(hash, _)| *hash)),
             Some(list) => {
                 let first = list.iter().find_map(|name| able.iter().find(|(_, n)| n == name));
-                first.map(|(hash, _)| Some(*hash)).ok_or_else(|| able[0].1.clone())
+                first
+                    .map(|(hash, _)| Some(*hash))
+                    .ok_or_else(|| format!("{} (ssh-rsa is SHA-1, with which reclog does not sign)", able[0].1))
             }
         }
     }

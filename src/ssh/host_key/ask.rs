@@ -57,15 +57,16 @@ pub async fn ask(shown: &Shown<'_>, desk: &Desk) -> Result<Consent> {
     )))
 }
 
+/// In ssh's words: people know them, and programs that answer wait for them.
 fn question(shown: &Shown<'_>) -> String {
     let others = if shown.others.is_empty() {
-        "This key is not known by any other name.".into()
+        "This key is not known by any other names.".into()
     } else {
         format!("This key is known by other names:\n    {}", shown.others.join("\n    "))
     };
     format!(
-        "The authenticity of host '{}' cannot be established.\n{} key fingerprint is {}.\n{others}\n\
-         Do you want to connect to it (yes/no/[fingerprint])? ",
+        "The authenticity of host '{}' can't be established.\n{} key fingerprint is {}.\n{others}\n\
+         Are you sure you want to continue connecting (yes/no/[fingerprint])? ",
         escape_str(&shown.names.full),
         shown.kind,
         shown.fingerprint

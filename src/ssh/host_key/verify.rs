@@ -169,7 +169,8 @@ fn accept(key: &PublicKey, known: &KnownHosts, settings: &Settings, desk: &Desk)
 fn unknown(name: &str, key: &KeyData, settings: &Settings) -> Error {
     Error::host_key(format!("the host key of {name} is not known: {}", print(key)))
         .hint(format!("compare the fingerprint, then: {}", ssh_command(settings)))
-        .hint("to take the key of a new host unseen: -o StrictHostKeyChecking=accept-new")
+        // As with ssh, what -o says is for the last host alone.
+        .hint("to take the key of a new host unseen: -o StrictHostKeyChecking=accept-new; for a hop, in its Host block")
 }
 
 fn changed(name: &str, place: &Place, key: &KeyData) -> Error {
