@@ -168,6 +168,8 @@ fn a_server_that_stops_or_never_stops_talking_in_the_login_or_after_the_request_
         let (run, most) = ended(&env, up);
         assert!(run.stderr.len() < 500_000, "{stall}: {} bytes of talk", run.stderr.len());
         assert!(!run.stderr.contains('\x1b'), "{stall}: escapes reach the terminal");
+        // The words themselves do.
+        assert_eq!(run.stderr.contains("| \\x1b[31mwait"), stall == "banners", "{stall}: {}", run.stderr);
         run.fails(1).says(format!("(phase: {phase})"));
         assert!(most < 100 * 1024, "{stall}: {most} KiB");
     };
