@@ -56,13 +56,17 @@ fn a_server_that_freezes_is_noticed_within_the_interval_asked_for() {
     let up = env.started(Bg::spawn(up(&env, &sshd, config, &[])).wait());
     let frozen = sshd.sessions();
     let begun = std::time::Instant::now();
-    frozen.iter().for_each(|pid| procs::signal(*pid, Signal::STOP));
+    for pid in &frozen {
+        procs::signal(*pid, Signal::STOP);
+    }
     let lost = env.wait_collector("c", "is lost", |c| c["state"] != "up");
     // Three times fifteen seconds without these lines.
     assert!(begun.elapsed().as_secs() < 12, "{:?}", begun.elapsed());
     assert!(lost["last_error"].as_str().is_some_and(|e| e.contains("keepalive") || e.contains("timed out")), "{lost}");
     // The port is still theirs.
-    frozen.iter().for_each(|pid| procs::kill(*pid));
+    for pid in &frozen {
+        procs::kill(*pid);
+    }
     let back = env.wait_collector("c", "is back", |c| c["state"] == "up" && c["reconnects"] == 1);
     assert_eq!(back["pid"], up.pid);
     common::send(up.port(), "x\n");

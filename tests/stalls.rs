@@ -82,6 +82,8 @@ fn megabytes_before_the_banner_end_at_once_and_cost_no_memory() {
     let nothing: Manners = |mut stream| while stream.write_all(&[0; 16_000]).is_ok() {};
     for manners in [lines, line, name, nothing] {
         let (run, most) = up_on(manners);
+        // At once: nobody has waited for the end of the deadline.
+        assert!(!run.stderr.contains("within 1 s"), "{}", run.stderr);
         run.fails(1).hinted().says("127.0.0.1");
         assert!(most < 100 * 1024, "{most} KiB");
     }
@@ -152,6 +154,7 @@ fn a_packet_of_gigabytes_is_not_waited_for() {
         while stream.write_all(&[0; 16_000]).is_ok() {}
     };
     let (run, most) = up_on(huge);
+    assert!(!run.stderr.contains("within 1 s"), "{}", run.stderr);
     run.fails(1).says("127.0.0.1");
     assert!(most < 100 * 1024, "{most} KiB");
 }
