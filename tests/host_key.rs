@@ -2,11 +2,12 @@
 
 mod common;
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use common::client::{Script, Stage, public};
-use common::{Sshd, read, read_text};
+use common::sshd::whoami;
+use common::{SOON, Sshd, read, read_text, wait_until};
 use reclog::ssh::{Answer, Memory, QuestionKind, Settings};
 
 fn memory() -> Arc<Memory> {
@@ -319,8 +320,18 @@ fn new_host_keys_that_a_server_announces_are_not_taken_over() {
     stage.alone(&stage.settings()).unwrap();
     assert_eq!(read_text(&file), content);
     assert_eq!(std::fs::metadata(&file).unwrap().modified().unwrap(), modified);
-    // That there was something to take over.
-    assert!(stage.ssh_connects(&["UpdateHostKeys=yes"]));
+    // There was something to take over: ssh, told so, does, and ends when its standard input does.
+    let mut ssh = Command::new("ssh");
+    ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "UpdateHostKeys=yes"]);
+    ssh.args(["-o", "GlobalKnownHostsFile=/dev/null", "-p", &stage.sshd.port.to_string(), "-i"]);
+    ssh.arg(stage.sshd.user_key("ed25519")).arg("-o").arg(format!("UserKnownHostsFile={}", file.display()));
+    ssh.args(["-l", &whoami(), "127.0.0.1", "cat"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut ssh = ssh.spawn().expect("ssh");
+    wait_until("ssh takes the keys over", SOON, || {
+        read_text(&file).contains(&stage.sshd.host_key_public("rsa")).then_some(())
+    });
+    drop(ssh.stdin.take());
+    ssh.wait().unwrap();
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 mod common;
 
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 
 use common::procs::{alive, descendants, kill};
 use common::senders::{Sender, check_flood, flood, send};
-use common::{Env, SOON, Sshd, wait_until};
+use common::{Bg, Env, SOON, Sshd, wait_until};
 
 /// Hosts `a`, `b` and `jump`, each a server of its own with its own user key and known_hosts file.
 struct Chain {
@@ -228,14 +229,20 @@ fn ctrl_c_in_the_foreground_drains_through_a_proxy_command() {
     let chain = Chain::new("ProxyCommand socat - TCP:%h:%p", &[]);
     let config = chain.env.arg("ssh_config");
     let out = chain.env.arg("out.log");
-    let mut fg = chain.env.spawn(&["up", "jump", "-F", &config, "--remote-port", "0", "--out", &out, "-f", "--json"]);
+    let up = ["up", "jump", "-F", &config, "--remote-port", "0", "--out", &out, "-f", "--json"];
+    let mut fg = chain.env.reclog(&up);
+    // What a terminal does with Ctrl-C: the whole group hears of it.
+    fg.process_group(0);
+    let mut fg = Bg::spawn(fg);
+    chain.env.expect(fg.pid());
     let text = fg.wait_stdout("\"event\":\"up\"");
     let event: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     let port = u16::try_from(event["streams"][0]["remote_port"].as_u64().unwrap()).unwrap();
     let mut sender = Sender::open(port);
     sender.write("first\n");
     chain.env.wait_stored("jump", 6);
-    fg.signal(rustix::process::Signal::INT);
+    let group = i32::try_from(fg.pid()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
+    rustix::process::kill_process_group(group, rustix::process::Signal::INT).unwrap();
     sender.write("last\n");
     sender.finish();
     fg.wait().ok();

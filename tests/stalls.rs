@@ -82,6 +82,8 @@ fn megabytes_before_the_banner_end_at_once_and_cost_no_memory() {
     let nothing: Manners = |mut stream| while stream.write_all(&[0; 16_000]).is_ok() {};
     for manners in [lines, line, name, nothing] {
         let (run, most) = up_on(manners);
+        // At once: nobody has waited for the end of the deadline.
+        assert!(!run.stderr.contains("within 1 s"), "{}", run.stderr);
         run.fails(1).hinted().says("127.0.0.1");
         assert!(most < 100 * 1024, "{most} KiB");
     }
@@ -152,6 +154,7 @@ fn a_packet_of_gigabytes_is_not_waited_for() {
         while stream.write_all(&[0; 16_000]).is_ok() {}
     };
     let (run, most) = up_on(huge);
+    assert!(!run.stderr.contains("within 1 s"), "{}", run.stderr);
     run.fails(1).says("127.0.0.1");
     assert!(most < 100 * 1024, "{most} KiB");
 }
@@ -168,6 +171,8 @@ fn a_server_that_stops_or_never_stops_talking_in_the_login_or_after_the_request_
         let (run, most) = ended(&env, up);
         assert!(run.stderr.len() < 500_000, "{stall}: {} bytes of talk", run.stderr.len());
         assert!(!run.stderr.contains('\x1b'), "{stall}: escapes reach the terminal");
+        // The words themselves do.
+        assert_eq!(run.stderr.contains("| \\x1b[31mwait"), stall == "banners", "{stall}: {}", run.stderr);
         run.fails(1).says(format!("(phase: {phase})"));
         assert!(most < 100 * 1024, "{stall}: {most} KiB");
     };

@@ -1,4 +1,5 @@
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::io::AsyncWriteExt;
@@ -15,7 +16,9 @@ fn text(text: &str) -> Answer {
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    // An answer that never comes is a failure, not a test that never ends.
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(30), future).await.expect("an end") })
 }
 
 /// Every line of `bytes`, read through a pipe that holds no more than `hold` bytes.

@@ -266,7 +266,8 @@ mod tests {
     fn every_keyword_stands_once_and_leads_to_one_that_exists() {
         for (at, keyword) in TABLE.iter().enumerate() {
             assert!(TABLE[..at].iter().all(|k| k.name != keyword.name), "{}", keyword.name);
-            assert_eq!(find(keyword.slot).map(|k| k.kind), Some(keyword.kind).filter(|_| find(keyword.slot).is_some()));
+            let elsewhere = keyword.slot == "usekeychain" && cfg!(not(target_os = "macos"));
+            assert_eq!(find(keyword.slot).map(|k| k.kind), (!elsewhere).then_some(keyword.kind), "{}", keyword.name);
         }
     }
 
