@@ -138,6 +138,20 @@ fn as_many_passwords_are_asked_for_as_the_configuration_says() {
 }
 
 #[test]
+fn a_question_that_is_left_without_an_answer_is_said() {
+    require!("setsid");
+    let (env, gate) = (Env::new(), password_gate());
+    let mut term = Term::start(&up_gate(&env, &gate, &[]));
+    term.shows("'s password: ");
+    // Ctrl-D.
+    term.types("\x04");
+    let (code, screen) = term.ends();
+    assert_eq!(code, 4, "{screen}");
+    assert!(screen.contains("a question was left without an answer"), "{screen}");
+    assert!(screen.contains("answer it, or use a key"), "{screen}");
+}
+
+#[test]
 fn the_question_stands_alone_while_it_is_open() {
     require!("setsid");
     let (env, gate) = (Env::new(), password_gate());

@@ -19,7 +19,7 @@ pub type Attempted = std::result::Result<(Link, Vec<u16>), Failure>;
 /// What senders come in by.
 pub enum Link {
     /// A forward of a jump host.
-    Ssh(Connection),
+    Ssh(Box<Connection>),
     /// Ports of this machine.
     Local {
         /// Until it is dropped, new senders are let in.
@@ -76,7 +76,7 @@ pub async fn connect(
             }
         }
     }
-    Ok((Link::Ssh(connection), ports))
+    Ok((Link::Ssh(Box::new(connection)), ports))
 }
 
 /// Opens every port of the plan on this machine. All of them or none.

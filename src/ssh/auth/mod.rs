@@ -12,6 +12,7 @@ mod ring;
 mod signer;
 mod words;
 
+use std::path::Path;
 use std::time::Duration;
 
 use russh::client::{AuthResult, Handle};
@@ -54,6 +55,8 @@ struct Login<'a> {
     accepted: Vec<String>,
     /// What a person was to be asked, and nobody was there.
     unasked: Vec<String>,
+    /// A question was left without an answer.
+    declined: bool,
     /// Why the next login needs a person again.
     personal: Option<String>,
     /// A question was open since the server said something.
@@ -96,6 +99,7 @@ pub async fn authenticate(handle: &mut Handle<Guest>, settings: &Settings, desk:
         accepted: Vec::new(),
         unasked: Vec::new(),
         personal: None,
+        declined: false,
         asked: false,
         over: false,
     };
@@ -195,6 +199,7 @@ impl Login<'_> {
             return Err(self.lost("it closed the connection").await);
         };
         self.asked |= matches!(answer, Answer::Text(_));
+        self.declined |= answer == Answer::Declined;
         Ok(answer)
     }
 
@@ -221,7 +226,11 @@ impl Login<'_> {
     /// The public half of the key that was refused, for ssh-copy-id.
     fn public_file(&self) -> String {
         match &self.refused[..] {
-            [file] if file.starts_with('/') && !file.contains([' ', '\'', '\\']) && !file.ends_with(".pub") => {
+            [file]
+                if file.starts_with('/')
+                    && !file.contains([' ', '\'', '\\'])
+                    && Path::new(file).extension().is_none() =>
+            {
                 format!("{file}.pub")
             }
             _ => "KEY.pub".into(),
@@ -252,7 +261,9 @@ impl Login<'_> {
             troubles.push(format!("it wants {}, and {who}", self.unasked.join(" or ")));
         }
         if troubles.is_empty() {
-            troubles.push(if takes_keys(offered) {
+            troubles.push(if self.declined {
+                "a question was left without an answer".into()
+            } else if takes_keys(offered) {
                 "there is no usable key".into()
             } else if offered.is_empty() {
                 "the server takes no way to log in".into()
@@ -289,6 +300,8 @@ impl Login<'_> {
             if !offered.is_empty() && !offered.contains(&MethodKind::PublicKey) && self.accepted.is_empty() {
                 error = error.hint(format!("the server takes no more keys; it offers: {}", methods(offered)));
             }
+        } else if self.declined {
+            error = error.hint("answer it, or use a key that needs no question: in an agent, or a file (-i)");
         } else if self.refused_too.is_empty() && self.unasked.is_empty() && !offered.is_empty() && !takes_keys(offered)
         {
             let asks = [MethodKind::KeyboardInteractive, MethodKind::Password].iter().any(|m| offered.contains(m));
