@@ -123,6 +123,18 @@ fn keys_in_older_formats_log_in() {
 }
 
 #[test]
+fn an_rsa_key_that_is_too_short_for_the_user_is_not_offered() {
+    require!("sshd");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    let key = sshd.user_key("rsa");
+    let up = |bits: &str| Bg::spawn(up_to(&env, &sshd, &["--json", "-i", key.to_str().unwrap(), "-o", bits])).wait();
+    up("RequiredRSASize=16000").fails(4).says("RequiredRSASize wants 16000 bits");
+    assert!(!sshd.log().contains("Failed publickey"), "{}", sshd.log());
+    env.started(up("RequiredRSASize=0"));
+    env.down("c");
+}
+
+#[test]
 fn a_key_that_others_can_read_is_not_used() {
     require!("sshd");
     let (env, sshd) = (Env::new(), Sshd::start());

@@ -123,6 +123,18 @@ fn the_users_own_order_of_host_keys_is_kept() {
 }
 
 #[test]
+fn an_rsa_key_is_as_long_as_the_user_wants_it() {
+    require!("sshd", "ssh", "ssh-keygen");
+    let stage = Stage::new(Sshd::with(&["rsa"], &[]));
+    stage.known(stage.sshd.known_hosts_line("rsa"));
+    let mut settings = stage.settings();
+    stage.alone(&settings).unwrap();
+    settings.least_rsa = 16_000;
+    assert!(stage.refusal(&settings).message.contains("less than 16000 bits"));
+    assert!(!stage.ssh_connects(&["RequiredRSASize=16000"]));
+}
+
+#[test]
 fn an_unknown_key_is_shown_and_a_yes_writes_it_down() {
     require!("sshd", "ssh", "ssh-keygen");
     let stage = Stage::new(Sshd::start());

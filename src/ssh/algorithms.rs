@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{Limits, Preferred, cipher, compression, kex, mac};
 
@@ -82,6 +83,12 @@ pub fn permits(wanted: &Algorithms, key: &Algorithm) -> bool {
         // With ssh, too, a certificate that may be shown may turn out to be no more than its key.
         Some(names) => names.iter().filter_map(|name| certified(name).or_else(|| plain(name))).any(|kind| same(&kind)),
     }
+}
+
+/// Whether it is an RSA key of less than so many bits.
+#[must_use]
+pub fn is_short(key: &KeyData, least: u32) -> bool {
+    key.rsa().is_some_and(|key| key.key_size() < least)
 }
 
 /// Certificate kinds and plain kinds, each best first.

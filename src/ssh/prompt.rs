@@ -118,19 +118,28 @@ impl Desk {
     /// Shows the person what the server says before it lets anybody in (RFC 4252, section 5.4).
     pub fn banner(&self, text: &str) {
         let text = text.trim_end();
-        let before = {
-            let mut heard = self.heard();
-            let before = heard.banners;
-            heard.banners = before.saturating_add(text.len().max(LEAST_BANNER));
-            before
-        };
-        // One word about what is left out is enough.
-        if text.is_empty() || before > LONGEST_BANNERS {
+        let Some(room) = self.room(text.len()) else { return };
+        if text.is_empty() {
             return;
         }
-        let shown = auth::shown(text, LONGEST_BANNERS - before);
+        let shown = auth::shown(text, room);
         let lines: Vec<_> = shown.lines().map(|line| format!("| {line}")).collect();
         self.person.tell(&format!("the jump host says:\n{}", lines.join("\n")));
+    }
+
+    /// Shows what stands in a request of the server that asks nothing, escaped and cut already.
+    pub fn aside(&self, text: &str) {
+        if self.room(text.len()).is_some() {
+            self.person.tell(text);
+        }
+    }
+
+    /// How many bytes the server may still say; one word about what is left out is enough.
+    fn room(&self, wanted: usize) -> Option<usize> {
+        let mut heard = self.heard();
+        let before = heard.banners;
+        heard.banners = before.saturating_add(wanted.max(LEAST_BANNER));
+        LONGEST_BANNERS.checked_sub(before)
     }
 
     /// The server ends the connection and says why.

@@ -131,6 +131,8 @@ pub struct Settings {
     pub global_known_hosts: Vec<PathBuf>,
     /// A file with keys that no host may show: public keys, a line each.
     pub revoked_host_keys: Option<PathBuf>,
+    /// Bits that an RSA key has at least, a host's or one of ours (`RequiredRSASize`).
+    pub least_rsa: u32,
     /// New entries of known_hosts hide the host's name.
     pub hash_known_hosts: bool,
     /// Look for the host key under this name.

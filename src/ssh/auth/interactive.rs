@@ -210,7 +210,7 @@ impl Login<'_> {
             }
         }
         if prompts.is_empty() && !head.is_empty() && !this.given_up {
-            self.desk.person.tell(head.trim_end());
+            self.desk.aside(head.trim_end());
         }
         let mut answers = Vec::with_capacity(prompts.len());
         for Prompt { prompt, echo } in prompts {

@@ -16,6 +16,7 @@ use super::signer::{By, Signer, Unsigned};
 use super::{Login, Step, Verdict, answer};
 use crate::error::Result;
 use crate::escape::escape_str;
+use crate::ssh::algorithms;
 use crate::ssh::prompt::{Answer, Question, QuestionKind};
 
 /// What came of showing one key.
@@ -93,6 +94,11 @@ impl Login<'_> {
         };
         let Ok(blob) = blob else { return Ok(None) };
         if seen.contains(&blob) {
+            return Ok(None);
+        }
+        let least = self.settings.least_rsa;
+        if candidate.offer.key().is_some_and(|key| algorithms::is_short(key, least)) {
+            self.note(format!("{}: not offered, RequiredRSASize wants {least} bits", candidate.shown));
             return Ok(None);
         }
         let hash = match self.algorithm(&candidate.offer, best) {

@@ -139,6 +139,7 @@ const TABLE: &[Keyword] = table! {
         "dsaauthentication" => "pubkeyauthentication": Kind::Choice(PUBKEY);
         "rekeylimit": Kind::Rekey;
         "remoteforward": Kind::Words(1, 2);
+        "requiredrsasize": Kind::Number;
         "revokedhostkeys": Kind::Text;
         "serveralivecountmax": Kind::Number;
         "serveraliveinterval": Kind::Time;
@@ -201,7 +202,6 @@ const TABLE: &[Keyword] = table! {
         "refuseconnection": Kind::Loose;
         "remotecommand": Kind::Command;
         "requesttty": Kind::Choice(&["true", "false", "yes", "no", "force", "auto"]);
-        "requiredrsasize": Kind::Number;
         "securitykeyprovider": Kind::Text;
         "sendenv": Kind::Loose;
         "sessiontype": Kind::Choice(&["none", "subsystem", "default"]);

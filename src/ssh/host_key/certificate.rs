@@ -3,10 +3,10 @@
 //! That the server owns the key inside is proven by the key exchange: the library checks its signature against that key.
 
 use russh::keys::ssh_key::certificate::CertType;
-use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, HashAlg};
 
 use crate::escape::escape_str;
+use crate::ssh::algorithms;
 
 /// Signatures of authorities unless `CASignatureAlgorithms` says other: those of OpenSSH 9.2.
 const SIGNATURES: [&str; 8] = [
@@ -66,16 +66,10 @@ pub fn check(certificate: &Certificate, name: &str, signatures: Option<&[String]
             escape_str(signature.as_str())
         ));
     }
-    if is_too_small(certificate.signature_key()) {
+    if algorithms::is_short(certificate.signature_key(), MIN_RSA) {
         return Err(format!("is signed with an RSA key of less than {MIN_RSA} bits"));
     }
     Ok(())
-}
-
-/// Whether the key can be broken with little effort.
-#[must_use]
-pub fn is_too_small(key: &KeyData) -> bool {
-    key.rsa().is_some_and(|key| key.key_size() < MIN_RSA)
 }
 
 /// The first few of `names`; a certificate may have hundreds.

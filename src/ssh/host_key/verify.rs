@@ -87,8 +87,8 @@ fn check_certificate(
         ))
         .hint("someone may be between you and the jump host: ask its administrator"));
     }
-    if certificate::is_too_small(certificate.public_key()) {
-        return Err(too_small(&name));
+    if algorithms::is_short(certificate.public_key(), settings.least_rsa) {
+        return Err(too_small(&name, settings));
     }
     if !known.trusts(certificate) {
         let why = format!(
@@ -112,8 +112,8 @@ async fn check_key(key: &PublicKey, known: &KnownHosts, settings: &Settings, des
             print(data)
         )));
     }
-    if certificate::is_too_small(data) {
-        return Err(too_small(&name));
+    if algorithms::is_short(data, settings.least_rsa) {
+        return Err(too_small(&name, settings));
     }
     match known.check(data) {
         Verdict::Known => Ok(()),
@@ -189,8 +189,11 @@ fn revoked(what: &str, place: &Place, key: &KeyData) -> Error {
         .hint("such a key may be in wrong hands: ask the administrator of the jump host")
 }
 
-fn too_small(name: &str) -> Error {
-    Error::host_key(format!("the RSA host key of {name} is too short to prove anything"))
+fn too_small(name: &str, settings: &Settings) -> Error {
+    let least = settings.least_rsa;
+    Error::host_key(format!("the RSA host key of {name} is too short to prove anything: less than {least} bits")).hint(
+        "the jump host needs another key (ssh-keygen -A); RequiredRSASize of the ssh configuration sets the limit",
+    )
 }
 
 /// What a person types to connect once with ssh, which asks and remembers the answer.

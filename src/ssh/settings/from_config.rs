@@ -21,6 +21,9 @@ const USUAL_KEYS: [&str; 5] = ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519"
 const USER_KNOWN_HOSTS: [&str; 2] = ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"];
 const GLOBAL_KNOWN_HOSTS: [&str; 2] = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
 
+/// OpenSSH's own limit.
+const LEAST_RSA: u32 = 1024;
+
 /// See [`Settings::resolve`].
 pub fn resolve(plan: &SshPlan) -> Result<Settings> {
     let account = Account::default();
@@ -100,6 +103,10 @@ pub fn resolve(plan: &SshPlan) -> Result<Settings> {
             .known_hosts("userknownhostsfile", USER_KNOWN_HOSTS, |file| here.file("UserKnownHostsFile", file))?,
         global_known_hosts: here.known_hosts("globalknownhostsfile", GLOBAL_KNOWN_HOSTS, |file| here.path(file))?,
         revoked_host_keys: values.unless_none("revokedhostkeys").map(|file| here.revoked(file)).transpose()?,
+        // Below that an RSA key proves nothing; as with ssh it cannot be made less.
+        least_rsa: values
+            .number("requiredrsasize")
+            .map_or(LEAST_RSA, |n| u32::try_from(n).unwrap_or(u32::MAX).max(LEAST_RSA)),
         hash_known_hosts: values.flag("hashknownhosts").unwrap_or(false),
         host_key_alias: key_alias,
         strict: strict(&values),
