@@ -17,9 +17,9 @@ fn up(env: &Env, sshd: &Sshd, known: &str, more: &[&str]) -> Command {
 /// Waits for the question about `name`; what is typed is shown.
 #[track_caller]
 fn asked(term: &mut Term, sshd: &Sshd, name: &str) {
-    term.shows(&format!("The authenticity of host '{name}' cannot be established."));
+    term.shows(&format!("The authenticity of host '{name}' can't be established."));
     term.shows(&format!("ED25519 key fingerprint is {}.", sshd.fingerprint("ed25519")));
-    term.shows("Do you want to connect to it (yes/no/[fingerprint])? ");
+    term.shows("Are you sure you want to continue connecting (yes/no/[fingerprint])? ");
     assert!(term.echoes());
 }
 

@@ -304,6 +304,20 @@ fn a_profile_names_its_hops() {
 }
 
 #[test]
+fn what_the_configuration_asks_for_in_vain_is_said_at_up() {
+    let chain = Chain::new("RemoteForward 5555 localhost:22\n  CheckHostIP yes", &[]);
+    let run = chain.env.up_run(&["--remote-port", "0", "--out", &chain.env.arg("out.log")]).ok();
+    let run = run.says("note: RemoteForward of the ssh configuration is not taken: reclog opens only its own ports\n");
+    assert!(!run.stderr.contains("CheckHostIP"), "harmless ones are for the log: {}", run.stderr);
+    chain.env.down("jump");
+    let run = chain.env.up_run(&["--remote-port", "0", "--out", &chain.env.arg("out.log"), "-v"]).ok();
+    assert!(run.stderr.contains("RemoteForward"));
+    let log = std::fs::read_to_string(chain.env.path("state/jump/collector.log")).unwrap().to_lowercase();
+    assert!(log.contains("checkhostip of the ssh configuration has no effect"), "{log}");
+    chain.env.down("jump");
+}
+
+#[test]
 fn hops_that_lead_in_a_circle_are_refused_before_anything_is_tried() {
     let env = Env::new();
     env.write("ssh_config", "Host jump b\n  ProxyJump a\nHost a\n  ProxyJump b\n");

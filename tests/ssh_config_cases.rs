@@ -492,7 +492,7 @@ fn whoever_types_ssh_jump_types_reclog_up_jump() {
     env.down("c");
     assert_eq!(common::read(env.path("f")), b"x\n");
     let log = common::read_text(env.path("state/c/collector.log"));
-    assert!(log.contains("RemoteForward of the configuration is not taken"), "{log}");
+    assert!(log.contains("RemoteForward of the ssh configuration is not taken"), "{log}");
 }
 
 #[test]

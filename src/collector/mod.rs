@@ -136,6 +136,10 @@ async fn run_locked(
         Some(way) => Some(Arc::new(resolved(way, &mut signals, abandoned.as_mut()).await.map_err(early)?)),
         None => None,
     };
+    for note in settings.iter().flat_map(|settings| &settings.notes) {
+        tracing::info!("{note}");
+        options.person.tell(&format!("note: {note}"));
+    }
     let outputs = Outputs::open(&plan, paths).map_err(early)?;
     let live = Live::new(&plan, settings.as_ref().map(|s| s.target()), &outputs.ledgers(), &outputs.handles());
 

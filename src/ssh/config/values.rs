@@ -99,26 +99,28 @@ impl Values {
         self.text("ignoreunknown").is_some_and(|list| pattern::list_matches(&list.to_ascii_lowercase(), keyword))
     }
 
-    /// Says at level debug what has no effect here, and louder what somebody may wait for in vain.
-    pub fn tell_what_is_idle(&self) {
+    /// Says at level debug what has no effect here, and gives back what somebody may wait for in vain, a sentence each.
+    #[must_use]
+    pub fn tell_what_is_idle(&self) -> Vec<String> {
         let mut slots: Vec<_> = self.0.keys().filter_map(|slot| super::keywords::find(slot)).collect();
         slots.sort_by_key(|keyword| keyword.name);
         for keyword in slots.iter().filter(|keyword| keyword.used != Use::Taken) {
             tracing::debug!("{} of the ssh configuration has no effect in reclog", keyword.name);
         }
+        let mut notes = Vec::new();
         if self.0.contains_key("remoteforward") {
-            tracing::info!("RemoteForward of the configuration is not taken: reclog opens only its own ports");
+            notes.push("RemoteForward of the ssh configuration is not taken: reclog opens only its own ports".into());
         }
         if self.unless_none("knownhostscommand").is_some() {
-            tracing::warn!("KnownHostsCommand of the ssh configuration cannot be honoured: only files are looked at");
+            notes.push("KnownHostsCommand of the ssh configuration is not run: only files are looked at".into());
         }
         if self.flag("proxyusefdpass") == Some(true) && self.unless_none("proxycommand").is_some() {
-            tracing::warn!(
-                "ProxyUseFdpass of the ssh configuration cannot be honoured: ProxyCommand has to pass bytes"
-            );
+            notes
+                .push("ProxyUseFdpass of the ssh configuration is not followed: ProxyCommand has to pass bytes".into());
         }
         if self.text("canonicalizehostname").is_some_and(|value| value::flag(value) != Some(false)) {
             tracing::debug!("CanonicalizeHostname: host names are not looked up, only the configuration is read again");
         }
+        notes
     }
 }

@@ -28,7 +28,7 @@ const LEAST_RSA: u32 = 1024;
 pub fn resolve(plan: &SshPlan) -> Result<Settings> {
     let account = Account::default();
     let Found { values, host } = config::find(plan, &account)?;
-    values.tell_what_is_idle();
+    let notes = values.tell_what_is_idle();
     let user = match values.text("user") {
         Some(user) => user.to_owned(),
         None => account.get()?.name.clone(),
@@ -117,6 +117,7 @@ pub fn resolve(plan: &SshPlan) -> Result<Settings> {
         keepalive: Some(keepalive(plan, &values)).filter(|interval| !interval.is_zero()),
         // For ssh, none means that the first silence ends the connection; for the library, that nothing does.
         keepalive_count: values.number("serveralivecountmax").map_or(3, |n| usize::try_from(n).unwrap_or(3).max(1)),
+        notes,
         rekey_limit: values.text("rekeylimit").and_then(config::value::rekey_bytes).filter(|bytes| *bytes > 0),
         host,
     })
