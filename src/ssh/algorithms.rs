@@ -7,6 +7,8 @@ use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{Limits, Preferred, cipher, compression, kex, mac};
 
+use super::config::keywords::List;
+use super::config::names::Choice;
 use super::settings::Algorithms;
 
 /// Renew the keys after this many bytes of a cipher with blocks of 16 bytes: 2^32 blocks (RFC 4344, section 3.2), what
@@ -21,19 +23,6 @@ const CERTIFICATE: &str = "-cert-v01@openssh.com";
 /// Said in every list of key exchanges, whatever the user wants: without the first a server does not tell which
 /// signatures it takes, the second closes the hole of CVE-2023-48795.
 const MARKERS: [kex::Name; 2] = [kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT];
-/// Key exchanges unless `KexAlgorithms` says other.
-const KEX: [kex::Name; 10] = [
-    kex::MLKEM768X25519_SHA256,
-    kex::CURVE25519,
-    kex::CURVE25519_PRE_RFC_8731,
-    kex::ECDH_SHA2_NISTP256,
-    kex::ECDH_SHA2_NISTP384,
-    kex::ECDH_SHA2_NISTP521,
-    kex::DH_GEX_SHA256,
-    kex::DH_G16_SHA512,
-    kex::DH_G18_SHA512,
-    kex::DH_G14_SHA256,
-];
 /// Host keys unless `HostKeyAlgorithms` says other. No ssh-rsa: its signatures are SHA-1.
 const HOST_KEYS: [Algorithm; 6] = [
     Algorithm::Ed25519,
@@ -50,14 +39,12 @@ const HOST_KEYS: [Algorithm; 6] = [
 #[must_use]
 pub fn preferred(wanted: &Algorithms, known: &[Algorithm], welcome: bool) -> Preferred {
     let (certificates, keys) = host_keys(wanted, known, welcome);
-    let mut kex = named(wanted.kex.as_deref(), |name| kex::Name::try_from(name).ok()).unwrap_or_else(|| KEX.into());
+    let mut kex = named(wanted.kex.as_deref(), List::Kex, |name| kex::Name::try_from(name).ok());
     kex.retain(|name| *name != kex::NONE && !name.as_ref().starts_with("ext-info-") && !is_strict_marker(*name));
     kex.extend(MARKERS);
-    let mut ciphers = named(wanted.ciphers.as_deref(), |name| cipher::Name::try_from(name).ok())
-        .unwrap_or_else(|| default_ciphers().into());
+    let mut ciphers = named(wanted.ciphers.as_deref(), List::Ciphers, |name| cipher::Name::try_from(name).ok());
     ciphers.retain(|name| *name != cipher::NONE && *name != cipher::CLEAR);
-    let mut macs = named(wanted.macs.as_deref(), |name| mac::Name::try_from(name).ok())
-        .unwrap_or_else(|| vec![mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM, mac::HMAC_SHA256, mac::HMAC_SHA512]);
+    let mut macs = named(wanted.macs.as_deref(), List::Macs, |name| mac::Name::try_from(name).ok());
     macs.retain(|name| *name != mac::NONE);
     Preferred {
         kex: Cow::Owned(kex),
@@ -135,19 +122,12 @@ fn is_strict_marker(name: kex::Name) -> bool {
     name.as_ref().starts_with("kex-strict-")
 }
 
-/// The library's names for those of ssh; what it does not know is left out.
-fn named<T>(names: Option<&[String]>, known: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
-    names.map(|names| names.iter().filter_map(|name| known(name)).collect())
-}
-
-fn default_ciphers() -> [cipher::Name; 6] {
-    let rest = [cipher::AES_128_CTR, cipher::AES_192_CTR, cipher::AES_256_CTR];
-    let [a, b, c] = if has_aes() {
-        [cipher::AES_128_GCM, cipher::AES_256_GCM, cipher::CHACHA20_POLY1305]
-    } else {
-        [cipher::CHACHA20_POLY1305, cipher::AES_128_GCM, cipher::AES_256_GCM]
-    };
-    [a, b, c, rest[0], rest[1], rest[2]]
+/// The library's names for those of ssh, or of our own `list` without any; what it does not know is left out.
+fn named<T>(names: Option<&[String]>, list: List, known: impl Fn(&str) -> Option<T>) -> Vec<T> {
+    match names {
+        Some(names) => names.iter().filter_map(|name| known(name)).collect(),
+        None => Choice::of(list, has_aes()).own().iter().filter_map(|name| known(name)).collect(),
+    }
 }
 
 /// The library's own limits are out of reach: when keys are renewed is decided in [`super::rekey`].
@@ -158,6 +138,9 @@ pub fn library_limits() -> Limits {
 
 /// No renewal by the clock: OpenSSH has none either.
 const A_LIFETIME: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// Bits below which an RSA key proves nothing; OpenSSH's own limit.
+pub const LEAST_RSA: u32 = 1024;
 
 /// Bytes that a key of `cipher` may carry.
 #[must_use]

@@ -158,6 +158,13 @@ impl Settings {
         format!("{}@{}:{}", self.user, bracketed(&self.host), self.port)
     }
 
+    /// The same as arguments of ssh and ssh-copy-id, `-p PORT user@host`, safe to show.
+    #[must_use]
+    pub fn ssh_arguments(&self) -> String {
+        let port = if self.port == 22 { String::new() } else { format!("-p {} ", self.port) };
+        escape_str(&format!("{port}{}@{}", self.user, self.host))
+    }
+
     /// Host and port under which the host's key is looked for; a `HostKeyAlias` stands without a port.
     #[must_use]
     pub fn key_name(&self) -> (&str, Option<u16>) {

@@ -70,18 +70,7 @@ impl Dropbear {
         let key: PathBuf = env.path(format!("home/.ssh/id_{key_type}"));
         keygen(&key, key_type);
         self.account.authorize(&key);
-        let known = env.write("known_hosts", format!("[127.0.0.1]:{} {}\n", self.port, self.host_key));
-        let lines = [
-            "Host jump".to_owned(),
-            "HostName 127.0.0.1".to_owned(),
-            format!("Port {}", self.port),
-            format!("User {}", self.account.name),
-            format!("IdentityFile {}", key.display()),
-            "IdentitiesOnly yes".to_owned(),
-            format!("UserKnownHostsFile {}", known.display()),
-            "GlobalKnownHostsFile /dev/null".to_owned(),
-        ];
-        env.write("ssh_config", lines.join("\n  ") + "\n");
+        env.trust_account(&self.account.name, self.port, &key, &self.host_key);
     }
 
     /// SIGKILL for the server side of every connection; the server itself stays.

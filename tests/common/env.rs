@@ -123,6 +123,22 @@ impl Env {
         self.write("ssh_config", format!("{}\n{}", lines.join("\n  "), sshd.config_lines()));
     }
 
+    /// Makes a server that this account has on this machine the host `jump`, with this key and this host key (`TYPE AAAA…`).
+    pub fn trust_account(&self, user: &str, port: u16, key: &Path, host_key: &str) {
+        let known = self.write("known_hosts", format!("[127.0.0.1]:{port} {}\n", host_key.trim_end()));
+        let lines = [
+            "Host jump".to_owned(),
+            "HostName 127.0.0.1".to_owned(),
+            format!("Port {port}"),
+            format!("User {user}"),
+            format!("IdentityFile {}", key.display()),
+            "IdentitiesOnly yes".to_owned(),
+            format!("UserKnownHostsFile {}", known.display()),
+            "GlobalKnownHostsFile /dev/null".to_owned(),
+        ];
+        self.write("ssh_config", lines.join("\n  ") + "\n");
+    }
+
     /// The arguments that lead to `jump` of [`Env::trust`], and what else is wanted.
     pub fn to_jump(&self, verb: &[&str], more: &[&str]) -> Vec<String> {
         let config = self.arg("ssh_config");

@@ -47,17 +47,6 @@ impl TinySsh {
         let mut print = Command::new(find_program("tinysshd-printkey").unwrap());
         let printed = print.arg(self.keys.path().join("keys")).output().unwrap();
         let public = String::from_utf8(printed.stdout).unwrap();
-        let known = env.write("known_hosts", format!("[127.0.0.1]:{} {public}", self.port));
-        let lines = [
-            "Host jump".to_owned(),
-            "HostName 127.0.0.1".to_owned(),
-            format!("Port {}", self.port),
-            format!("User {}", self.account.name),
-            format!("IdentityFile {}", key.display()),
-            "IdentitiesOnly yes".to_owned(),
-            format!("UserKnownHostsFile {}", known.display()),
-            "GlobalKnownHostsFile /dev/null".to_owned(),
-        ];
-        env.write("ssh_config", lines.join("\n  ") + "\n");
+        env.trust_account(&self.account.name, self.port, &key, &public);
     }
 }

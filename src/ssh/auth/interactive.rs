@@ -84,9 +84,10 @@ impl Login<'_> {
         let result = answer(self.desk, offer).await;
         if result.is_none() {
             // The library has no word for it.
-            return Err(self
-                .too_late()
-                .hint(format!("it may want the password to be changed first: log in with ssh {}", self.place())));
+            return Err(self.too_late().hint(format!(
+                "it may want the password to be changed first: log in with ssh {}",
+                self.settings.ssh_arguments()
+            )));
         }
         self.judge(result).await
     }

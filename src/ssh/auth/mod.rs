@@ -217,12 +217,6 @@ impl Login<'_> {
         }
     }
 
-    /// `-p PORT user@host` for messages.
-    fn place(&self) -> String {
-        let Settings { user, host, port, .. } = self.settings;
-        if *port == 22 { format!("{user}@{host}") } else { format!("-p {port} {user}@{host}") }
-    }
-
     /// The public half of the key that was refused, for ssh-copy-id.
     fn public_file(&self) -> String {
         match &self.refused[..] {
@@ -296,7 +290,11 @@ impl Login<'_> {
             );
         }
         if !self.refused.is_empty() {
-            error = error.hint(format!("allow it there: ssh-copy-id -i {} {}", self.public_file(), self.place()));
+            error = error.hint(format!(
+                "allow it there: ssh-copy-id -i {} {}",
+                self.public_file(),
+                self.settings.ssh_arguments()
+            ));
             if !offered.is_empty() && !offered.contains(&MethodKind::PublicKey) && self.accepted.is_empty() {
                 error = error.hint(format!("the server takes no more keys; it offers: {}", methods(offered)));
             }

@@ -148,6 +148,12 @@ impl Choice {
         choice
     }
 
+    /// What stands in it without being asked for, best first.
+    #[must_use]
+    pub fn own(&self) -> &[&'static str] {
+        &self.own
+    }
+
     fn known(&self) -> impl Iterator<Item = &'static str> {
         self.able.iter().chain(self.foreign).copied()
     }

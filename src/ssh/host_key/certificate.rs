@@ -6,21 +6,8 @@ use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::{Algorithm, Certificate, HashAlg};
 
 use crate::escape::escape_str;
-use crate::ssh::algorithms;
-
-/// Signatures of authorities unless `CASignatureAlgorithms` says other: those of OpenSSH 9.2.
-const SIGNATURES: [&str; 8] = [
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-    "rsa-sha2-512",
-    "rsa-sha2-256",
-];
-/// Bits below which an RSA key proves nothing; OpenSSH's own limit.
-const MIN_RSA: u32 = 1024;
+use crate::ssh::algorithms::{self, LEAST_RSA};
+use crate::ssh::config::names::Choice;
 
 /// Whether the certificate is what its authority signed. Says nothing about whether that authority is to be trusted.
 #[must_use]
@@ -56,7 +43,7 @@ pub fn check(certificate: &Certificate, name: &str, signatures: Option<&[String]
     }
     let signature = certificate.signature().algorithm();
     let allowed = match signatures {
-        None => SIGNATURES.contains(&signature.as_str()),
+        None => Choice::of_authorities().own().contains(&signature.as_str()),
         Some(names) => names.iter().any(|name| name == signature.as_str()),
     };
     // SHA-1 can be forged, whoever allows it.
@@ -66,8 +53,8 @@ pub fn check(certificate: &Certificate, name: &str, signatures: Option<&[String]
             escape_str(signature.as_str())
         ));
     }
-    if algorithms::is_short(certificate.signature_key(), MIN_RSA) {
-        return Err(format!("is signed with an RSA key of less than {MIN_RSA} bits"));
+    if algorithms::is_short(certificate.signature_key(), LEAST_RSA) {
+        return Err(format!("is signed with an RSA key of less than {LEAST_RSA} bits"));
     }
     Ok(())
 }

@@ -168,7 +168,7 @@ fn accept(key: &PublicKey, known: &KnownHosts, settings: &Settings, desk: &Desk)
 
 fn unknown(name: &str, key: &KeyData, settings: &Settings) -> Error {
     Error::host_key(format!("the host key of {name} is not known: {}", print(key)))
-        .hint(format!("compare the fingerprint, then: {}", ssh_command(settings)))
+        .hint(format!("compare the fingerprint, then: ssh {}", settings.ssh_arguments()))
         // As with ssh, what -o says is for the last host alone.
         .hint("to take the key of a new host unseen: -o StrictHostKeyChecking=accept-new; for a hop, in its Host block")
 }
@@ -194,12 +194,6 @@ fn too_small(name: &str, settings: &Settings) -> Error {
     Error::host_key(format!("the RSA host key of {name} is too short to prove anything: less than {least} bits")).hint(
         "the jump host needs another key (ssh-keygen -A); RequiredRSASize of the ssh configuration sets the limit",
     )
-}
-
-/// What a person types to connect once with ssh, which asks and remembers the answer.
-fn ssh_command(settings: &Settings) -> String {
-    let port = if settings.port == 22 { String::new() } else { format!("-p {} ", settings.port) };
-    escape_str(&format!("ssh {port}{}@{}", settings.user, settings.host))
 }
 
 /// `ED25519 key SHA256:…`.

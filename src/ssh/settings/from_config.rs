@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::escape::escape_str;
 use crate::paths::absolute;
 use crate::plan::{DEFAULT_KEEPALIVE, SshPlan};
-use crate::ssh::algorithms::has_aes;
+use crate::ssh::algorithms::{LEAST_RSA, has_aes};
 use crate::ssh::config::account::{self, Account};
 use crate::ssh::config::expand::{FILE, Facts, PROXY, Tokens};
 use crate::ssh::config::keywords::List;
@@ -20,9 +20,6 @@ use crate::ssh::config::{self, Found, jump};
 const USUAL_KEYS: [&str; 5] = ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk"];
 const USER_KNOWN_HOSTS: [&str; 2] = ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"];
 const GLOBAL_KNOWN_HOSTS: [&str; 2] = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
-
-/// OpenSSH's own limit.
-const LEAST_RSA: u32 = 1024;
 
 /// See [`Settings::resolve`].
 pub fn resolve(plan: &SshPlan) -> Result<Settings> {
