@@ -166,15 +166,31 @@ async fn run_locked(
     result
 }
 
+/// One Ctrl-C reaches this process and those that it started within this time.
+const SAME_CTRL_C: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// What the ssh configuration says. It may run commands (`Match exec`), which take as long as they like; whoever waits may
 /// have enough of it.
 async fn resolved(way: &SshPlan, signals: &mut Signals, abandoned: impl Future<Output = ()>) -> Result<Settings> {
     let way = way.clone();
     let reading = tokio::task::spawn_blocking(move || ssh::resolve(&way));
-    let stop = async { while signals.next().await != Signal::Stop {} };
-    tokio::select! {
-        read = reading => read.unwrap_or_else(|_| Err(Error::failed("cannot read the ssh configuration: reclog failed"))),
-        () = stop => Err(Error::interrupted()),
-        () = abandoned => Err(Error::interrupted()),
+    let stop = async {
+        tokio::select! {
+            () = async { while signals.next().await != Signal::Stop {} } => {}
+            () = abandoned => {}
+        }
+    };
+    tokio::pin!(stop);
+    let read = tokio::select! {
+        biased;
+        () = &mut stop => return Err(Error::interrupted()),
+        read = reading => {
+            read.unwrap_or_else(|_| Err(Error::failed("cannot read the ssh configuration: reclog failed")))
+        }
+    };
+    // Ctrl-C ends a command of the configuration, too, and its end may be heard of first.
+    if read.is_err() && tokio::time::timeout(SAME_CTRL_C, stop).await.is_ok() {
+        return Err(Error::interrupted());
     }
+    read
 }
