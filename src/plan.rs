@@ -15,6 +15,8 @@ pub const DEFAULT_MAX_LINE: usize = 256 * 1024;
 pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
 /// How long `down` waits for open senders (`drain_timeout`).
 pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Free bytes of the file system below which an output stalls (`min_free`).
+pub const DEFAULT_MIN_FREE: u64 = 64 * 1024 * 1024;
 /// How often a quiet connection is asked whether it lives (`ssh.keepalive`).
 pub const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(15);
 
@@ -30,6 +32,9 @@ pub struct Plan {
     pub streams: Vec<StreamPlan>,
     /// How long `down` waits for open senders to finish.
     pub drain_timeout: Duration,
+    /// A first connection that fails is tried again, as later ones are.
+    #[serde(default)]
+    pub keep_trying: bool,
 }
 
 /// How to reach the jump host: what the user said, before `ssh_config` fills in the rest (the ssh room does that).
@@ -75,6 +80,57 @@ pub struct StreamPlan {
     pub max_connections: usize,
     /// When written bytes are forced to the disk.
     pub sync: Sync,
+    /// When the file is put away and a new one begun.
+    #[serde(default)]
+    pub rotate: Rotate,
+    /// Free bytes of the file system below which nothing is written; 0: until it is full.
+    pub min_free: u64,
+}
+
+/// Rotation: the file becomes an archive beside it, and a new one begins. All bounds that are given hold at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rotate {
+    /// At this many bytes, at the next end of a record.
+    pub size: Option<u64>,
+    /// At these times.
+    pub every: Option<Every>,
+    /// So many archives at most; the oldest go.
+    pub keep: Option<u32>,
+    /// Archives older than this go.
+    pub age: Option<Duration>,
+    /// Bytes of all archives together; the oldest go.
+    pub total: Option<u64>,
+    /// What becomes of archives.
+    pub compress: Compress,
+}
+
+/// Times of rotation, in the local time of the collector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Every {
+    /// At each full hour.
+    Hour,
+    /// Once a day, at this time.
+    Day {
+        /// 0 to 23.
+        hour: u8,
+        /// 0 to 59.
+        minute: u8,
+    },
+}
+
+/// Compression of archives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compress {
+    /// As they are.
+    #[default]
+    None,
+    /// gzip(1), `.gz`.
+    Gzip,
+    /// zstd(1), `.zst`.
+    Zstd,
 }
 
 /// How a sender's bytes become records.

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::client::{Script, Stage};
 use common::{SOON, Sshd};
+use reclog::audit::Trail;
 use reclog::intake::Intake;
 use reclog::ledger::StreamLedger;
-use reclog::plan::{Framing, StreamPlan, Sync};
+use reclog::plan::{Framing, Rotate, StreamPlan, Sync};
 use reclog::sink::{Options, OutputFile, Sink};
 use reclog::ssh::Connection;
 
@@ -71,13 +72,15 @@ fn through(compression: bool, kinds: &[&str], text: &[u8]) -> (Vec<u8>, u64) {
         max_line: 1 << 16,
         max_connections: 10,
         sync: Sync::Never,
+        rotate: Rotate::default(),
+        min_free: 0,
     };
     stage.runtime.block_on(async {
         let ledger = StreamLedger::new();
         let file = OutputFile::open(Path::new(&out)).unwrap_or_else(|_| panic!("an output"));
-        let sink = Sink::start(file, ledger.clone(), Options { sync: Sync::Never, fresh_line: false }).unwrap();
+        let sink = Sink::start(file, ledger.clone(), Options::of(&plan, Trail::nowhere())).unwrap();
         let waker = tokio::spawn(sink.handle().run_waker());
-        let intake = Intake::new(plan, ledger, sink.handle());
+        let intake = Intake::new(plan, ledger, sink.handle(), Trail::nowhere());
         let settings = Arc::new(settings);
         let mut connection =
             Connection::establish(settings, Script::nobody(), Arc::default(), &|_, _| ()).await.unwrap();

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::audit::Trail;
 use crate::control::server::{Server, Service};
 use crate::control::{DownReport, Hello, PROTOCOL};
 use crate::error::{Error, Result, io_reason};
@@ -140,7 +141,8 @@ async fn run_locked(
         tracing::info!("{note}");
         options.person.tell(&format!("note: {note}"));
     }
-    let outputs = Outputs::open(&plan, paths).map_err(early)?;
+    let trail = Trail::nowhere();
+    let outputs = Outputs::open(&plan, paths, &trail).map_err(early)?;
     let live = Live::new(&plan, settings.as_ref().map(|s| s.target()), &outputs.ledgers(), &outputs.handles());
 
     let (commands_tx, commands) = mpsc::channel(COMMANDS);
@@ -159,7 +161,7 @@ async fn run_locked(
             return Err(early(e));
         }
     };
-    let supervisor = Supervisor::new(plan, settings, live, outputs, commands, signals, options);
+    let supervisor = Supervisor::new(plan, settings, live, outputs, trail, commands, signals, options);
     let result = supervisor.run(abandoned).await;
     // The answer to `down` is on its way; only now do socket and lock go.
     server.stop().await;

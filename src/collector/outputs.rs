@@ -6,11 +6,12 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::lock;
+use crate::audit::Trail;
 use crate::error::{Error, Result};
 use crate::intake::Intake;
 use crate::ledger::StreamLedger;
 use crate::paths::Paths;
-use crate::plan::{Framing, Plan, StreamPlan};
+use crate::plan::{Plan, StreamPlan};
 use crate::sink::{self, OpenFailure, OutputFile, Sink, SinkHandle};
 
 /// Every stream's door, queue and writer.
@@ -28,7 +29,7 @@ impl Outputs {
     ///
     /// # Errors
     /// Names the file, and the collector that has it if that is the reason. Files made on the way are removed.
-    pub fn open(plan: &Plan, paths: &Paths) -> Result<Self> {
+    pub fn open(plan: &Plan, paths: &Paths, trail: &Trail) -> Result<Self> {
         let mut files = Vec::new();
         for stream in &plan.streams {
             match OutputFile::open(&stream.out) {
@@ -47,11 +48,11 @@ impl Outputs {
         let mut all = Self { intakes: Vec::new(), sinks: Vec::new(), wakers: Vec::new(), created };
         for (stream, file) in plan.streams.iter().zip(files) {
             let ledger = StreamLedger::new();
-            let options = sink::Options { sync: stream.sync, fresh_line: stream.framing == Framing::Lines };
+            let options = sink::Options::of(stream, trail.clone());
             let sink = Sink::start(file, ledger.clone(), options)
                 .map_err(|e| Error::failed(format!("cannot start the writer of {}: {e}", stream.out.display())))?;
             all.wakers.push(tokio::spawn(sink.handle().run_waker()));
-            all.intakes.push(Intake::new(stream.clone(), ledger, sink.handle()));
+            all.intakes.push(Intake::new(stream.clone(), ledger, sink.handle(), trail.clone()));
             all.sinks.push(sink);
         }
         Ok(all)

@@ -14,6 +14,7 @@ use super::outputs::Outputs;
 use super::shutdown::{self, Ending};
 use super::signals::{Signal, Signals};
 use super::state::{Action, Event, Machine, State};
+use crate::audit::Trail;
 use crate::control::server::Command;
 use crate::control::{DownReport, Reply, Request};
 use crate::error::{Error, Result};
@@ -28,6 +29,7 @@ pub struct Supervisor {
     settings: Option<Arc<Settings>>,
     live: Live,
     outputs: Outputs,
+    trail: Trail,
     commands: mpsc::Receiver<Command>,
     signals: Signals,
     options: Options,
@@ -47,11 +49,13 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// A supervisor that has not begun.
+    #[expect(clippy::too_many_arguments, reason = "each is one part of a collector, put together in one place")]
     pub fn new(
         plan: Plan,
         settings: Option<Arc<Settings>>,
         live: Live,
         outputs: Outputs,
+        trail: Trail,
         commands: mpsc::Receiver<Command>,
         signals: Signals,
         options: Options,
@@ -62,6 +66,7 @@ impl Supervisor {
             settings,
             live,
             outputs,
+            trail,
             commands,
             signals,
             options,

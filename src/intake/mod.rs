@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use framing::Framer;
 use tokio::sync::Notify;
 
+use crate::audit::Trail;
 use crate::ledger::StreamLedger;
 use crate::plan::StreamPlan;
 use crate::sink::SinkHandle;
@@ -29,6 +30,7 @@ struct Inner {
     plan: StreamPlan,
     ledger: StreamLedger,
     sink: SinkHandle,
+    trail: Trail,
     shut: AtomicBool,
     open: AtomicUsize,
     unfinished: AtomicUsize,
@@ -68,11 +70,12 @@ pub enum End {
 impl Intake {
     /// The door of the stream `plan`, whose records go to `sink`.
     #[must_use]
-    pub fn new(plan: StreamPlan, ledger: StreamLedger, sink: SinkHandle) -> Self {
+    pub fn new(plan: StreamPlan, ledger: StreamLedger, sink: SinkHandle, trail: Trail) -> Self {
         Self(Arc::new(Inner {
             plan,
             ledger,
             sink,
+            trail,
             shut: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),
@@ -223,7 +226,7 @@ fn track(sum: &AtomicUsize, share: &mut usize, is: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Framing, Sync};
+    use crate::plan::{Framing, Rotate, Sync};
     use crate::sink::{Options, OutputFile, Sink};
     use tokio_util::sync::CancellationToken;
 
@@ -237,6 +240,8 @@ mod tests {
             max_line: 1024,
             max_connections,
             sync: Sync::Never,
+            rotate: Rotate::default(),
+            min_free: 0,
         }
     }
 
@@ -247,10 +252,10 @@ mod tests {
         let sink = Sink::start(
             OutputFile::open(&path).unwrap(),
             ledger.clone(),
-            Options { sync: Sync::Never, fresh_line: true },
+            Options::of(&plan(&path, max_connections), Trail::nowhere()),
         )
         .unwrap();
-        (dir, Intake::new(plan(&path, max_connections), ledger, sink.handle()), sink)
+        (dir, Intake::new(plan(&path, max_connections), ledger, sink.handle(), Trail::nowhere()), sink)
     }
 
     #[tokio::test]

@@ -96,6 +96,7 @@ pub fn resolve_listen(address: &str, flags: &Overrides) -> Result<Resolved> {
         ssh: None,
         streams: vec![stream],
         drain_timeout: flags.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT),
+        keep_trying: false,
     };
     Ok(Resolved { plan, profile: None })
 }
@@ -207,7 +208,10 @@ fn from_target(reference: &str, flags: &Checked, paths: &Paths) -> Result<Resolv
     ssh.port = ssh.port.or(target.port);
     group_options(&mut ssh.options);
     let drain_timeout = flags.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT);
-    Ok(Resolved { plan: Plan { name, ssh: Some(ssh), streams: vec![stream], drain_timeout }, profile: None })
+    Ok(Resolved {
+        plan: Plan { name, ssh: Some(ssh), streams: vec![stream], drain_timeout, keep_trying: false },
+        profile: None,
+    })
 }
 
 fn from_profile(profile: &Profile, flags: &Checked) -> Result<Resolved> {
@@ -238,7 +242,10 @@ fn from_profile(profile: &Profile, flags: &Checked) -> Result<Resolved> {
     check_streams(&streams, profile)?;
     let name = flags.name.clone().unwrap_or_else(|| profile.name.clone());
     let drain_timeout = flags.drain_timeout.or(raw.drain_timeout).unwrap_or(DEFAULT_DRAIN_TIMEOUT);
-    Ok(Resolved { plan: Plan { name, ssh, streams, drain_timeout }, profile: Some(profile.path.clone()) })
+    Ok(Resolved {
+        plan: Plan { name, ssh, streams, drain_timeout, keep_trying: false },
+        profile: Some(profile.path.clone()),
+    })
 }
 
 fn ssh_of(profile: &Profile, flags: &Checked) -> Result<SshPlan> {

@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::paths::{absolute, expand_tilde};
-use crate::plan::{DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, Framing, StreamPlan, Sync};
+use crate::plan::{DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Framing, Rotate, StreamPlan, Sync};
 use crate::profile::problem::{Problem, quote};
 use crate::profile::raw::RawStream;
 use crate::profile::scalar;
@@ -133,6 +133,8 @@ pub(super) fn stream_plan(
         max_line: flags.max_line.or(raw.max_line).unwrap_or(DEFAULT_MAX_LINE),
         max_connections: flags.max_connections.or(raw.max_connections).unwrap_or(DEFAULT_MAX_CONNECTIONS),
         sync: flags.sync.or(raw.sync).unwrap_or_default(),
+        rotate: Rotate::default(),
+        min_free: DEFAULT_MIN_FREE,
     }
 }
 

@@ -20,8 +20,9 @@ pub use batch::Batch;
 pub use file::{OpenFailure, OutputFile};
 use queue::Queue;
 
+use crate::audit::Trail;
 use crate::ledger::StreamLedger;
-use crate::plan::Sync;
+use crate::plan::{Framing, Rotate, StreamPlan, Sync};
 
 /// The reason in the ledger for bytes that a given-up output never took.
 pub const LOST: &str = "lost";
@@ -42,12 +43,35 @@ pub struct SinkHandle {
 }
 
 /// How an output is written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
+    /// The stream, for the audit trail.
+    pub stream: String,
     /// When bytes are forced to the disk.
     pub sync: Sync,
     /// Begin on a line of its own if the file ends in the middle of one. The line end is written with the first record.
     pub fresh_line: bool,
+    /// When the file is put away.
+    pub rotate: Rotate,
+    /// Free bytes of the file system below which nothing is written.
+    pub min_free: u64,
+    /// Hears of stalls and rotations.
+    pub trail: Trail,
+}
+
+impl Options {
+    /// What `plan` says.
+    #[must_use]
+    pub fn of(plan: &StreamPlan, trail: Trail) -> Self {
+        Self {
+            stream: plan.name.clone(),
+            sync: plan.sync,
+            fresh_line: plan.framing == Framing::Lines,
+            rotate: plan.rotate.clone(),
+            min_free: plan.min_free,
+            trail,
+        }
+    }
 }
 
 /// How an output ended.

@@ -39,7 +39,7 @@ pub struct Writer {
 impl Writer {
     /// Prepares the writer; [`Writer::spawn`] starts it.
     pub fn new(file: OutputFile, queue: Arc<Queue>, ledger: StreamLedger, options: Options) -> io::Result<Self> {
-        let Options { sync: mode, fresh_line } = options;
+        let Options { sync: mode, fresh_line, .. } = options;
         let mend = fresh_line && file.ends_in_mid_line();
         let handle = file.duplicate()?;
         let syncer = match mode {

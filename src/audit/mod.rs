@@ -1,0 +1,180 @@
+//! The audit trail: who connected, what was refused, cut, stalled and rotated; one JSON object a line.
+//!
+//! Whoever does something that an auditor asks for tells the [`Trail`]; a thread of its own writes it down. A room that
+//! everybody may import: it knows nobody.
+
+mod trail;
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use trail::Trail;
+
+/// One line of the trail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When, RFC 3339 in UTC.
+    pub ts: Timestamp,
+    /// One more than the line before, over restarts of the collector, too.
+    pub seq: u64,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened. The tag is the `event` of the line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The collector begins.
+    Start {
+        /// The release, such as `0.1.0`.
+        reclog: String,
+        /// Its process.
+        pid: u32,
+        /// `user@host:port`; null for `listen`.
+        target: Option<String>,
+        /// Where the records go, in the order of the plan.
+        outputs: Vec<PathBuf>,
+    },
+    /// The collector ends.
+    Stop {
+        /// Payload bytes stored since the start, all streams together.
+        stored: u64,
+        /// Payload bytes that are in no output.
+        lost: u64,
+        /// Why, when it is not that it was asked to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    /// The first connection is there.
+    Connect {
+        /// `user@host:port`.
+        target: String,
+    },
+    /// The connection is lost.
+    Cut {
+        /// How.
+        why: String,
+        /// Senders that were in.
+        senders_cut: u64,
+    },
+    /// The connection is there again, with every port.
+    Reconnect {
+        /// `user@host:port`.
+        target: String,
+        /// Attempts that it took.
+        attempts: u64,
+    },
+    /// A port is open.
+    Forward {
+        /// The stream.
+        stream: String,
+        /// The address that was asked for.
+        bind: String,
+        /// The port.
+        remote_port: u16,
+    },
+    /// A sender was let in.
+    SenderOpen {
+        /// The stream.
+        stream: String,
+        /// `ip:port`.
+        peer: String,
+        /// Counts the senders of the stream from 1.
+        connection: u64,
+    },
+    /// A sender is gone.
+    SenderClose {
+        /// The stream.
+        stream: String,
+        /// `ip:port`.
+        peer: String,
+        /// As in `sender_open`.
+        connection: u64,
+        /// Payload bytes received from it.
+        bytes: u64,
+        /// Records made of them.
+        records: u64,
+        /// `end`: it said that no more follows; `cut`: the connection died; else the name of the option that ended it.
+        why: String,
+    },
+    /// A sender was turned away.
+    Reject {
+        /// The stream.
+        stream: String,
+        /// `ip:port`.
+        peer: String,
+        /// The name of the option, as in `rejected`.
+        why: String,
+    },
+    /// An output takes no bytes.
+    Stall {
+        /// The stream.
+        stream: String,
+        /// The file.
+        output: PathBuf,
+        /// The cause.
+        why: String,
+    },
+    /// An output takes bytes again.
+    Resume {
+        /// The stream.
+        stream: String,
+        /// The file.
+        output: PathBuf,
+        /// Milliseconds of the stall.
+        after_ms: u64,
+    },
+    /// The output goes on in a new file.
+    Rotate {
+        /// The stream.
+        stream: String,
+        /// The file.
+        output: PathBuf,
+        /// What the old one is called now; null when somebody else took it away.
+        archive: Option<PathBuf>,
+        /// Its bytes.
+        bytes: u64,
+        /// `size`, `time`, `command`, or what others did: `renamed`, `removed`, `truncated`, `reopened`.
+        why: String,
+    },
+    /// Bytes may be missing.
+    Gap {
+        /// Nothing is missing before.
+        from: Timestamp,
+        /// Nothing is missing after.
+        to: Timestamp,
+        /// Senders that were in when it began.
+        senders_cut: u64,
+        /// Bytes that those senders have sent and that may be in no output.
+        bytes_at_most: u64,
+    },
+    /// Something that a person should look at.
+    Warn {
+        /// A sentence.
+        message: String,
+    },
+}
+
+impl Event {
+    /// The tags, as `reclog audit --event` takes them.
+    pub const NAMES: [&str; 14] = [
+        "start",
+        "stop",
+        "connect",
+        "cut",
+        "reconnect",
+        "forward",
+        "sender_open",
+        "sender_close",
+        "reject",
+        "stall",
+        "resume",
+        "rotate",
+        "gap",
+        "warn",
+    ];
+}
