@@ -20,8 +20,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::socket::Meter;
 
 /// How often a braked connection says something unasked. It does not read the questions of the server, whose
-/// `ClientAliveInterval` may be as short as this, and anything from us counts as an answer.
-pub const BEAT: Duration = Duration::from_secs(1);
+/// `ClientAliveInterval` may be as short as a second, and anything from us counts as an answer.
+pub const BEAT: Duration = Duration::from_millis(500);
 
 /// Ends when reading may go on; false: when it must not, for whatever is read now may be lost.
 type Room = Pin<Box<dyn Future<Output = bool> + Send>>;
@@ -129,5 +129,72 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Braked<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+    use tokio::time::{Instant, timeout};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// A braked wire, the other end of it, and what ends the wait.
+    fn braked() -> (Braked<tokio::io::DuplexStream>, tokio::io::DuplexStream, Arc<Meter>, CancellationToken) {
+        let (ours, theirs) = tokio::io::duplex(1024);
+        let (meter, kill) = (Arc::new(Meter::new(None)), CancellationToken::new());
+        (Braked::new(ours, Arc::clone(&meter), &kill), theirs, meter, kill)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_read_until_there_is_room_and_something_is_said_meanwhile() {
+        let (mut wire, mut other, meter, _kill) = braked();
+        tokio::io::AsyncWriteExt::write_all(&mut other, b"abc").await.unwrap();
+        assert_eq!(wire.read_u8().await.unwrap(), b'a');
+        let (room, waits) = tokio::sync::oneshot::channel::<bool>();
+        meter.brake.press(async { waits.await.unwrap() });
+        let said = std::sync::atomic::AtomicU32::new(0);
+        let begin = Instant::now();
+        tokio::select! {
+            read = wire.read_u8() => panic!("{read:?} was read"),
+            error = super::super::vigil::watch(&meter, Some((Duration::from_secs(1), 1)), || async {
+                said.fetch_add(1, Ordering::Relaxed);
+            }) => panic!("{error}"),
+            () = sleep(HOUR) => {}
+        }
+        assert!(said.into_inner() >= 7199, "twice a second for an hour");
+        room.send(true).unwrap();
+        assert_eq!(wire.read_u8().await.unwrap(), b'b');
+        assert!(!meter.brake.is_on() && meter.heard() == begin + HOUR, "the clock starts anew");
+        assert_eq!(wire.read_u8().await.unwrap(), b'c');
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_not_wanted_or_not_taken_any_more_reads_no_more() {
+        let (mut wire, _other, meter, kill) = braked();
+        meter.brake.press(std::future::pending());
+        assert!(timeout(HOUR, wire.read_u8()).await.is_err());
+        kill.cancel();
+        assert_eq!(wire.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        let (mut wire, _other, meter, _kill) = braked();
+        meter.brake.press(std::future::ready(false));
+        for _ in 0..2 {
+            assert_eq!(wire.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wire_that_is_not_braked_and_silent_is_dead_after_all_questions() {
+        let (mut wire, _other, meter, _kill) = braked();
+        let (asked, begin) = (std::sync::atomic::AtomicU32::new(0), Instant::now());
+        let error = tokio::select! {
+            read = wire.read_u8() => panic!("{read:?} was read"),
+            error = super::super::vigil::watch(&meter, Some((Duration::from_secs(15), 3)), || async {
+                asked.fetch_add(1, Ordering::Relaxed);
+            }) => error,
+        };
+        assert_eq!((asked.into_inner(), begin.elapsed().as_secs()), (3, 60));
+        assert!(error.message.contains("no answer for 45 s"), "{error}");
     }
 }

@@ -10,9 +10,9 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::Notify;
 
-/// Bytes that wait for the leg behind before its hop reads no more; the packet that goes beyond still gets in. What one
-/// read of that leg takes away should not leave it empty.
-const LIMIT: usize = 1024 * 1024;
+/// Bytes that wait for the leg behind before its hop reads no more; the packet that goes beyond still gets in. One read of
+/// that leg takes as much; with more, the two would leave the only thread to others less often.
+const LIMIT: usize = 256 * 1024;
 
 #[derive(Default)]
 struct Shared {

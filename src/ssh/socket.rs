@@ -51,7 +51,8 @@ pub struct Meter {
 }
 
 impl Meter {
-    fn new(socket: Option<OwnedFd>) -> Self {
+    /// Of a wire that has read nothing yet.
+    pub(super) fn new(socket: Option<OwnedFd>) -> Self {
         Self {
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
