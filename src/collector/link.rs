@@ -76,6 +76,7 @@ pub async fn connect(
             }
         }
     }
+    connection.open_doors().await;
     Ok((Link::Ssh(Box::new(connection)), ports))
 }
 
