@@ -42,7 +42,7 @@ pub type Progress<'a> = &'a (dyn Fn(Phase, &str) + Sync);
 /// One SSH connection, logged in.
 pub struct Leg {
     /// Asks the library's loop.
-    pub handle: Handle<Guest>,
+    pub handle: Arc<Handle<Guest>>,
     /// Whom it leads to.
     pub settings: Arc<Settings>,
     /// The forwards asked for.
@@ -178,7 +178,7 @@ impl Leg {
                 )));
             }
         }
-        Ok(Self { handle, settings, routes, meter, turned_down, ended, kill, program: None })
+        Ok(Self { handle: Arc::new(handle), settings, routes, meter, turned_down, ended, kill, program: None })
     }
 
     /// Waits until it is lost and says how.
@@ -203,7 +203,10 @@ impl Leg {
         let Self { handle, kill, program, .. } = self;
         let farewell = async {
             let _ = handle.disconnect(Disconnect::ByApplication, "", "").await;
-            let _ = handle.await;
+            // Alone by now: what else was done with it has ended before.
+            if let Some(handle) = Arc::into_inner(handle) {
+                let _ = handle.await;
+            }
         };
         let _ = timeout(patience, farewell).await;
         drop(kill);
