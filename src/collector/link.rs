@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::claim;
 use crate::error::{Error, Kind};
 use crate::intake::Intake;
 use crate::intake::listen::Listener;
-use crate::ssh::{Connection, Memory, Person, Phase, Progress, Settings};
+use crate::ssh::{Connection, Memory, Past, Person, Phase, Progress, Settings};
 
 /// The time that saying good-bye to the jump host may take.
 pub const FAREWELL: Duration = Duration::from_secs(1);
@@ -53,6 +54,15 @@ pub struct Failure {
     pub ports: bool,
 }
 
+/// Who hears how an attempt goes.
+#[derive(Clone, Copy)]
+pub struct Ears<'a> {
+    /// Of each phase.
+    pub step: Progress<'a>,
+    /// Of a trouble that the attempt goes on in spite of.
+    pub trouble: &'a (dyn Fn(&Error) + Sync),
+}
+
 /// One attempt to get every port of the plan. All of them or none.
 pub async fn connect(
     settings: Arc<Settings>,
@@ -60,22 +70,24 @@ pub async fn connect(
     mut ports: Vec<u16>,
     person: Arc<dyn Person>,
     memory: Arc<Memory>,
-    step: Progress<'_>,
+    past: Arc<Past>,
+    ears: Ears<'_>,
 ) -> Attempted {
     let target = settings.target();
-    let mut connection =
-        Connection::establish(settings, person, memory, step).await.map_err(|error| Failure { error, ports: false })?;
-    step(Phase::Forward, &target);
-    for (intake, port) in intakes.iter().zip(&mut ports) {
-        match connection.forward(intake, *port).await {
-            Ok(granted) => *port = granted,
-            Err(error) => {
-                let ports = error.kind == Kind::Refused;
-                connection.close(FAREWELL).await;
-                return Err(Failure { error, ports });
-            }
+    let mut connection = Connection::establish(settings, person, memory, ears.step)
+        .await
+        .map_err(|error| Failure { error, ports: false })?;
+    (ears.step)(Phase::Forward, &target);
+    if let Err(error) = claim::claim(&mut connection, &intakes, &mut ports, &past, ears.trouble).await {
+        let ports = error.kind == Kind::Refused;
+        if !ports {
+            past.may_hold(connection.trace());
         }
+        connection.close(FAREWELL).await;
+        return Err(Failure { error, ports });
     }
+    past.holds(connection.trace());
+    connection.inquire();
     connection.open_doors().await;
     Ok((Link::Ssh(Box::new(connection)), ports))
 }

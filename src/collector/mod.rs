@@ -4,6 +4,7 @@
 //! the background and in the foreground. The supervisor outlives connections; outputs and ledger outlive reconnects.
 
 pub mod background;
+mod claim;
 pub mod events;
 pub mod launch;
 mod link;

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::Options;
 use super::events::{Event as Told, Up, UpStream};
-use super::link::{self, Failure, Link};
+use super::link::{self, Ears, Failure, Link};
 use super::live::{self, Live};
 use super::outputs::Outputs;
 use super::shutdown::{self, Ending};
@@ -19,7 +19,7 @@ use crate::control::server::Command;
 use crate::control::{DownReport, Reply, Request};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::ssh::{Memory, Nobody, Person, Phase, Settings};
+use crate::ssh::{Memory, Nobody, Past, Person, Phase, Settings};
 
 type Attempt = Pin<Box<dyn Future<Output = link::Attempted> + Send>>;
 
@@ -36,6 +36,8 @@ pub struct Supervisor {
     machine: Machine,
     /// What a person said at `up` and a reconnect needs again.
     memory: Arc<Memory>,
+    /// Connections that the jump host may still take for alive.
+    past: Arc<Past>,
     link: Option<Link>,
     /// In the order of the plan; a port that the jump host chose is asked for again.
     ports: Vec<u16>,
@@ -72,6 +74,7 @@ impl Supervisor {
             options,
             machine: Machine::default(),
             memory: Arc::default(),
+            past: Arc::default(),
             link: None,
             ports,
             was_up: false,
@@ -225,7 +228,8 @@ impl Supervisor {
             None => Box::pin(link::listen(intakes, ports)),
             Some(settings) => {
                 let (settings, report) = (Arc::clone(settings), Arc::clone(&self.options.report));
-                let (silent, memory) = (self.was_up, Arc::clone(&self.memory));
+                let (silent, memory, past) = (self.was_up, Arc::clone(&self.memory), Arc::clone(&self.past));
+                let live = self.live.clone();
                 // Who started it has gone on to other things once it is up.
                 let person: Arc<dyn Person> = if silent { Arc::new(Nobody) } else { Arc::clone(&self.options.person) };
                 Box::pin(async move {
@@ -238,7 +242,12 @@ impl Supervisor {
                     if let Some(old) = old {
                         old.leave().await;
                     }
-                    link::connect(settings, intakes, ports, person, memory, &step).await
+                    let trouble = |error: &Error| {
+                        tracing::warn!("{error}");
+                        live.trouble(&error.message);
+                    };
+                    let ears = Ears { step: &step, trouble: &trouble };
+                    link::connect(settings, intakes, ports, person, memory, past, ears).await
                 })
             }
         }

@@ -273,15 +273,15 @@ impl Handler for Guest {
         Ok(())
     }
 
-    /// No forward has a second stream (RFC 4254, section 5.2): it is none of the sender's bytes.
+    /// No forward has a second stream (RFC 4254, section 5.2): it is none of the sender's bytes. A command of ours has one.
     async fn extended_data(
         &mut self,
-        _channel: ChannelId,
+        channel: ChannelId,
         code: u32,
         _data: &[u8],
         _session: &mut Session,
     ) -> Result<(), Stop> {
-        if self.strange.is_new("extended data") {
+        if self.senders.contains_key(&channel) && self.strange.is_new("extended data") {
             tracing::warn!(code, "the jump host sent data that is not a sender's; left out");
         }
         Ok(())

@@ -20,6 +20,7 @@ mod proxy;
 mod refusal;
 mod rekey;
 mod routes;
+mod server_process;
 mod settings;
 mod socket;
 mod strange;
@@ -32,6 +33,7 @@ pub use connection::Connection;
 pub use jumps::resolve;
 pub use leg::Progress;
 pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind, keep_out_of_core_files};
+pub use server_process::{Identity, Past};
 pub use settings::{Algorithms, Family, Method, Proxy, Settings, StrictHostKeyChecking};
 
 /// How far an attempt to connect has come. Each phase has its own deadline.

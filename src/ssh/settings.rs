@@ -148,6 +148,8 @@ pub struct Settings {
     pub keepalive_count: usize,
     /// Bytes after which reclog renews the keys; `None`: as the cipher needs it.
     pub rekey_limit: Option<u64>,
+    /// Whether a command may be run on the host; not with `SessionType none`.
+    pub commands: bool,
     /// What the configuration asks for and reclog does not do, a sentence each, where somebody may wait for it in vain.
     pub notes: Vec<String>,
 }

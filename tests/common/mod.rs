@@ -3,6 +3,7 @@
 //! - [`agent`]: agents, real and misbehaving
 //! - [`env`]: one folder, one set of collectors a test; nothing of the user's own account is read or written
 //! - [`account`]: a user of this machine, made for one test
+//! - [`cutter`]: a network that is cut without a word
 //! - [`disk`]: a disk that fills up
 //! - [`dropbear`]: a real Dropbear
 //! - [`tinyssh`]: a real TinySSH
@@ -23,6 +24,7 @@
 pub mod account;
 pub mod agent;
 pub mod client;
+pub mod cutter;
 pub mod disk;
 pub mod dropbear;
 pub mod env;

@@ -38,9 +38,17 @@ pub fn without_forwards(target: &str, software: &str, bind: &str, port: u16) -> 
         .hint("the jump host needs another SSH server, such as OpenSSH or Dropbear")
 }
 
-/// The error for `port` on `bind`, which a server that calls itself `software` refused to open. Asks it a few questions
+/// Why a port was refused.
+pub struct Refused {
+    /// For whoever wants it open.
+    pub error: Error,
+    /// Whether somebody may listen there; `false`: a rule is in the way.
+    pub maybe_taken: bool,
+}
+
+/// The reason for `port` on `bind`, which a server that calls itself `software` refused to open. Asks it a few questions
 /// first.
-pub async fn explain(handle: &Handle<Guest>, settings: &Settings, software: &str, bind: &str, port: u16) -> Error {
+pub async fn explain(handle: &Handle<Guest>, settings: &Settings, software: &str, bind: &str, port: u16) -> Refused {
     let deadline = Instant::now() + ALL;
     let mut answers = Answers::default();
     while let Some(question) = answers.next(bind, port) {
@@ -50,7 +58,9 @@ pub async fn explain(handle: &Handle<Guest>, settings: &Settings, software: &str
         answers.record(&question, answered);
     }
     let server = Server::of(software);
-    answers.verdict(bind, port).error(server, &settings.target(), &settings.user, bind, port)
+    let verdict = answers.verdict(bind, port);
+    let error = verdict.error(server, &settings.target(), &settings.user, bind, port);
+    Refused { error, maybe_taken: verdict.maybe_taken() }
 }
 
 async fn ask(handle: &Handle<Guest>, question: &Question<'_>) -> Answer {
