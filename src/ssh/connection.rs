@@ -1,5 +1,6 @@
 //! One life of a connection: made, hop by hop, used for forwards, ended.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,6 +110,12 @@ impl Connection {
             }
             self.leg.routes.forget(&address, port);
         }
+    }
+
+    /// Our address of the wire to the first host on the way; none behind a program.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.hops.first().unwrap_or(&self.leg).local_address()
     }
 
     /// Waits until it is lost and says how; a hop that was lost is named.
