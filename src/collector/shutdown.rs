@@ -76,15 +76,29 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
     let report = DownReport { name: name.to_owned(), streams: live.snapshot().streams, lost, trouble };
     tracing::info!(lost, "down");
     lives.over();
-    tell(attention.goodbyes, &report);
+    tell(attention.goodbyes, attention.commands, &report);
     Ok(report)
 }
 
-/// Gives the totals to whoever waits for them.
-pub fn tell(goodbyes: Vec<mpsc::Sender<Reply>>, report: &DownReport) {
+/// Gives the totals to whoever waits for them, and to who asks as long as the socket is there: a `down` that comes in the
+/// last moment has what it wanted.
+pub fn tell(goodbyes: Vec<mpsc::Sender<Reply>>, mut commands: mpsc::Receiver<Command>, report: &DownReport) {
     for goodbye in goodbyes {
         let _ = goodbye.try_send(Reply::Down(report.clone()));
     }
+    let report = report.clone();
+    tokio::spawn(async move {
+        while let Some(Command { request, replies }) = commands.recv().await {
+            let _ = replies.try_send(match request {
+                Request::Down { .. } => Reply::Down(report.clone()),
+                _ => going_down(),
+            });
+        }
+    });
+}
+
+fn going_down() -> Reply {
+    Reply::Error { error: Error::failed("the collector is going down") }
 }
 
 /// Closes the ports and waits until the last sender is out.
@@ -169,8 +183,7 @@ impl Attention {
                 self.deadline = self.deadline.min(Instant::now() + self.least);
             }
         } else {
-            let error = Error::failed("the collector is going down");
-            let _ = command.replies.try_send(Reply::Error { error });
+            let _ = command.replies.try_send(going_down());
         }
     }
 }

@@ -107,7 +107,7 @@ impl Supervisor {
             self.outputs.undo().await;
             let streams = self.live.snapshot().streams;
             let report = DownReport { name: self.plan.name, streams, lost: 0, trouble: Vec::new() };
-            shutdown::tell(self.goodbyes, &report);
+            shutdown::tell(self.goodbyes, self.commands, &report);
             return Err((gave_up.unwrap_or_else(Error::interrupted), false));
         }
         self.live.set_state(State::Draining);
