@@ -43,8 +43,11 @@ impl Cable {
 
     /// Every packet is lost from now on, and nobody is told.
     pub fn cut(&self) {
-        let rules = "table inet cut { chain in { type filter hook input priority 0; policy drop; iif lo accept; }\n\
-                     chain out { type filter hook output priority 0; policy drop; oif lo accept; } }";
+        let rules = "add table inet cut
+            add chain inet cut in { type filter hook input priority 0; policy drop; }
+            add chain inet cut out { type filter hook output priority 0; policy drop; }
+            add rule inet cut in iif lo accept
+            add rule inet cut out oif lo accept";
         inside(&self.there, "nft", &[rules]);
     }
 
