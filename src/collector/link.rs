@@ -85,6 +85,7 @@ pub async fn connect(
             }
         }
     }
+    connection.open_doors().await;
     Ok((Link::Ssh(Box::new(connection)), ports))
 }
 

@@ -181,6 +181,15 @@ impl Sender {
         self.intake.sink.room().await;
     }
 
+    /// As [`room`](Self::room), for whoever cannot wait here; false when the [drain is over](Self::is_released).
+    pub fn wait(&self) -> impl Future<Output = bool> + Send + 'static {
+        let intake = Arc::clone(&self.intake);
+        async move {
+            intake.sink.room().await;
+            !intake.sink.is_released()
+        }
+    }
+
     /// Whether [`room`](Self::room) would return at once.
     #[must_use]
     pub fn has_room(&self) -> bool {

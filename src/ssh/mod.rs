@@ -5,6 +5,7 @@
 
 mod algorithms;
 mod auth;
+mod brake;
 mod config;
 mod connection;
 mod dial;
@@ -12,6 +13,8 @@ mod handler;
 mod host_key;
 mod jumps;
 mod leg;
+mod pipe;
+mod porch;
 mod prompt;
 mod proxy;
 mod refusal;
@@ -20,6 +23,7 @@ mod routes;
 mod settings;
 mod socket;
 mod strange;
+mod vigil;
 
 use crate::error::io_reason;
 
@@ -68,7 +72,6 @@ fn reason(error: &russh::Error) -> String {
         E::HUP | E::Disconnect => "the server closed the connection".into(),
         E::IO(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => "the server closed the connection".into(),
         E::IO(e) => io_reason(e),
-        E::KeepaliveTimeout => "no answer to keepalives".into(),
         E::SendError => "the connection is gone".into(),
         other => auth::brief(&other.to_string()),
     }

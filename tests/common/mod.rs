@@ -3,6 +3,7 @@
 //! - [`agent`]: agents, real and misbehaving
 //! - [`env`]: one folder, one set of collectors a test; nothing of the user's own account is read or written
 //! - [`account`]: a user of this machine, made for one test
+//! - [`disk`]: a disk that fills up
 //! - [`dropbear`]: a real Dropbear
 //! - [`tinyssh`]: a real TinySSH
 //! - [`run`]: one command of reclog, its output and exit code, always with a time limit
@@ -23,6 +24,7 @@
 pub mod account;
 pub mod agent;
 pub mod client;
+pub mod disk;
 pub mod dropbear;
 pub mod env;
 pub mod gate;
@@ -159,6 +161,17 @@ macro_rules! require {
         let name = std::any::type_name_of_val(&here).trim_end_matches("::here");
         $(if $crate::common::left_out(name, $program) { return; })+
     };
+}
+
+/// A small disk in the test's folder, or the end of the test where there can be none.
+#[macro_export]
+macro_rules! disk {
+    ($env:expr, $size:expr) => {{
+        fn here() {}
+        let name = std::any::type_name_of_val(&here).trim_end_matches("::here");
+        let Some(disk) = $crate::common::disk::Disk::mount(&$env, name, $size) else { return };
+        disk
+    }};
 }
 
 /// The whole file.
