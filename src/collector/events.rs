@@ -30,6 +30,20 @@ pub enum Event {
         /// `user@host:port`.
         target: String,
     },
+    /// The first connection could not be made, and with `--keep-trying` it is tried again.
+    NotYet {
+        /// The class.
+        kind: Kind,
+        /// The sentence.
+        message: String,
+        /// What to do about it; several hints stand on lines of their own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
+        /// Attempts so far.
+        attempts: u64,
+        /// Milliseconds until the next one, at the latest.
+        again_in_ms: u64,
+    },
     /// Senders can be accepted and every file is open. The last event.
     Up(Up),
     /// It will not come up. The last event.

@@ -1,5 +1,6 @@
 //! What senders come in by, and how it is made.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,14 @@ impl Link {
         match self {
             Self::Ssh(connection) => connection.lost().await,
             Self::Local { .. } => std::future::pending().await,
+        }
+    }
+
+    /// This machine's address that it stands on, where that is known.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Ssh(connection) => connection.local_address(),
+            Self::Local { .. } => None,
         }
     }
 

@@ -6,11 +6,14 @@
 pub mod background;
 mod claim;
 pub mod events;
+mod flight;
 pub mod launch;
 mod link;
 pub mod live;
+mod lives;
 pub mod lock;
 pub mod log;
+mod network;
 mod outputs;
 mod questions;
 mod shutdown;

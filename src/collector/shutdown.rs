@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::link::{FAREWELL, Link};
 use super::live::Live;
+use super::lives::Lives;
 use super::outputs::Outputs;
 use super::signals::{Signal, Signals};
 use crate::control::server::Command;
@@ -31,6 +32,8 @@ pub struct Ending {
     pub goodbyes: Vec<mpsc::Sender<Reply>>,
     /// Wait for nobody.
     pub now: bool,
+    /// It was a signal that asked for the end: the next one is the second.
+    pub signalled: bool,
     /// How long senders may take to finish.
     pub patience: Duration,
 }
@@ -39,15 +42,16 @@ pub struct Ending {
 ///
 /// # Errors
 /// Interrupted when a second signal says so.
-pub async fn run(ending: Ending, live: &Live, name: &str) -> Result<DownReport> {
-    let Ending { mut link, outputs, commands, signals, goodbyes, now, patience } = ending;
+pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Result<DownReport> {
+    let Ending { mut link, outputs, commands, signals, goodbyes, now, signalled, patience } = ending;
     let intakes = outputs.intakes().to_vec();
     for intake in &intakes {
         intake.shut();
     }
     let started = Instant::now();
     let deadline = if now { started } else { started + patience };
-    let mut attention = Attention { commands, signals, goodbyes, deadline, ticks: tokio::time::interval(PROGRESS) };
+    let ticks = tokio::time::interval(PROGRESS);
+    let mut attention = Attention { commands, signals, signalled, goodbyes, deadline, least: Duration::ZERO, ticks };
 
     attention.until(&intakes, leave(&mut link, &intakes)).await?;
     let releasing = CancellationToken::new();
@@ -66,19 +70,35 @@ pub async fn run(ending: Ending, live: &Live, name: &str) -> Result<DownReport> 
     attention.wait(&intakes, ended, &releasing).await?;
 
     let give_up = CancellationToken::new();
+    attention.least = LAST_WRITES;
     attention.deadline = attention.deadline.max(Instant::now() + LAST_WRITES);
     let (lost, trouble) = attention.wait(&intakes, outputs.finish(&give_up), &give_up).await?;
     let report = DownReport { name: name.to_owned(), streams: live.snapshot().streams, lost, trouble };
     tracing::info!(lost, "down");
-    tell(attention.goodbyes, &report);
+    lives.over();
+    tell(attention.goodbyes, attention.commands, &report);
     Ok(report)
 }
 
-/// Gives the totals to whoever waits for them.
-pub fn tell(goodbyes: Vec<mpsc::Sender<Reply>>, report: &DownReport) {
+/// Gives the totals to whoever waits for them, and to who asks as long as the socket is there: a `down` that comes in the
+/// last moment has what it wanted.
+pub fn tell(goodbyes: Vec<mpsc::Sender<Reply>>, mut commands: mpsc::Receiver<Command>, report: &DownReport) {
     for goodbye in goodbyes {
         let _ = goodbye.try_send(Reply::Down(report.clone()));
     }
+    let report = report.clone();
+    tokio::spawn(async move {
+        while let Some(Command { request, replies }) = commands.recv().await {
+            let _ = replies.try_send(match request {
+                Request::Down { .. } => Reply::Down(report.clone()),
+                _ => going_down(),
+            });
+        }
+    });
+}
+
+fn going_down() -> Reply {
+    Reply::Error { error: Error::failed("the collector is going down") }
 }
 
 /// Closes the ports and waits until the last sender is out.
@@ -101,8 +121,12 @@ async fn drained(intakes: &[Intake]) {
 struct Attention {
     commands: mpsc::Receiver<Command>,
     signals: Signals,
+    /// One signal was there.
+    signalled: bool,
     goodbyes: Vec<mpsc::Sender<Reply>>,
     deadline: Instant,
+    /// What `--now` leaves to the work at hand.
+    least: Duration,
     ticks: Interval,
 }
 
@@ -122,7 +146,8 @@ impl Attention {
     /// Waits for `work` to its end. At the deadline, or when someone has lost patience, `hurry` is cancelled.
     ///
     /// # Errors
-    /// Interrupted by a signal.
+    /// Interrupted by a second signal. The first one asks for what is under way already: a machine that is shut down sends it
+    /// to a collector that `down` is draining.
     async fn wait<T>(
         &mut self,
         intakes: &[Intake],
@@ -135,7 +160,7 @@ impl Attention {
                 biased;
                 done = &mut work => return Ok(done),
                 signal = self.signals.next() => {
-                    if signal == Signal::Stop {
+                    if signal == Signal::Stop && std::mem::replace(&mut self.signalled, true) {
                         return Err(Error::interrupted());
                     }
                 }
@@ -155,11 +180,10 @@ impl Attention {
         if let Request::Down { now } = command.request {
             self.goodbyes.push(command.replies);
             if now {
-                self.deadline = self.deadline.min(Instant::now() + LAST_WRITES);
+                self.deadline = self.deadline.min(Instant::now() + self.least);
             }
         } else {
-            let error = Error::failed("the collector is going down");
-            let _ = command.replies.try_send(Reply::Error { error });
+            let _ = command.replies.try_send(going_down());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One life of a connection: made, hop by hop, used for forwards, ended.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -202,6 +203,12 @@ impl Connection {
         if confirmed {
             self.trace.leave();
         }
+    }
+
+    /// Our address of the wire to the first host on the way; none behind a program.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.hops.first().unwrap_or(&self.leg).local_address()
     }
 
     /// Waits until it is lost and says how; a hop that was lost is named.

@@ -1,6 +1,7 @@
 //! One SSH connection over one wire: to the jump host, or to a hop on the way.
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use crate::plan::bracketed;
 
 /// The window of one sender in bytes: also what sshd may buffer for it on the jump host. OpenSSH's own is 2 MiB; the
 /// third is what a renewal of keys under load needs, see [`super::rekey`].
-const WINDOW: u32 = 3 * 1024 * 1024;
+pub const WINDOW: u32 = 3 * 1024 * 1024;
 /// The largest packet; OpenSSH's own size, and sshd reads no more at a time.
 const MAX_PACKET: u32 = 32 * 1024;
 /// Bytes read from the socket at once. Fewer, larger reads are the cheapest speed there is.
@@ -85,7 +86,7 @@ impl Leg {
                 }
             };
         }
-        let stream = dial::dial(&settings).await?;
+        let stream = dial::dial(&settings, &desk.memory).await?;
         socket::tune(&stream, keepalive(&settings).map(|(interval, count)| interval * count));
         Self::over(Wire::Tcp(stream), settings, known, desk, progress).await
     }
@@ -224,6 +225,11 @@ impl Leg {
     /// How it was lost, if it was.
     pub fn is_lost(&mut self) -> Option<Error> {
         self.ended.try_recv().ok()
+    }
+
+    /// Our address of the wire; none behind a program or in a tunnel.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.meter.local_address()
     }
 
     /// Says good-bye and waits for the end of the connection, at most for `patience`.

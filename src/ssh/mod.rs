@@ -30,8 +30,9 @@ use crate::error::io_reason;
 
 pub use auth::Memory;
 pub use connection::Connection;
+pub use dial::knock;
 pub use jumps::resolve;
-pub use leg::Progress;
+pub use leg::{Progress, WINDOW};
 pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind, keep_out_of_core_files};
 pub use server_process::{Identity, Past};
 pub use settings::{Algorithms, Family, Method, Proxy, Settings, StrictHostKeyChecking};

@@ -1,6 +1,7 @@
 //! The wire below SSH: tuned, counted.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -94,6 +95,12 @@ impl Meter {
     #[must_use]
     pub fn software(&self) -> &str {
         self.software.get().map_or("", String::as_str)
+    }
+
+    /// Our address, where the wire is a socket.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        SockRef::from(self.socket.as_ref()?).local_addr().ok()?.as_socket()
     }
 
     /// Makes the receive buffer small from now on.

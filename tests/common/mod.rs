@@ -15,6 +15,7 @@
 //! - [`snapshot`]: reading `status --json`
 //! - [`login`]: `up` to a server of a test
 //! - [`procs`]: who runs, who listens
+//! - [`netns`]: two machines and a cable between them
 //! - [`pty`]: a command at a terminal, and who types there
 //! - [`pam`]: a password that real sshd asks for
 //! - [`gate`]: an SSH server that asks, says and does what a test wants
@@ -31,6 +32,7 @@ pub mod env;
 pub mod gate;
 pub mod hostile;
 pub mod login;
+pub mod netns;
 pub mod pam;
 pub mod procs;
 pub mod pty;
@@ -115,6 +117,8 @@ fn package(program: &str) -> &str {
         "sshd" => "openssh-server",
         "ssh" | "ssh-keygen" | "ssh-agent" | "ssh-add" => "openssh-client",
         "nc" => "netcat-openbsd",
+        "ip" => "iproute2",
+        "nft" => "nftables",
         "rsyslogd" => "rsyslog",
         "logger" => "bsdutils",
         "dropbear" | "dropbearkey" => "dropbear-bin",
