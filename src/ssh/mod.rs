@@ -25,7 +25,7 @@ mod strange;
 use crate::error::io_reason;
 
 pub use auth::Memory;
-pub use connection::Connection;
+pub use connection::{Connection, Left};
 pub use jumps::resolve;
 pub use leg::Progress;
 pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind, keep_out_of_core_files};
