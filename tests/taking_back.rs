@@ -172,7 +172,9 @@ fn a_server_that_is_stopped_is_ended_too_and_several_ports_come_back() {
     let up = scene.env.started(scene.env.run(&args.iter().map(String::as_str).collect::<Vec<_>>()));
     scene.wait_told();
     let old = scene.sshd.sessions();
-    old.iter().for_each(|pid| procs::signal(*pid, Signal::STOP));
+    for pid in &old {
+        procs::signal(*pid, Signal::STOP);
+    }
     let back = scene.wait_back(1);
     assert_eq!(back["streams"][0]["remote_port"], fixed);
     assert_eq!(back["streams"][1]["remote_port"], up.port_at(1), "the port that the jump host chose is kept");

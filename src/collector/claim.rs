@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, Result};
 use crate::intake::Intake;
-use crate::ssh::{Connection, Past};
+use crate::ssh::{Connection, Left, Past};
 
 /// Pauses before asking again for a port that has just become free.
 const QUICK: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(200)];
@@ -33,26 +33,26 @@ pub async fn claim(
     trouble: &(dyn Fn(&Error) + Sync),
 ) -> Result<()> {
     let held = past.is_held();
-    let free = connection.end(past).await;
+    let left = connection.end(past).await;
     for (intake, port) in intakes.iter().zip(ports) {
         *port = match connection.ask(intake, *port).await? {
             Some(granted) => granted,
-            None if held => again(connection, intake, *port, free, trouble).await?,
+            None if held => again(connection, intake, *port, left, trouble).await?,
             None => return Err(connection.explain(intake, *port).await.error),
         };
     }
     Ok(())
 }
 
-/// Asks again for a `port` that was ours. `free`: nothing is left of the connections that were lost.
+/// Asks again for a `port` that was ours. `left`: of the connections that were lost.
 async fn again(
     connection: &mut Connection,
     intake: &Intake,
     port: u16,
-    free: bool,
+    left: Left,
     trouble: &(dyn Fn(&Error) + Sync),
 ) -> Result<u16> {
-    if free {
+    if left == Left::Nothing {
         for pause in QUICK {
             if let Some(granted) = after(pause, connection, intake, port).await? {
                 return Ok(granted);
@@ -63,14 +63,14 @@ async fn again(
     if !refused.maybe_taken {
         return Err(refused.error);
     }
-    let target = connection.target();
-    if free {
+    if left == Left::Nothing {
+        let target = connection.target();
         return Err(Error::refused(format!(
             "{target} refused to open port {port} again: port {port} is taken by another program there, which is left alone"
         ))
         .hint(format!("`ss -ltnp 'sport = :{port}'` on the jump host shows who listens")));
     }
-    let error = held(&target, port);
+    let error = connection.still_held(port, left);
     trouble(&error);
     let (deadline, mut pause) = (Instant::now() + LONGEST_HOLD, FIRST_PAUSE);
     while Instant::now() < deadline {
@@ -89,16 +89,4 @@ async fn after(pause: Duration, connection: &mut Connection, intake: &Intake, po
         () = sleep(pause) => {}
     }
     connection.ask(intake, port).await
-}
-
-/// The error for a port that nobody here can free.
-fn held(target: &str, port: u16) -> Error {
-    Error::refused(format!(
-        "{target} refused to open port {port} again: most likely the connection that was lost still holds it there, until \
-         sshd notices the loss; with `ClientAliveInterval 15` and `ClientAliveCountMax 3` in its sshd_config that takes a \
-         minute"
-    ))
-    .hint("for sshd_config there, a line each: `ClientAliveInterval 15` and `ClientAliveCountMax 3`")
-    .hint("with a login shell for the account reclog ends what is left of the lost connection itself")
-    .hint(format!("`ss -ltnp 'sport = :{port}'` on the jump host shows who listens"))
 }

@@ -25,10 +25,21 @@ pub struct Connection {
     hops: Vec<Leg>,
     granted: Vec<(String, u16)>,
     trace: Arc<Trace>,
-    /// Finds out which process of the jump host serves us. Before the legs: it ends with the connection.
+    /// Finds out which process of the jump host serves us; ends with the connection.
     inquiry: Option<AbortOnDropHandle<()>>,
     /// One command a connection is enough.
     inquired: bool,
+}
+
+/// What is left on the jump host of connections that were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing, or there were none.
+    Nothing,
+    /// It is not known whether there is anything.
+    Unknown,
+    /// A process that this account may not end.
+    OutOfReach,
 }
 
 impl Connection {
@@ -116,6 +127,13 @@ impl Connection {
         refusal::explain(&self.leg.handle, &self.leg.settings, software, &intake.plan().bind, port).await
     }
 
+    /// The error for `port`, which was ours and which nobody here can free.
+    #[must_use]
+    pub fn still_held(&self, port: u16, left: Left) -> Error {
+        let shell = left == Left::Unknown && self.leg.settings.commands;
+        refusal::still_held(&self.target(), self.leg.meter.software(), port, shell)
+    }
+
     /// `user@host:port`.
     #[must_use]
     pub fn target(&self) -> String {
@@ -144,25 +162,22 @@ impl Connection {
         let (handle, trace) = (Arc::clone(&self.leg.handle), Arc::clone(&self.trace));
         self.inquiry = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             let mark = server_process::mark();
-            match server_process::run(&handle, server_process::find(&mark), &mark).await.identity {
-                Some(identity) => {
-                    tracing::debug!(?identity, "the process of the jump host that serves this connection");
-                    trace.found(identity);
-                }
-                None => tracing::debug!("the jump host does not tell which of its processes serves this connection"),
+            let identity = server_process::run(&handle, server_process::find(&mark), &mark).await.identity;
+            tracing::debug!(?identity, "the process of the jump host that serves this connection");
+            if let Some(identity) = identity {
+                trace.found(identity);
             }
         })));
     }
 
-    /// Ends the processes of connections that were lost, as far as they are known and still there. Whether nothing is left
-    /// of any of them.
-    pub async fn end(&mut self, past: &Past) -> bool {
+    /// Ends the processes of connections that were lost, as far as they are known and still there.
+    pub async fn end(&mut self, past: &Past) -> Left {
         let (all, known): (usize, Vec<Identity>) = {
             let processes = past.processes();
             (processes.len(), processes.into_iter().flatten().collect())
         };
         if known.is_empty() || self.inquired || !self.leg.settings.commands {
-            return all == 0;
+            return if all == 0 { Left::Nothing } else { Left::Unknown };
         }
         self.inquired = true;
         let mark = server_process::mark();
@@ -180,7 +195,11 @@ impl Connection {
         if let Some(identity) = said.identity {
             self.trace.found(identity);
         }
-        over == all
+        match over {
+            _ if over == all => Left::Nothing,
+            _ if over < known.len() => Left::OutOfReach,
+            _ => Left::Unknown,
+        }
     }
 
     /// Every port is granted: lets senders in, those first who came meanwhile and were kept waiting.

@@ -29,8 +29,8 @@ mod vigil;
 use crate::error::io_reason;
 
 pub use auth::Memory;
-pub use connection::Connection;
 pub use dial::knock;
+pub use connection::{Connection, Left};
 pub use jumps::resolve;
 pub use leg::{Progress, WINDOW};
 pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind, keep_out_of_core_files};

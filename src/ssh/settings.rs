@@ -268,6 +268,13 @@ mod tests {
     }
 
     #[test]
+    fn session_type_none_means_no_command() {
+        assert!(resolve(&[], "SessionType default\n").unwrap().commands && resolve(&[], "").unwrap().commands);
+        assert!(!resolve(&[], "SessionType NONE\n").unwrap().commands);
+        assert!(!resolve(&[("SessionType", "none")], "SessionType default\n").unwrap().commands);
+    }
+
+    #[test]
     fn bad_values_are_refused_by_name() {
         let error = resolve(&[], "Port 99999\n").unwrap_err();
         assert!(error.message.contains("`99999`"), "{error}");

@@ -13,7 +13,7 @@ use super::identity::Identity;
 /// others. `look PID` reads `/proc/PID/stat` (proc(5)): the name stands in parentheses and may hold any character, what
 /// follows is the state, the parent, …, and as the 22nd field the start in clock ticks since boot. `owner PID` is its user.
 /// `cat` and not `read` for the buffers: some shells read a byte at a time, and that file gives its first byte alone then.
-const FIND: &str = r#"set -f; exec 2>/dev/null </dev/null; \
+const FIND: &str = r"set -f; exec 2>/dev/null </dev/null; \
 look() { L=; S=; Q=0; T=; C=; read -r L </proc/$1/stat || return 1; \
 C=${L#*(}; C=${C%)*}; set -- ${L##*) }; S=$1; Q=$2; T=${20}; case $S in Z|X) return 1;; esac; return 0; }; \
 owner() { W=; while read -r a b c; do case $a in Uid:) W=$b;; esac; done </proc/$1/status; }; \
@@ -22,7 +22,7 @@ B=-; R=-; M=0; U=-; read -r B </proc/sys/kernel/random/boot_id; \
 set -- $(cat /proc/sys/net/ipv4/tcp_rmem); R=$3; \
 N=$(readlink /proc/self/ns/pid); N=${N#pid:?}; N=${N%?}; \
 p=$$; n=0; while [ $n -lt 32 ] && [ $p -gt 1 ]; do look $p || break; if ours; then M=$p; break; fi; p=$Q; n=$((n+1)); done; \
-owner $M; U=$W; [ $M -gt 1 ] && echo MARK is ${B:--} ${N:--} $M ${T:--} ${C:--} ${U:--} ${R:--}; "#;
+owner $M; U=$W; [ $M -gt 1 ] && echo MARK is ${B:--} ${N:--} $M ${T:--} ${C:--} ${U:--} ${R:--}; ";
 
 /// Ends each `pid/start/boot/namespace` of the list that is still the very process it was, and says what became of it. A
 /// process that is stopped takes no SIGTERM; where `sleep` knows no fractions, one try of a second has to do.

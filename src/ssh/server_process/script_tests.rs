@@ -29,8 +29,8 @@ impl Old {
 
     /// As the script would find it.
     fn identity(&self, like: &Identity) -> Identity {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
-        let start = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap();
+        let entry = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
+        let start = entry.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap();
         Identity { pid: self.0.id(), start, ..like.clone() }
     }
 
@@ -155,7 +155,6 @@ fn the_server_of_the_new_connection_and_that_of_another_user_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let like = here(folder.path());
     // The new server is the one above the shell: it looks at itself.
-    let sh = which("sh").unwrap();
     let server = called(folder.path(), "sshd-new", "sh");
     let mut run = Command::new(server);
     let start =
@@ -166,12 +165,11 @@ fn the_server_of_the_new_connection_and_that_of_another_user_are_left_alone() {
     let (pid, start) = first.split_once(' ').unwrap();
     let own = Identity { pid: pid.parse().unwrap(), start: start.parse().unwrap(), ..like.clone() };
     let mut stdin = child.stdin.take().unwrap();
-    std::io::Write::write_all(&mut stdin, format!("{}\n", end(MARK, &[own.clone()])).as_bytes()).unwrap();
+    std::io::Write::write_all(&mut stdin, format!("{}\n", end(MARK, std::slice::from_ref(&own))).as_bytes()).unwrap();
     let output: String = lines.map(|line| line.unwrap() + "\n").collect();
     let said = Said::parse(output.as_bytes(), MARK);
     assert_eq!((said.fate(&own), said.done), (Some(Fate::Own), true), "{output}");
     child.wait().unwrap();
-    drop(sh);
     if rustix::process::geteuid().is_root() {
         let mut theirs = Old::start_as(folder.path(), "sshd-old", Some(65534));
         assert_eq!(fates(folder.path(), &[theirs.identity(&like)]), [Some(Fate::Kept)]);
