@@ -117,6 +117,12 @@ mod tests {
             serde_json::to_string(&up).unwrap(),
             r#"{"event":"up","name":"tremplin","pid":7,"target":"u@h:22","streams":[{"name":"main","host":"h","remote_port":55514,"bind":"*","reach":"unproven","out":"/o"}]}"#
         );
+        let not_yet =
+            Event::NotYet { kind: Kind::Failed, message: "no".into(), hint: None, attempts: 2, again_in_ms: 750 };
+        assert_eq!(
+            serde_json::to_string(&not_yet).unwrap(),
+            r#"{"event":"not-yet","kind":"failed","message":"no","attempts":2,"again_in_ms":750}"#
+        );
         let failed = Event::from(&Error::refused("no").hint("a").hint("b"));
         assert_eq!(
             serde_json::to_string(&failed).unwrap(),

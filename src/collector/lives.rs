@@ -5,14 +5,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::flight::{self, RECEIVE_BUFFER};
-use crate::audit::{Event, Trail};
+use crate::audit::Event;
 use crate::ledger::StreamLedger;
 use crate::ssh::Settings;
 
+/// Who hears of it.
+pub type Tell = Box<dyn Fn(&Event) + Send>;
+
 /// See the module.
-#[derive(Debug)]
 pub struct Lives {
-    trail: Trail,
+    tell: Tell,
     ledgers: Vec<StreamLedger>,
     /// The jump host; none for ports of this machine.
     target: Option<String>,
@@ -31,13 +33,13 @@ pub struct Lives {
 impl Lives {
     /// Before the first one.
     #[must_use]
-    pub fn new(trail: Trail, ledgers: Vec<StreamLedger>, settings: Option<&Settings>) -> Self {
+    pub fn new(tell: Tell, ledgers: Vec<StreamLedger>, settings: Option<&Settings>) -> Self {
         let unnoticed = settings.and_then(|s| {
             let rounds = u32::try_from(s.keepalive_count + 1).ok()?;
             s.keepalive?.checked_mul(rounds)
         });
         let target = settings.map(Settings::target);
-        Self { trail, ledgers, target, unnoticed, since: None, cut_before: 0, gap: None, attempts: 0 }
+        Self { tell, ledgers, target, unnoticed, since: None, cut_before: 0, gap: None, attempts: 0 }
     }
 
     /// Another attempt begins.
@@ -49,13 +51,13 @@ impl Lives {
     pub fn began<'a>(&mut self, ports: impl Iterator<Item = (&'a str, &'a str, u16)>) {
         let gap = self.gap.take();
         if let Some(target) = self.target.clone() {
-            self.trail.tell(&match self.since {
+            (self.tell)(&match self.since {
                 None => Event::Connect { target },
                 Some(_) => Event::Reconnect { target, attempts: self.attempts },
             });
         }
         for (stream, bind, remote_port) in ports {
-            self.trail.tell(&Event::Forward { stream: stream.into(), bind: bind.into(), remote_port });
+            (self.tell)(&Event::Forward { stream: stream.into(), bind: bind.into(), remote_port });
         }
         if let Some(from) = gap {
             self.tell_gap(from);
@@ -68,7 +70,7 @@ impl Lives {
         let (Some(since), None) = (self.since, self.gap) else { return };
         let open: u64 = self.ledgers.iter().map(|l| l.counts().senders.open).sum();
         let senders_cut = self.cut() - self.cut_before + open;
-        self.trail.tell(&Event::Cut { why: why.to_owned(), senders_cut });
+        (self.tell)(&Event::Cut { why: why.to_owned(), senders_cut });
         // What was sent and never received may be as old as this.
         let alive = self.unnoticed.and_then(|unnoticed| Timestamp::now().checked_sub(unnoticed).ok());
         self.gap = Some(alive.map_or(since, |alive| alive.max(since)));
@@ -90,7 +92,7 @@ impl Lives {
     fn tell_gap(&self, from: Timestamp) {
         let senders_cut = self.cut() - self.cut_before;
         let bytes_at_most = flight::bytes_at_most(senders_cut, RECEIVE_BUFFER, self.target.is_some());
-        self.trail.tell(&Event::Gap { from, to: Timestamp::now(), senders_cut, bytes_at_most });
+        (self.tell)(&Event::Gap { from, to: Timestamp::now(), senders_cut, bytes_at_most });
     }
 
     /// Senders cut since the start.
@@ -98,3 +100,7 @@ impl Lives {
         self.ledgers.iter().map(|l| l.counts().senders.cut).sum()
     }
 }
+
+#[cfg(test)]
+#[path = "lives_tests.rs"]
+mod tests;

@@ -79,7 +79,7 @@ impl Supervisor {
         let ports = plan.streams.iter().map(|s| s.port).collect();
         Self {
             plan,
-            lives: Lives::new(trail, outputs.ledgers(), settings.as_deref()),
+            lives: Lives::new(Box::new(move |event| trail.tell(event)), outputs.ledgers(), settings.as_deref()),
             settings,
             live,
             outputs,
