@@ -8,7 +8,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::error::{Error, Kind};
 use crate::intake::Intake;
 use crate::intake::listen::Listener;
-use crate::ssh::{Connection, Memory, Person, Phase, Progress, Settings};
+use crate::ssh::{Connection, Memory, Person, Phase, Progress, Settings, check_doors};
 
 /// The time that saying good-bye to the jump host may take.
 pub const FAREWELL: Duration = Duration::from_secs(1);
@@ -63,8 +63,9 @@ pub async fn connect(
     step: Progress<'_>,
 ) -> Attempted {
     let target = settings.target();
-    let mut connection =
-        Connection::establish(settings, person, memory, step).await.map_err(|error| Failure { error, ports: false })?;
+    let mut connection = Connection::establish(settings, Arc::clone(&person), Arc::clone(&memory), step)
+        .await
+        .map_err(|error| Failure { error, ports: false })?;
     step(Phase::Forward, &target);
     for (intake, port) in intakes.iter().zip(&mut ports) {
         match connection.forward(intake, *port).await {
@@ -76,7 +77,13 @@ pub async fn connect(
             }
         }
     }
-    Ok((Link::Ssh(Box::new(connection)), ports))
+    let checked = check_doors(&connection, &intakes, &ports, &memory.doors, &*person).await;
+    let link = Link::Ssh(Box::new(connection));
+    if let Err(error) = checked {
+        link.leave().await;
+        return Err(Failure { ports: error.kind == Kind::Refused, error });
+    }
+    Ok((link, ports))
 }
 
 /// Opens every port of the plan on this machine. All of them or none.

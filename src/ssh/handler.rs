@@ -73,6 +73,13 @@ pub enum Stop {
     Flooded,
 }
 
+impl Slot {
+    /// A sender that came in by this channel.
+    pub fn new(sender: Sender, channel: ChannelWriteHalf<Msg>) -> Self {
+        Self { sender, _channel: channel }
+    }
+}
+
 impl Guest {
     /// `false` for an error that the library is not to put its own in the place of.
     fn accept(&self, checked: Result<(), Error>) -> bool {
@@ -141,6 +148,10 @@ impl Handler for Guest {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
+        let Some(channel) = self.hold_back(channel, &intake, connected_port, originator_address, &peer) else {
+            reply.accept().await;
+            return Ok(());
+        };
         match intake.admit(&peer) {
             Ok(sender) => {
                 let id = channel.id();
@@ -155,6 +166,9 @@ impl Handler for Guest {
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Stop> {
+        if self.was_held_back(channel, Some(data), session)? {
+            return Ok(());
+        }
         // What a hop carries belongs to no sender, and wears out its keys all the same.
         if let Some(slot) = self.senders.get_mut(&channel) {
             slot.sender.feed(data);
@@ -180,6 +194,10 @@ impl Handler for Guest {
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
+        if self.was_held_back(channel, None, session)? {
+            self.half_closed.insert(channel);
+            session.eof(channel)?;
+        }
         if let Some(slot) = self.senders.remove(&channel) {
             slot.sender.end(End::Clean);
             self.half_closed.insert(channel);
@@ -190,7 +208,8 @@ impl Handler for Guest {
         Ok(())
     }
 
-    async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Stop> {
+    async fn channel_close(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
+        self.was_held_back(channel, None, session)?;
         self.half_closed.remove(&channel);
         if let Some(slot) = self.senders.remove(&channel) {
             slot.sender.end(End::Clean);
@@ -206,8 +225,9 @@ impl Handler for Guest {
         _reason: ChannelOpenFailure,
         description: &str,
         _language: &str,
-        _session: &mut Session,
+        session: &mut Session,
     ) -> Result<(), Stop> {
+        self.was_held_back(channel, None, session)?;
         *self.turned_down.lock().unwrap_or_else(PoisonError::into_inner) =
             escape_str(&description.chars().take(LONGEST_REASON).collect::<String>());
         self.half_closed.remove(&channel);
@@ -251,6 +271,7 @@ impl Handler for Guest {
         };
         // Whoever is still in was cut off.
         self.senders.clear();
+        self.routes.lookout.end();
         if let Some(ended) = self.ended.take() {
             let _ = ended.send(Error::failed(error));
         }

@@ -8,6 +8,7 @@ mod auth;
 mod config;
 mod connection;
 mod dial;
+mod doors;
 mod handler;
 mod host_key;
 mod jumps;
@@ -25,6 +26,7 @@ use crate::error::io_reason;
 
 pub use auth::Memory;
 pub use connection::Connection;
+pub use doors::check as check_doors;
 pub use jumps::resolve;
 pub use leg::Progress;
 pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind, keep_out_of_core_files};
