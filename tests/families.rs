@@ -237,15 +237,8 @@ fn senders_on_the_jump_host_lose_nothing_while_the_port_is_looked_at() {
     let text = read_text(env.path("f"));
     let mut lines: Vec<&str> = text.lines().collect();
     lines.sort_unstable();
-    let mut expected = [
-        "slow and whole",
-        "reclog-echo and more",
-        guess.trim_end(),
-        "reclog-echo 12",
-        "reclog-echo",
-        "cho",
-        "from afar",
-    ];
+    let mut expected =
+        ["slow and whole", "reclog-echo and more", guess.trim_end(), "reclog-echo 12", "reclog-echo", "from afar"];
     expected.sort_unstable();
     assert_eq!(lines, expected);
 }

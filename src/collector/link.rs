@@ -77,7 +77,7 @@ pub async fn connect(
             }
         }
     }
-    let checked = check_doors(&connection, &intakes, &ports, &memory.doors, &*person).await;
+    let checked = Box::pin(check_doors(&connection, &intakes, &ports, &memory.doors, &*person)).await;
     let link = Link::Ssh(Box::new(connection));
     if let Err(error) = checked {
         link.leave().await;
