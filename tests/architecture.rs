@@ -58,6 +58,8 @@ const PURE: &[&str] = &[
     "ssh/config/pattern.rs",
     "ssh/config/value.rs",
     "ssh/config/values.rs",
+    "ssh/doors/nonce.rs",
+    "ssh/doors/verdict.rs",
     "ssh/host_key/certificate.rs",
     "ssh/host_key/entry.rs",
     "ssh/refusal/verdict.rs",

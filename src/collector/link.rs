@@ -10,7 +10,7 @@ use super::claim;
 use crate::error::{Error, Kind};
 use crate::intake::Intake;
 use crate::intake::listen::Listener;
-use crate::ssh::{Connection, Memory, Past, Person, Phase, Progress, Settings};
+use crate::ssh::{Connection, Memory, Past, Person, Phase, Progress, Settings, check_doors};
 
 /// The time that saying good-bye to the jump host may take.
 pub const FAREWELL: Duration = Duration::from_secs(1);
@@ -83,7 +83,7 @@ pub async fn connect(
     ears: Ears<'_>,
 ) -> Attempted {
     let target = settings.target();
-    let mut connection = Connection::establish(settings, person, memory, ears.step)
+    let mut connection = Connection::establish(settings, Arc::clone(&person), Arc::clone(&memory), ears.step)
         .await
         .map_err(|error| Failure { error, ports: false })?;
     (ears.step)(Phase::Forward, &target);
@@ -95,8 +95,18 @@ pub async fn connect(
         connection.close(FAREWELL).await;
         return Err(Failure { error, ports });
     }
-    past.holds(connection.trace());
     connection.inquire();
+    // While senders still wait: whoever else has half of the port would make liars of us.
+    let checked = Box::pin(check_doors(&connection, &intakes, &ports, &memory.doors, &*person)).await;
+    if let Err(error) = checked {
+        let ports = error.kind == Kind::Refused;
+        if !ports {
+            past.may_hold(connection.trace());
+        }
+        Link::Ssh(Box::new(connection)).leave().await;
+        return Err(Failure { error, ports });
+    }
+    past.holds(connection.trace());
     connection.open_doors().await;
     Ok((Link::Ssh(Box::new(connection)), ports))
 }

@@ -119,6 +119,12 @@ impl Intake {
         Ok(Sender { intake: Arc::clone(&self.0), framer, held: 0, end: End::Cut })
     }
 
+    /// Whether a sender could feed now: the output is not behind.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.0.sink.has_room()
+    }
+
     /// Lets nobody in any more; whoever is in may finish.
     pub fn shut(&self) {
         self.0.shut.store(true, Ordering::Release);

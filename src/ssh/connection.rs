@@ -20,7 +20,7 @@ use crate::intake::Intake;
 
 /// One life of a connection, logged in.
 pub struct Connection {
-    leg: Leg,
+    pub(super) leg: Leg,
     /// What it goes through, the nearest first.
     hops: Vec<Leg>,
     granted: Vec<(String, u16)>,

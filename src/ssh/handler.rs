@@ -162,6 +162,10 @@ impl Handler for Guest {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
+        let Some(channel) = self.hold_back(channel, &intake, connected_port, originator_address, &peer) else {
+            reply.accept().await;
+            return Ok(());
+        };
         let caller = match self.porch.receive(Caller { channel, peer, intake, reply }) {
             Place::Waits => return Ok(()),
             Place::Open(caller) => caller,
@@ -208,6 +212,9 @@ impl Handler for Guest {
             if !self.senders.contains_key(&channel) {
                 self.claim(channel);
             }
+            if self.was_held_back(channel, Some(data), session)? {
+                return Ok(());
+            }
             if let Some(Slot { sender, .. }) = self.senders.get_mut(&channel) {
                 sender.feed(data);
                 if !sender.has_room() {
@@ -235,6 +242,10 @@ impl Handler for Guest {
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
         self.claim(channel);
+        if self.was_held_back(channel, None, session)? {
+            self.half_closed.insert(channel);
+            session.eof(channel)?;
+        }
         if let Some(slot) = self.senders.remove(&channel) {
             slot.sender.end(End::Clean);
             self.half_closed.insert(channel);
@@ -246,7 +257,8 @@ impl Handler for Guest {
         Ok(())
     }
 
-    async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Stop> {
+    async fn channel_close(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
+        self.was_held_back(channel, None, session)?;
         self.half_closed.remove(&channel);
         self.claim(channel);
         if let Some(slot) = self.senders.remove(&channel) {
@@ -264,8 +276,9 @@ impl Handler for Guest {
         _reason: ChannelOpenFailure,
         description: &str,
         _language: &str,
-        _session: &mut Session,
+        session: &mut Session,
     ) -> Result<(), Stop> {
+        self.was_held_back(channel, None, session)?;
         *self.turned_down.lock().unwrap_or_else(PoisonError::into_inner) =
             escape_str(&description.chars().take(LONGEST_REASON).collect::<String>());
         self.half_closed.remove(&channel);
@@ -310,6 +323,7 @@ impl Handler for Guest {
         // Whoever is still in was cut off.
         self.senders.clear();
         self.porch.clear();
+        self.routes.lookout.end();
         tell(&self.ended, Error::failed(error));
         match reason {
             DisconnectReason::ReceivedDisconnect(_) => Ok(()),

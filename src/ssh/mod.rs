@@ -9,6 +9,7 @@ mod brake;
 mod config;
 mod connection;
 mod dial;
+mod doors;
 mod handler;
 mod host_key;
 mod jumps;
@@ -29,8 +30,9 @@ mod vigil;
 use crate::error::io_reason;
 
 pub use auth::Memory;
-pub use dial::knock;
 pub use connection::{Connection, Left};
+pub use dial::knock;
+pub use doors::check as check_doors;
 pub use jumps::resolve;
 pub use leg::{Progress, WINDOW};
 pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind, keep_out_of_core_files};

@@ -28,6 +28,13 @@ pub struct Slot {
     _channel: ChannelWriteHalf<Msg>,
 }
 
+impl Slot {
+    /// A sender and what it came by.
+    pub fn new(sender: Sender, channel: ChannelWriteHalf<Msg>) -> Self {
+        Self { sender, _channel: channel }
+    }
+}
+
 /// What is to be done with a sender.
 pub enum Place {
     /// Nothing: it waits.
@@ -46,7 +53,7 @@ impl Caller {
         let id = channel.id();
         // The read half goes: nobody reads it, and a queue that fills up would stop the connection.
         let (_, write) = channel.split();
-        Ok((id, Slot { sender, _channel: write }, reply))
+        Ok((id, Slot::new(sender, write), reply))
     }
 }
 

@@ -9,6 +9,7 @@ use russh::keys::{PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 use crate::ssh::dial::Left;
+use crate::ssh::doors::Before;
 use crate::ssh::host_key::Accepted;
 
 /// What a reconnect needs and only a person could tell: keys taken out of their passphrases, passwords. Kept for the life
@@ -20,6 +21,8 @@ pub struct Memory {
     pub accepted: Accepted,
     /// What the last attempt to connect knows of the way.
     pub left: Left,
+    /// The address families of ports that were ours before.
+    pub doors: Before,
 }
 
 #[derive(Default)]
