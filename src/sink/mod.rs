@@ -6,6 +6,8 @@
 mod batch;
 mod file;
 mod queue;
+#[allow(dead_code, reason = "the keeper of archives is about to use it")]
+mod retention;
 mod sync;
 mod writer;
 
