@@ -5,8 +5,10 @@
 
 mod batch;
 mod file;
+#[allow(dead_code, reason = "the writer is about to start it at its first rotation")]
+mod keeper;
+mod pack;
 mod queue;
-#[allow(dead_code, reason = "the keeper of archives is about to use it")]
 mod retention;
 mod sync;
 mod writer;
