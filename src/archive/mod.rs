@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use rustix::fs::OFlags;
 
 use crate::plan::Compress;
-pub use name::{archive_path, archive_path_as, ending, parse, parse_part, part_path};
+pub use name::{archive_path, archive_path_as, aside, ending, parse, parse_part, part_path};
 
 /// One archive on the disk. A crash may leave a plain one and its compressed twin: two entries with one `at`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -56,6 +56,15 @@ pub fn part_path(file: &Path, at: Timestamp, compress: Compress) -> PathBuf {
     whole.with_file_name(name)
 }
 
+/// The name of a file between its own and that of an archive: `FILE.rotating`. Before the two change names, the new file
+/// has it, still empty.
+#[must_use]
+pub fn aside(file: &Path) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push(".rotating");
+    path.into()
+}
+
 /// Reads the name (no folder before it) of an archive of a file called `file`.
 #[must_use]
 pub fn parse(file: &OsStr, name: &OsStr) -> Option<(Timestamp, Compress)> {
