@@ -40,8 +40,8 @@ pub struct Follower {
     next: VecDeque<Next>,
     /// Where the first file begins; those that come after it begin at 0.
     first_offset: u64,
-    /// The newest archive at the first look, once there was one: what is older is not followed.
-    begun: Option<Option<Timestamp>>,
+    /// The newest archive at the first look (the beginning of time: there was none): what is older is not followed.
+    begun: Option<Timestamp>,
     /// Looks in a row that fell into the middle of a rotation.
     unsettled: u32,
     /// Read and not handed out: the beginning of a line, shorter than [`PIECE`].
@@ -142,7 +142,7 @@ impl Follower {
         };
         let lines = last_of(&look, end, n, filter)?;
         let since = look.newest();
-        follower.begun = Some(since);
+        follower.begun = Some(since.unwrap_or(Timestamp::MIN));
         follower.current = look.file.map(|found| Open { offset: end, ..Open::new(found, since) });
         Ok((lines, follower))
     }
@@ -221,7 +221,7 @@ impl Follower {
             Some(Open { content: Content::Plain(file), identity, since, .. }) => {
                 look.became(file, *identity, *since)?.or(*since)
             }
-            _ => *self.begun.get_or_insert(look.newest()),
+            _ => Some(*self.begun.get_or_insert(look.newest().unwrap_or(Timestamp::MIN))),
         };
         let since = look.newest();
         let missed = look.stamps(after);

@@ -76,7 +76,7 @@ fn noise(length: usize) -> Vec<u8> {
     let mut state = 1u64;
     let step = |_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 33) as u8
+        (state >> 56).to_le_bytes()[0]
     };
     (0..length).map(step).collect()
 }
@@ -191,7 +191,7 @@ fn links_planted_under_the_names_are_never_followed() {
     let taken = place.archive(20, b"line\n");
     symlink(victim.path(), place.packed(20, Compress::Gzip)).unwrap();
     let keeper = place.start(&Rotate { age: Some(Duration::ZERO), ..pack_as(Compress::Gzip) });
-    let left = vec![archive_path(&place.file, at(5)), place.packed(20, Compress::Gzip)];
+    let left = [archive_path(&place.file, at(5)), place.packed(20, Compress::Gzip)];
     drop(keeper);
     let _keeper = place.start(&Rotate { age: Some(Duration::ZERO), ..Rotate::default() });
     until("old archives are gone", || !taken.exists() && archive::list(&place.file).unwrap().is_empty());
@@ -264,7 +264,7 @@ fn the_newest_archive_may_be_larger_than_all_together_until_it_is_compressed() {
 fn the_end_is_prompt_and_leaves_the_archive_whole() {
     let place = Place::new();
     let plain = archive_path(&place.file, at(10));
-    let big = fs::OpenOptions::new().write(true).create(true).mode(0o600).open(&plain).unwrap();
+    let big = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&plain).unwrap();
     // Sparse: gigabytes to compress, none on the disk.
     big.set_len(64 << 30).unwrap();
     let keeper = place.start(&pack_as(Compress::Gzip));
@@ -322,7 +322,7 @@ fn a_full_disk_keeps_the_archive_and_is_told_once_until_there_is_room() {
     for _ in 0..2 {
         rounds.round(true);
         let names: Vec<_> = fs::read_dir(disk.0.path()).unwrap().map(|e| e.unwrap().path()).collect();
-        assert_eq!(names, [plain.clone()], "no part is left");
+        assert_eq!(names, std::slice::from_ref(&plain), "no part is left");
         assert_eq!(rounds.told.len(), 1, "{:?}", rounds.told);
         assert!(fs::read(&plain).unwrap() == bytes);
     }

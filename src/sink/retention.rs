@@ -84,7 +84,7 @@ mod tests {
             loop {
                 let left = &archives[expected..];
                 let broken = keep.is_some_and(|keep| left.len() > keep as usize)
-                    || age.is_some_and(|age| left.iter().any(|a| now - a.at.as_second() > age as i64))
+                    || age.is_some_and(|age| left.iter().any(|a| now - a.at.as_second() > age.cast_signed()))
                     || total.is_some_and(|total| left.iter().map(|a| a.bytes).sum::<u64>() > total);
                 if !broken {
                     break;
