@@ -5,7 +5,11 @@
 
 mod batch;
 mod file;
+#[allow(dead_code, reason = "the writer is about to start it at its first rotation")]
+mod keeper;
+mod pack;
 mod queue;
+mod retention;
 mod sync;
 mod writer;
 
