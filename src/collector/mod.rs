@@ -171,7 +171,7 @@ async fn run_locked(
         }
     };
     let supervisor = Supervisor::new(plan, settings, live, outputs, trail, commands, signals, options);
-    let result = supervisor.run(abandoned).await;
+    let result = Box::pin(supervisor.run(abandoned)).await;
     // The answer to `down` is on its way; only now do socket and lock go.
     server.stop().await;
     result
