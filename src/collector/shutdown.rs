@@ -50,6 +50,7 @@ pub async fn run(ending: Ending, live: &Live, name: &str) -> Result<DownReport> 
     let mut attention = Attention { commands, signals, goodbyes, deadline, ticks: tokio::time::interval(PROGRESS) };
 
     attention.until(&intakes, leave(&mut link, &intakes)).await?;
+    intakes.iter().for_each(Intake::call_time);
     let releasing = CancellationToken::new();
     let ended = async {
         match link.take() {
