@@ -70,7 +70,10 @@ mod tests {
     fn what_a_terminal_would_act_on_is_escaped_in_the_file() {
         let message = "\t\x1b[2J\x7f\u{9b}31m\u{202e}evil\u{2066} \u{2028}grün 日本 😀 \\ \"".to_owned();
         let line = line(Event::Warn { message });
-        assert!(line.contains("\\t\\u001b[2J\\u007f\\u009b31m\\u202eevil\\u2066 \\u2028grün 日本 😀 \\\\ \\\""), "{line}");
+        assert!(
+            line.contains("\\t\\u001b[2J\\u007f\\u009b31m\\u202eevil\\u2066 \\u2028grün 日本 😀 \\\\ \\\""),
+            "{line}"
+        );
     }
 
     #[test]
@@ -79,7 +82,9 @@ mod tests {
         let output = std::ffi::OsString::from_vec(b"/o/\xff".to_vec()).into();
         let line = line(Event::Resume { stream: "main".into(), output, after_ms: 1 });
         let entry: Entry = serde_json::from_str(&line).unwrap();
-        assert!(matches!(entry.event, Event::Warn { message } if message.contains("Resume") && message.contains("/o/")));
+        assert!(
+            matches!(entry.event, Event::Warn { message } if message.contains("Resume") && message.contains("/o/"))
+        );
     }
 
     proptest! {

@@ -118,8 +118,7 @@ async fn a_trail_without_a_stop_tells_who_was_in() {
     trail.finish().await;
     let last = place.entries().pop().unwrap();
     let (trail, unended) = place.open();
-    let expected =
-        Unended { pid: Some(8), last: last.ts, outputs: vec!["/o".into()], open: 1, stalled: None };
+    let expected = Unended { pid: Some(8), last: last.ts, outputs: vec!["/o".into()], open: 1, stalled: None };
     assert_eq!(unended, Some(expected));
     trail.tell(&start(9));
     trail.tell(&stop());
@@ -133,7 +132,8 @@ async fn a_stall_that_was_not_over_is_where_the_gap_begins() {
     let place = Place::new();
     let (trail, _) = place.open();
     let stall = |n: u8| Event::Stall { stream: "main".into(), output: format!("/{n}").into(), why: "full".into() };
-    for event in [start(1), stall(1), stall(2), Event::Resume { stream: "main".into(), output: "/1".into(), after_ms: 1 }]
+    for event in
+        [start(1), stall(1), stall(2), Event::Resume { stream: "main".into(), output: "/1".into(), after_ms: 1 }]
     {
         trail.tell(&event);
     }

@@ -57,7 +57,8 @@ fn written(path: &PathBuf) -> Option<Timestamp> {
 
 /// What is told of a collector that ended without a word. `written`: when one of its outputs was written to last.
 fn aftermath(before: &Unended, written: Option<Timestamp>, now: Timestamp) -> [Event; 2] {
-    let who = before.pid.map_or_else(|| "the collector before".into(), |pid| format!("the collector before, pid {pid},"));
+    let who =
+        before.pid.map_or_else(|| "the collector before".into(), |pid| format!("the collector before, pid {pid},"));
     let life = written.map_or(before.last, |written| written.max(before.last)).min(now);
     // What an output that stalled did not take has waited since the stall began.
     let from = before.stalled.map_or(life, |stalled| stalled.min(life));
