@@ -159,8 +159,10 @@ pub enum Event {
     /// Bytes may be missing.
     Gap {
         /// Nothing is missing before.
+        #[serde(serialize_with = "to_the_microsecond")]
         from: Timestamp,
         /// Nothing is missing after.
+        #[serde(serialize_with = "to_the_microsecond")]
         to: Timestamp,
         /// Senders that were in when it began.
         senders_cut: u64,

@@ -140,12 +140,17 @@ impl Trail {
 
     /// Writes `event` down. Never waits.
     pub fn tell(&self, event: &Event) {
+        self.tell_all(std::slice::from_ref(event));
+    }
+
+    /// Writes `events` down in one go: a crash leaves all of them or none.
+    pub fn tell_all(&self, events: &[Event]) {
         let Some(shared) = &self.0 else { return };
         let mut inner = shared.lock();
         if inner.closed {
             return;
         }
-        inner.take(event, shared.bound);
+        events.iter().for_each(|event| inner.take(event, shared.bound));
         if std::mem::take(&mut inner.sleeps) {
             shared.work.notify_one();
         }

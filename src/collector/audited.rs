@@ -26,16 +26,18 @@ const OF_AN_OUTPUT: u64 = (64 + 64) * MIB;
 /// When there can be no trail: then there is no collector either.
 pub fn begin(folder: &Path, plan: &Plan, target: Option<&str>) -> Result<Trail> {
     let (trail, before) = Trail::open(folder)?;
-    trail.tell(&Event::Start {
+    let mut events = vec![Event::Start {
         reclog: env!("CARGO_PKG_VERSION").into(),
         pid: std::process::id(),
         target: target.map(str::to_owned),
         outputs: plan.streams.iter().map(|stream| stream.out.clone()).collect(),
-    });
+    }];
     if let Some(before) = before {
         let written = before.outputs.iter().filter_map(|output| written(output)).max();
-        aftermath(&before, written, Timestamp::now()).iter().for_each(|event| trail.tell(event));
+        events.extend(aftermath(&before, written, Timestamp::now()));
     }
+    // Together: a start without its gap would hide the crash from the next one.
+    trail.tell_all(&events);
     Ok(trail)
 }
 
