@@ -138,11 +138,22 @@ impl StreamLedger {
         *c.ledger.discarded.entry(reason.to_owned()).or_default() += bytes;
     }
 
-    /// A sender was let in.
-    pub fn sender_opened(&self) {
+    /// Lets a sender in unless `max` are in: its number, counted from 1.
+    #[must_use]
+    pub fn sender_opened(&self, max: usize) -> Option<u64> {
         let mut c = self.lock();
+        if c.senders.open >= max as u64 {
+            return None;
+        }
         c.senders.open += 1;
         c.senders.accepted += 1;
+        Some(c.senders.accepted)
+    }
+
+    /// Senders that are in.
+    #[must_use]
+    pub fn senders_open(&self) -> usize {
+        usize::try_from(self.lock().senders.open).unwrap_or(usize::MAX)
     }
 
     /// A sender left; `cut` when without an end of stream.

@@ -54,6 +54,7 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
     let mut attention = Attention { commands, signals, signalled, goodbyes, deadline, least: Duration::ZERO, ticks };
 
     attention.until(&intakes, leave(&mut link, &intakes)).await?;
+    intakes.iter().for_each(Intake::call_time);
     let releasing = CancellationToken::new();
     let ended = async {
         match link.take() {
