@@ -30,6 +30,7 @@ use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::paths::{self, Paths};
 use crate::plan::{Plan, SshPlan};
+use crate::sink::Rescue;
 use crate::ssh::{self, Person, Settings};
 use events::Event;
 use live::Live;
@@ -166,7 +167,8 @@ async fn run_locked(
             return Err(early(e));
         }
     };
-    let supervisor = Supervisor::new(plan, settings, live, outputs, trail, commands, signals, options);
+    let rescue = Rescue { folder: paths.collector_state(&plan.name) };
+    let supervisor = Supervisor::new(plan, settings, live, outputs, trail, commands, signals, options, rescue);
     let result = supervisor.run(abandoned).await;
     // The answer to `down` is on its way; only now do socket and lock go.
     server.stop().await;

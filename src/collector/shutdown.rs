@@ -12,9 +12,11 @@ use super::live::Live;
 use super::outputs::Outputs;
 use super::signals::{Signal, Signals};
 use crate::control::server::Command;
-use crate::control::{DownReport, Reply, Request};
+use crate::control::{DownReport, FinalStream, Reply, Request};
 use crate::error::{Error, Result};
 use crate::intake::Intake;
+use crate::ledger::StreamSnapshot;
+use crate::sink::{self, Rescue, SinkHandle};
 
 /// A disk that works gets at least this long to take what is queued, even with `--now`.
 const LAST_WRITES: Duration = Duration::from_secs(2);
@@ -33,6 +35,8 @@ pub struct Ending {
     pub now: bool,
     /// How long senders may take to finish.
     pub patience: Duration,
+    /// Where bytes go that an output cannot take.
+    pub rescue: Rescue,
 }
 
 /// Ends it all.
@@ -40,14 +44,15 @@ pub struct Ending {
 /// # Errors
 /// Interrupted when a second signal says so.
 pub async fn run(ending: Ending, live: &Live, name: &str) -> Result<DownReport> {
-    let Ending { mut link, outputs, commands, signals, goodbyes, now, patience } = ending;
+    let Ending { mut link, outputs, commands, signals, goodbyes, now, patience, rescue } = ending;
     let intakes = outputs.intakes().to_vec();
     for intake in &intakes {
         intake.shut();
     }
     let started = Instant::now();
     let deadline = if now { started } else { started + patience };
-    let mut attention = Attention { commands, signals, goodbyes, deadline, ticks: tokio::time::interval(PROGRESS) };
+    let ticks = tokio::time::interval(PROGRESS);
+    let mut attention = Attention { commands, signals, goodbyes, deadline, ticks, sinks: outputs.handles() };
 
     attention.until(&intakes, leave(&mut link, &intakes)).await?;
     let releasing = CancellationToken::new();
@@ -67,11 +72,27 @@ pub async fn run(ending: Ending, live: &Live, name: &str) -> Result<DownReport> 
 
     let give_up = CancellationToken::new();
     attention.deadline = attention.deadline.max(Instant::now() + LAST_WRITES);
-    let (lost, trouble) = attention.wait(&intakes, outputs.finish(&give_up), &give_up).await?;
-    let report = DownReport { name: name.to_owned(), streams: live.snapshot().streams, lost, trouble };
-    tracing::info!(lost, "down");
+    let reports = attention.wait(&intakes, outputs.finish(&give_up, Some(&rescue)), &give_up).await?;
+    let report = report(name.to_owned(), live.snapshot().streams, reports);
+    tracing::info!(lost = report.lost, rescue = ?report.rescue, "down");
     tell(attention.goodbyes, &report);
     Ok(report)
+}
+
+/// The totals of a collector whose outputs ended like that.
+pub fn report(name: String, streams: Vec<StreamSnapshot>, reports: Vec<sink::Report>) -> DownReport {
+    let mut streams: Vec<_> =
+        streams.into_iter().map(|snapshot| FinalStream { snapshot, lost: 0, rescue: None }).collect();
+    let mut trouble = Vec::new();
+    for report in reports {
+        if let Some(stream) = streams.iter_mut().find(|s| s.snapshot.name == report.stream) {
+            (stream.lost, stream.rescue) = (report.lost, report.rescue);
+        }
+        trouble.extend(report.trouble);
+    }
+    let lost = streams.iter().map(|s| s.lost).sum();
+    let rescue = streams.iter().find_map(|s| s.rescue.clone());
+    DownReport { name, streams, lost, rescue, trouble }
 }
 
 /// Gives the totals to whoever waits for them.
@@ -104,6 +125,7 @@ struct Attention {
     goodbyes: Vec<mpsc::Sender<Reply>>,
     deadline: Instant,
     ticks: Interval,
+    sinks: Vec<SinkHandle>,
 }
 
 impl Attention {
@@ -135,8 +157,10 @@ impl Attention {
                 biased;
                 done = &mut work => return Ok(done),
                 signal = self.signals.next() => {
-                    if signal == Signal::Stop {
-                        return Err(Error::interrupted());
+                    match signal {
+                        Signal::Stop => return Err(Error::interrupted()),
+                        Signal::Reopen => self.sinks.iter().for_each(SinkHandle::reopen),
+                        Signal::Kick => {}
                     }
                 }
                 Some(command) = self.commands.recv() => self.command(command),

@@ -19,6 +19,7 @@ use crate::control::server::Command;
 use crate::control::{DownReport, Reply, Request};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
+use crate::sink::Rescue;
 use crate::ssh::{Memory, Nobody, Person, Phase, Settings};
 
 type Attempt = Pin<Box<dyn Future<Output = link::Attempted> + Send>>;
@@ -33,6 +34,7 @@ pub struct Supervisor {
     commands: mpsc::Receiver<Command>,
     signals: Signals,
     options: Options,
+    rescue: Rescue,
     machine: Machine,
     /// What a person said at `up` and a reconnect needs again.
     memory: Arc<Memory>,
@@ -59,6 +61,7 @@ impl Supervisor {
         commands: mpsc::Receiver<Command>,
         signals: Signals,
         options: Options,
+        rescue: Rescue,
     ) -> Self {
         let ports = plan.streams.iter().map(|s| s.port).collect();
         Self {
@@ -70,6 +73,7 @@ impl Supervisor {
             commands,
             signals,
             options,
+            rescue,
             machine: Machine::default(),
             memory: Arc::default(),
             link: None,
@@ -89,14 +93,14 @@ impl Supervisor {
             // Nobody ever got in: nothing to drain.
             self.link = None;
             self.outputs.undo().await;
-            let streams = self.live.snapshot().streams;
-            let report = DownReport { name: self.plan.name, streams, lost: 0, trouble: Vec::new() };
+            let report = shutdown::report(self.plan.name, self.live.snapshot().streams, Vec::new());
             shutdown::tell(self.goodbyes, &report);
             return Err((gave_up.unwrap_or_else(Error::interrupted), false));
         }
         self.live.set_state(State::Draining);
-        let Self { plan, live, outputs, commands, signals, link, goodbyes, now, .. } = self;
-        let ending = Ending { link, outputs, commands, signals, goodbyes, now, patience: plan.drain_timeout };
+        let Self { plan, live, outputs, commands, signals, link, goodbyes, now, rescue, .. } = self;
+        let patience = plan.drain_timeout;
+        let ending = Ending { link, outputs, commands, signals, goodbyes, now, patience, rescue };
         let report = shutdown::run(ending, &live, &plan.name).await.map_err(|e| (e, true))?;
         match gave_up {
             Some(error) => Err((error, true)),
@@ -136,6 +140,10 @@ impl Supervisor {
                     // A port of this machine has no connection that could be made anew.
                     Signal::Kick if self.settings.is_none() => continue,
                     Signal::Kick => Event::Kick,
+                    Signal::Reopen => {
+                        self.outputs.reopen();
+                        continue;
+                    }
                 },
                 () = &mut abandoned, if !self.was_up => return Some(Error::interrupted()),
             };
@@ -208,6 +216,17 @@ impl Supervisor {
             Request::Kick => {
                 let _ = command.replies.try_send(Reply::Kicked);
                 Some(Event::Kick)
+            }
+            Request::Rotate => {
+                let turns = self.outputs.rotate();
+                tokio::spawn(async move {
+                    let reply = match turns.await {
+                        Ok(outputs) => Reply::Rotated { outputs },
+                        Err(error) => Reply::Error { error },
+                    };
+                    let _ = command.replies.try_send(reply);
+                });
+                None
             }
             Request::Down { now } => {
                 self.goodbyes.push(command.replies);
