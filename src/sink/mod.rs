@@ -7,6 +7,9 @@ pub mod archive;
 mod batch;
 mod clock;
 mod disk;
+#[cfg(test)]
+#[path = "fake_tests.rs"]
+mod fake;
 mod file;
 mod headroom;
 pub mod keeper;

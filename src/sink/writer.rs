@@ -347,7 +347,7 @@ impl<D: Disk> Writer<D> {
                 }
                 self.ledger.set_rotate_trouble(Some(sentence));
                 self.look = now;
-                Some(now + RETRY_ROTATION)
+                Some(now + if self.retry.is_zero() { self.retry } else { RETRY_ROTATION })
             }
         };
         for wanted in self.wanted.drain(..) {
