@@ -55,6 +55,7 @@ const PURE: &[&str] = &[
     "plan.rs",
     "sink/batch.rs",
     "sink/retention.rs",
+    "sink/rotation.rs",
     "ssh/config/expand.rs",
     "ssh/config/jump.rs",
     "ssh/config/keywords.rs",

@@ -41,6 +41,8 @@ pub enum Verb {
     Audit(AuditArgs),
     /// Reconnect now
     Kick(KickArgs),
+    /// Put the file away now and begin a new one
+    Rotate(RotateArgs),
     /// Print a ready-to-paste sender line
     How(HowArgs),
     /// Saved profiles
@@ -293,6 +295,17 @@ pub struct KickArgs {
     /// Collector; may be left out when one runs
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+}
+
+/// `reclog rotate`
+#[derive(Debug, Args)]
+pub struct RotateArgs {
+    /// Collector; may be left out when one runs
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// One JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `reclog how`

@@ -13,6 +13,7 @@ mod pick;
 mod printer;
 pub mod profile;
 mod prompt;
+mod rotate;
 mod since;
 mod spinner;
 mod status;
@@ -54,6 +55,7 @@ async fn dispatch(verb: Verb, printer: Printer) -> Result<()> {
         Verb::Tail(args) => tail::run(&args, &paths, printer).await,
         Verb::Audit(args) => audit::run(&args, &paths, printer).await,
         Verb::Kick(args) => kick::run(&args, &paths, printer).await,
+        Verb::Rotate(args) => rotate::run(&args, &paths, printer).await,
         Verb::How(args) => how::run(&args, &paths, printer).await,
         Verb::Profile(args) => profile::run(&args, &paths, printer, &mut anstream::stdout()),
         Verb::Completions(args) => printer.data(&completions::script(args.shell)),

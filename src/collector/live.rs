@@ -126,6 +126,7 @@ impl Live {
             if let Some(reason) = &counts.sync_trouble {
                 health.push(format!("cannot force {} to the disk: {reason}", plan.out.display()));
             }
+            health.extend(counts.rotate_trouble);
             streams.push(StreamSnapshot {
                 name: plan.name.clone(),
                 remote_port: *port,
@@ -133,7 +134,11 @@ impl Live {
                 framing: plan.framing.as_str().into(),
                 reach: reach(&plan.bind),
                 reach_checked: None,
-                outputs: vec![OutputSnapshot { path: plan.out.clone(), bytes: counts.output_bytes, rotations: 0 }],
+                outputs: vec![OutputSnapshot {
+                    path: plan.out.clone(),
+                    bytes: counts.output_bytes,
+                    rotations: counts.rotations,
+                }],
                 senders: counts.senders,
                 records: counts.records,
                 split: counts.split,

@@ -34,6 +34,7 @@ use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::paths::{self, Paths};
 use crate::plan::{Plan, SshPlan};
+use crate::sink::Rescue;
 use crate::ssh::{self, Person, Settings};
 use events::Event;
 use live::Live;
@@ -179,7 +180,9 @@ async fn run_locked(
             return Err(early(e));
         }
     };
-    let supervisor = Supervisor::new(plan, settings, live.clone(), outputs, trail.clone(), commands, signals, options);
+    let rescue = Rescue { folder: paths.collector_state(&plan.name) };
+    let supervisor =
+        Supervisor::new(plan, settings, live.clone(), outputs, trail.clone(), commands, signals, options, rescue);
     let result = Box::pin(supervisor.run(abandoned)).await;
     audited::end(&trail, &live.snapshot().streams, result.as_ref().err().map(|(error, _)| error)).await;
     // The answer to `down` is on its way; only now do socket and lock go.

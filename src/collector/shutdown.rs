@@ -13,9 +13,11 @@ use super::lives::Lives;
 use super::outputs::Outputs;
 use super::signals::{Signal, Signals};
 use crate::control::server::Command;
-use crate::control::{DownReport, Reply, Request};
+use crate::control::{DownReport, FinalStream, Reply, Request};
 use crate::error::{Error, Result};
 use crate::intake::Intake;
+use crate::ledger::StreamSnapshot;
+use crate::sink::{self, Rescue, SinkHandle};
 
 /// A disk that works gets at least this long to take what is queued, even with `--now`.
 const LAST_WRITES: Duration = Duration::from_secs(2);
@@ -36,6 +38,8 @@ pub struct Ending {
     pub signalled: bool,
     /// How long senders may take to finish.
     pub patience: Duration,
+    /// Where bytes go that an output cannot take.
+    pub rescue: Rescue,
 }
 
 /// Ends it all.
@@ -43,7 +47,7 @@ pub struct Ending {
 /// # Errors
 /// Interrupted when a second signal says so.
 pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Result<DownReport> {
-    let Ending { mut link, outputs, commands, signals, goodbyes, now, signalled, patience } = ending;
+    let Ending { mut link, outputs, commands, signals, goodbyes, now, signalled, patience, rescue } = ending;
     let intakes = outputs.intakes().to_vec();
     for intake in &intakes {
         intake.shut();
@@ -51,7 +55,9 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
     let started = Instant::now();
     let deadline = if now { started } else { started + patience };
     let ticks = tokio::time::interval(PROGRESS);
-    let mut attention = Attention { commands, signals, signalled, goodbyes, deadline, least: Duration::ZERO, ticks };
+    let sinks = outputs.handles();
+    let mut attention =
+        Attention { commands, signals, signalled, goodbyes, deadline, least: Duration::ZERO, ticks, sinks };
 
     attention.until(&intakes, leave(&mut link, &intakes)).await?;
     intakes.iter().for_each(Intake::call_time);
@@ -73,12 +79,28 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
     let give_up = CancellationToken::new();
     attention.least = LAST_WRITES;
     attention.deadline = attention.deadline.max(Instant::now() + LAST_WRITES);
-    let (lost, trouble) = attention.wait(&intakes, outputs.finish(&give_up), &give_up).await?;
-    let report = DownReport { name: name.to_owned(), streams: live.snapshot().streams, lost, trouble };
-    tracing::info!(lost, "down");
+    let reports = attention.wait(&intakes, outputs.finish(&give_up, Some(&rescue)), &give_up).await?;
+    let report = report(name.to_owned(), live.snapshot().streams, reports);
+    tracing::info!(lost = report.lost, rescue = ?report.rescue, "down");
     lives.over();
     tell(attention.goodbyes, attention.commands, &report);
     Ok(report)
+}
+
+/// The totals of a collector whose outputs ended like that.
+pub fn report(name: String, streams: Vec<StreamSnapshot>, reports: Vec<sink::Report>) -> DownReport {
+    let mut streams: Vec<_> =
+        streams.into_iter().map(|snapshot| FinalStream { snapshot, lost: 0, rescue: None }).collect();
+    let mut trouble = Vec::new();
+    for report in reports {
+        if let Some(stream) = streams.iter_mut().find(|s| s.snapshot.name == report.stream) {
+            (stream.lost, stream.rescue) = (report.lost, report.rescue);
+        }
+        trouble.extend(report.trouble);
+    }
+    let lost = streams.iter().map(|s| s.lost).sum();
+    let rescue = streams.iter().find_map(|s| s.rescue.clone());
+    DownReport { name, streams, lost, rescue, trouble }
 }
 
 /// Gives the totals to whoever waits for them, and to who asks as long as the socket is there: a `down` that comes in the
@@ -129,6 +151,7 @@ struct Attention {
     /// What `--now` leaves to the work at hand.
     least: Duration,
     ticks: Interval,
+    sinks: Vec<SinkHandle>,
 }
 
 impl Attention {
@@ -161,8 +184,10 @@ impl Attention {
                 biased;
                 done = &mut work => return Ok(done),
                 signal = self.signals.next() => {
-                    if signal == Signal::Stop && std::mem::replace(&mut self.signalled, true) {
-                        return Err(Error::interrupted());
+                    match signal {
+                        Signal::Stop if std::mem::replace(&mut self.signalled, true) => return Err(Error::interrupted()),
+                        Signal::Reopen => self.sinks.iter().for_each(SinkHandle::reopen),
+                        Signal::Stop | Signal::Kick => {}
                     }
                 }
                 Some(command) = self.commands.recv() => self.command(command),

@@ -22,6 +22,7 @@ use crate::control::server::Command;
 use crate::control::{DownReport, Reply, Request};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
+use crate::sink::Rescue;
 use crate::ssh::{self, Memory, Nobody, Past, Person, Phase, Settings};
 
 /// With what came of it comes whether a server took the connection.
@@ -43,6 +44,7 @@ pub struct Supervisor {
     commands: mpsc::Receiver<Command>,
     signals: Signals,
     options: Options,
+    rescue: Rescue,
     machine: Machine,
     /// What a person said at `up` and a reconnect needs again.
     memory: Arc<Memory>,
@@ -75,6 +77,7 @@ impl Supervisor {
         commands: mpsc::Receiver<Command>,
         signals: Signals,
         options: Options,
+        rescue: Rescue,
     ) -> Self {
         let ports = plan.streams.iter().map(|s| s.port).collect();
         Self {
@@ -86,6 +89,7 @@ impl Supervisor {
             commands,
             signals,
             options,
+            rescue,
             machine: Machine::default(),
             memory: Arc::default(),
             past: Arc::default(),
@@ -108,16 +112,16 @@ impl Supervisor {
             // Nobody ever got in: nothing to drain.
             self.link = None;
             self.outputs.undo().await;
-            let streams = self.live.snapshot().streams;
-            let report = DownReport { name: self.plan.name, streams, lost: 0, trouble: Vec::new() };
+            let report = shutdown::report(self.plan.name, self.live.snapshot().streams, Vec::new());
             shutdown::tell(self.goodbyes, self.commands, &report);
             return Err((gave_up.unwrap_or_else(Error::interrupted), false));
         }
         self.live.set_state(State::Draining);
-        let Self { plan, live, mut lives, outputs, commands, signals, link, goodbyes, now, signalled, .. } = self;
+        let Self { plan, live, mut lives, outputs, commands, signals, link, goodbyes, now, signalled, rescue, .. } =
+            self;
         lives.draining();
-        let ending =
-            Ending { link, outputs, commands, signals, goodbyes, now, signalled, patience: plan.drain_timeout };
+        let patience = plan.drain_timeout;
+        let ending = Ending { link, outputs, commands, signals, goodbyes, now, signalled, patience, rescue };
         let ended = shutdown::run(ending, &live, lives, &plan.name).await;
         let report = ended.map_err(|e| (e, true))?;
         match gave_up {
@@ -162,6 +166,10 @@ impl Supervisor {
                     // A port of this machine has no connection that could be made anew.
                     Signal::Kick if self.settings.is_none() => continue,
                     Signal::Kick => Event::Kick,
+                    Signal::Reopen => {
+                        self.outputs.reopen();
+                        continue;
+                    }
                 },
                 () = &mut abandoned, if !self.was_up => return Some(Error::interrupted()),
             };
@@ -278,6 +286,17 @@ impl Supervisor {
             Request::Kick => {
                 let _ = command.replies.try_send(Reply::Kicked);
                 Some(Event::Kick)
+            }
+            Request::Rotate => {
+                let turns = self.outputs.rotate();
+                tokio::spawn(async move {
+                    let reply = match turns.await {
+                        Ok(outputs) => Reply::Rotated { outputs },
+                        Err(error) => Reply::Error { error },
+                    };
+                    let _ = command.replies.try_send(reply);
+                });
+                None
             }
             Request::Down { now } => {
                 self.goodbyes.push(command.replies);

@@ -3,8 +3,9 @@
 //! - [`agent`]: agents, real and misbehaving
 //! - [`env`]: one folder, one set of collectors a test; nothing of the user's own account is read or written
 //! - [`account`]: a user of this machine, made for one test
+//! - [`control`]: requests at the control socket
 //! - [`cutter`]: a network that is cut without a word
-//! - [`disk`]: a disk that fills up
+//! - [`disk`]: file systems to fill, freeze and take away
 //! - [`dropbear`]: a real Dropbear
 //! - [`tinyssh`]: a real TinySSH
 //! - [`run`]: one command of reclog, its output and exit code, always with a time limit
@@ -25,6 +26,7 @@
 pub mod account;
 pub mod agent;
 pub mod client;
+pub mod control;
 pub mod cutter;
 pub mod disk;
 pub mod dropbear;
