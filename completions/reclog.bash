@@ -162,7 +162,7 @@ _reclog() {
             return 0
             ;;
         reclog__subcmd__listen)
-            opts="-f -q -v -h -V --out --framing --max-line --max-connections --sync --name --foreground --drain-timeout --json --quiet --verbose --help --version"
+            opts="-f -q -v -h -V --out --framing --max-line --max-connections --sync --min-free --rotate-size --rotate-every --rotate-total --rotate-age --keep --compress --name --foreground --drain-timeout --keep-trying --json --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -197,6 +197,34 @@ _reclog() {
                     ;;
                 --sync)
                     COMPREPLY=($(compgen -W "never interval always" -- "${cur}"))
+                    return 0
+                    ;;
+                --min-free)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rotate-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rotate-every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rotate-total)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rotate-age)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compress)
+                    COMPREPLY=($(compgen -W "none gzip zstd" -- "${cur}"))
                     return 0
                     ;;
                 --name)
@@ -371,7 +399,7 @@ _reclog() {
             return 0
             ;;
         reclog__subcmd__up)
-            opts="-i -p -F -J -o -f -q -v -h -V --remote-port --bind --identity --port --ssh-config --jump --out --framing --max-line --max-connections --sync --name --foreground --drain-timeout --json --save --force --quiet --verbose --help --version"
+            opts="-i -p -F -J -o -f -q -v -h -V --remote-port --bind --identity --port --ssh-config --jump --out --framing --max-line --max-connections --sync --min-free --rotate-size --rotate-every --rotate-total --rotate-age --keep --compress --name --foreground --drain-timeout --keep-trying --json --save --force --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -496,6 +524,34 @@ _reclog() {
                     COMPREPLY=($(compgen -W "never interval always" -- "${cur}"))
                     return 0
                     ;;
+                --min-free)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rotate-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rotate-every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rotate-total)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rotate-age)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compress)
+                    COMPREPLY=($(compgen -W "none gzip zstd" -- "${cur}"))
+                    return 0
+                    ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -544,6 +600,13 @@ _reclog_with_names() {
             " up"*" --max-line"|\
             " up"*" --max-connections"|\
             " up"*" --sync"|\
+            " up"*" --min-free"|\
+            " up"*" --rotate-size"|\
+            " up"*" --rotate-every"|\
+            " up"*" --rotate-total"|\
+            " up"*" --rotate-age"|\
+            " up"*" --keep"|\
+            " up"*" --compress"|\
             " up"*" --name"|\
             " up"*" --drain-timeout"|\
             " up"*" --save"|\
@@ -552,6 +615,13 @@ _reclog_with_names() {
             " listen"*" --max-line"|\
             " listen"*" --max-connections"|\
             " listen"*" --sync"|\
+            " listen"*" --min-free"|\
+            " listen"*" --rotate-size"|\
+            " listen"*" --rotate-every"|\
+            " listen"*" --rotate-total"|\
+            " listen"*" --rotate-age"|\
+            " listen"*" --keep"|\
+            " listen"*" --compress"|\
             " listen"*" --name"|\
             " listen"*" --drain-timeout"|\
             " tail"*" -n"|\

@@ -53,10 +53,20 @@ complete -c reclog -n "__fish_reclog_using_subcommand up" -l max-connections -d 
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l sync -d 'When to force written bytes to the disk [default: interval (every second)]' -r -f -a "never\t'Only at `down`'
 interval\t'Every second while there is something new'
 always\t'After every batch'"
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l min-free -d 'Free space of the disk that is left alone; senders wait below it; 0: off [default: 64MiB]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l rotate-size -d 'Put the file away at this size and begin a new one' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l rotate-every -d 'Put it away at these times: hourly, daily, or a time of day such as 03:30' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l rotate-total -d 'Bytes of all files put away; the oldest go [default: no limit]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l rotate-age -d 'Delete files put away when they are older, such as 30d [default: no limit]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l keep -d 'Keep so many files put away [default: all]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l compress -d 'Compress files put away [default: none]' -r -f -a "none\t'As they are'
+gzip\t'gzip, .gz'
+zstd\t'zstd, .zst'"
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l name -d 'Name of the collector [default: the profile\'s name, else the host\'s]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l drain-timeout -d 'How long `down` waits for open senders [default: 10s]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l save -d 'Save target and options as profile NAME, then start it' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s f -l foreground -d 'Stay in the foreground; Ctrl-C drains and stops'
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l keep-trying -d 'Try again when the first connection fails, instead of giving up'
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l json -d 'One JSON object a line on stdout for every step'
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l force -d 'With --save: replace a profile of that name'
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s q -l quiet -d 'Say less: no progress, no hints on success'
@@ -71,9 +81,19 @@ complete -c reclog -n "__fish_reclog_using_subcommand listen" -l max-connections
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l sync -d 'When to force written bytes to the disk [default: interval (every second)]' -r -f -a "never\t'Only at `down`'
 interval\t'Every second while there is something new'
 always\t'After every batch'"
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l min-free -d 'Free space of the disk that is left alone; senders wait below it; 0: off [default: 64MiB]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l rotate-size -d 'Put the file away at this size and begin a new one' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l rotate-every -d 'Put it away at these times: hourly, daily, or a time of day such as 03:30' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l rotate-total -d 'Bytes of all files put away; the oldest go [default: no limit]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l rotate-age -d 'Delete files put away when they are older, such as 30d [default: no limit]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l keep -d 'Keep so many files put away [default: all]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l compress -d 'Compress files put away [default: none]' -r -f -a "none\t'As they are'
+gzip\t'gzip, .gz'
+zstd\t'zstd, .zst'"
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l name -d 'Name of the collector [default: the profile\'s name, else the host\'s]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l drain-timeout -d 'How long `down` waits for open senders [default: 10s]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -s f -l foreground -d 'Stay in the foreground; Ctrl-C drains and stops'
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l keep-trying -d 'Try again when the first connection fails, instead of giving up'
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l json -d 'One JSON object a line on stdout for every step'
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -s q -l quiet -d 'Say less: no progress, no hints on success'
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -s v -l verbose -d 'Say more; twice: everything'

@@ -3,6 +3,7 @@
 //! The profile room makes it from YAML and flags; the collector and everything below it see nothing else. It crosses
 //! the pipe to the background process as JSON.
 
+use core::net::IpAddr;
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -196,6 +197,12 @@ pub fn name_from(text: &str) -> String {
 #[must_use]
 pub fn bracketed(host: &str) -> Cow<'_, str> {
     if host.contains(':') { format!("[{host}]").into() } else { host.into() }
+}
+
+/// Whether only the machine itself can connect to the address `bind`.
+#[must_use]
+pub fn is_loopback(bind: &str) -> bool {
+    bind.eq_ignore_ascii_case("localhost") || bind.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -136,6 +136,27 @@ pub struct StreamArgs {
     /// When to force written bytes to the disk [default: interval (every second)]
     #[arg(long, value_name = "WHEN")]
     pub sync: Option<SyncArg>,
+    /// Free space of the disk that is left alone; senders wait below it; 0: off [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub min_free: Option<String>,
+    /// Put the file away at this size and begin a new one
+    #[arg(long, value_name = "SIZE")]
+    pub rotate_size: Option<String>,
+    /// Put it away at these times: hourly, daily, or a time of day such as 03:30
+    #[arg(long, value_name = "WHEN")]
+    pub rotate_every: Option<String>,
+    /// Bytes of all files put away; the oldest go [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    pub rotate_total: Option<String>,
+    /// Delete files put away when they are older, such as 30d [default: no limit]
+    #[arg(long, value_name = "TIME")]
+    pub rotate_age: Option<String>,
+    /// Keep so many files put away [default: all]
+    #[arg(long, value_name = "N")]
+    pub keep: Option<u32>,
+    /// Compress files put away [default: none]
+    #[arg(long, value_name = "HOW")]
+    pub compress: Option<CompressArg>,
 }
 
 /// Options about the process.
@@ -150,6 +171,9 @@ pub struct RunArgs {
     /// How long `down` waits for open senders [default: 10s]
     #[arg(long, value_name = "TIME")]
     pub drain_timeout: Option<String>,
+    /// Try again when the first connection fails, instead of giving up
+    #[arg(long)]
+    pub keep_trying: bool,
     /// One JSON object a line on stdout for every step
     #[arg(long)]
     pub json: bool,
@@ -173,6 +197,17 @@ pub enum SyncArg {
     Interval,
     /// After every batch
     Always,
+}
+
+/// Values of `--compress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompressArg {
+    /// As they are
+    None,
+    /// gzip, .gz
+    Gzip,
+    /// zstd, .zst
+    Zstd,
 }
 
 /// `reclog down`

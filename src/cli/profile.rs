@@ -8,6 +8,7 @@ use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::paths::Paths;
 use crate::profile::{self, Checked};
+use crate::ssh;
 
 /// Does what `args` ask for. What was asked for goes to `out`, which is stdout; talk goes to stderr.
 ///
@@ -64,6 +65,13 @@ fn list(paths: &Paths, printer: Printer) -> Result<String> {
 fn checked(checked: &Checked, printer: Printer) -> String {
     for warning in &checked.warnings {
         printer.warning(warning);
+    }
+    // Nothing is connected to; what the ssh configuration says is part of what the profile means here.
+    if let Some(way) = &checked.plan.ssh {
+        match ssh::resolve(way) {
+            Ok(settings) => settings.warnings().iter().for_each(|warning| printer.warning(warning)),
+            Err(error) => printer.warning(&error.message),
+        }
     }
     checked.text.clone()
 }

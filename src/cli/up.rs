@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::{FramingArg, ListenArgs, RunArgs, SshArgs, StreamArgs, SyncArg, UpArgs};
+use super::args::{CompressArg, FramingArg, ListenArgs, RunArgs, SshArgs, StreamArgs, SyncArg, UpArgs};
 use super::printer::Printer;
 use super::prompt::Prompt;
 use super::spinner::Spinner;
@@ -15,7 +15,7 @@ use crate::collector::{self, OpenLog, Options, Report, launch, log};
 use crate::error::{Error, Result};
 use crate::ledger::Reach;
 use crate::paths::Paths;
-use crate::plan::{Framing, Plan, Sync};
+use crate::plan::{Compress, Framing, Plan, Sync};
 use crate::profile::{self, Overrides};
 use crate::ssh::Phase;
 
@@ -68,7 +68,19 @@ fn overrides(ssh: SshArgs, stream: StreamArgs, run: &RunArgs) -> Overrides {
             SyncArg::Interval => Sync::Interval,
             SyncArg::Always => Sync::Always,
         }),
+        min_free: stream.min_free,
+        rotate_size: stream.rotate_size,
+        rotate_every: stream.rotate_every,
+        rotate_total: stream.rotate_total,
+        rotate_age: stream.rotate_age,
+        keep: stream.keep,
+        compress: stream.compress.map(|c| match c {
+            CompressArg::None => Compress::None,
+            CompressArg::Gzip => Compress::Gzip,
+            CompressArg::Zstd => Compress::Zstd,
+        }),
         drain_timeout: run.drain_timeout.clone(),
+        keep_trying: run.keep_trying,
         ..Overrides::default()
     }
 }
@@ -82,6 +94,9 @@ fn failed(error: Error, json: bool, printer: Printer) -> Error {
 }
 
 async fn start(plan: Plan, run: &RunArgs, paths: &Paths, printer: Printer) -> Result<()> {
+    for warning in profile::review(&plan) {
+        printer.warning(&warning);
+    }
     let spinner = Spinner::new((!run.json).then_some(printer));
     let prompt = Prompt::new(printer, spinner.clone());
     let told = Arc::new(AtomicBool::new(false));

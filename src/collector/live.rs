@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::state::State;
 use crate::ledger::{self, CollectorSnapshot, OutputSnapshot, Reach, StreamLedger, StreamSnapshot};
-use crate::plan::{Plan, StreamPlan};
+use crate::plan::{Plan, StreamPlan, is_loopback};
 use crate::sink::SinkHandle;
 
 /// Shared between the supervisor, which writes, and the control socket, which reads.
@@ -163,7 +163,5 @@ pub fn sender_host(jump_host: Option<&str>, bind: &str) -> String {
 /// What the address that was asked for tells about who can connect.
 #[must_use]
 pub fn reach(bind: &str) -> Reach {
-    let loopback =
-        bind.eq_ignore_ascii_case("localhost") || bind.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    if loopback { Reach::LoopbackOnly } else { Reach::Unproven }
+    if is_loopback(bind) { Reach::LoopbackOnly } else { Reach::Unproven }
 }

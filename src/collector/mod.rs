@@ -27,6 +27,7 @@ use crate::audit::Trail;
 use crate::control::server::{Server, Service};
 use crate::control::{DownReport, Hello, PROTOCOL};
 use crate::error::{Error, Result, io_reason};
+use crate::escape::escape_str;
 use crate::paths::{self, Paths};
 use crate::plan::{Plan, SshPlan};
 use crate::ssh::{self, Person, Settings};
@@ -140,6 +141,10 @@ async fn run_locked(
     for note in settings.iter().flat_map(|settings| &settings.notes) {
         tracing::info!("{note}");
         options.person.tell(&format!("note: {note}"));
+    }
+    for warning in settings.iter().flat_map(|settings| settings.warnings()) {
+        tracing::warn!("{warning}");
+        options.person.tell(&format!("warning: {}", escape_str(&warning)));
     }
     let trail = Trail::nowhere();
     let outputs = Outputs::open(&plan, paths, &trail).map_err(early)?;

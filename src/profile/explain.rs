@@ -7,10 +7,12 @@ use crate::error::Result;
 use crate::escape::escape_str;
 use crate::paths::Paths;
 use crate::plan::{
-    DEFAULT_DRAIN_TIMEOUT, DEFAULT_KEEPALIVE, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, Framing, Plan, SshPlan,
-    StreamPlan, Sync,
+    DEFAULT_DRAIN_TIMEOUT, DEFAULT_KEEPALIVE, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Framing,
+    Plan, Rotate, SshPlan, StreamPlan, Sync,
 };
 use crate::profile::resolve::resolve_profile;
+use crate::profile::review::review;
+use crate::profile::rotate;
 use crate::profile::store::find;
 use crate::profile::target::{Address, Target};
 use crate::profile::units::{show_duration, show_size, sync_name};
@@ -36,7 +38,8 @@ pub fn check(reference: &str, paths: &Paths) -> Result<Checked> {
     let profile = find(reference, paths)?;
     let plan = resolve_profile(&profile)?;
     let text = explain(&plan);
-    Ok(Checked { path: profile.path, plan, text, warnings: Vec::new() })
+    let warnings = review(&plan);
+    Ok(Checked { path: profile.path, plan, text, warnings })
 }
 
 /// Target and ports in one line, safe for a terminal.
@@ -62,6 +65,9 @@ fn explain(plan: &Plan) -> String {
     }
     let drain = show_duration(plan.drain_timeout);
     rows.push(("drain_timeout", default(drain, plan.drain_timeout == DEFAULT_DRAIN_TIMEOUT)));
+    if plan.keep_trying {
+        rows.push(("keep_trying", "yes".to_owned()));
+    }
     let mut text = String::new();
     write_rows(&mut text, "", &rows);
     for stream in &plan.streams {
@@ -100,7 +106,7 @@ fn stream_rows(stream: &StreamPlan, remote: bool) -> Vec<(&'static str, String)>
         (bind, 0) => format!("a port that {side} chooses, on {bind}"),
         (bind, port) => format!("{} of {side}", Address { bind: bind.to_owned(), port }),
     };
-    vec![
+    let mut rows = vec![
         ("senders", place),
         ("out", stream.out.display().to_string()),
         ("framing", default(stream.framing.as_str().to_owned(), stream.framing == Framing::default())),
@@ -110,7 +116,12 @@ fn stream_rows(stream: &StreamPlan, remote: bool) -> Vec<(&'static str, String)>
             default(stream.max_connections.to_string(), stream.max_connections == DEFAULT_MAX_CONNECTIONS),
         ),
         ("sync", default(sync_name(stream.sync).to_owned(), stream.sync == Sync::default())),
-    ]
+        ("min_free", default(show_size(stream.min_free), stream.min_free == DEFAULT_MIN_FREE)),
+    ];
+    if stream.rotate != Rotate::default() {
+        rows.push(("rotate", rotate::explain(&stream.rotate)));
+    }
+    rows
 }
 
 fn default(value: String, is_default: bool) -> String {

@@ -10,6 +10,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use crate::plan::{Framing, Sync, is_name};
 use crate::profile::position::{check_form, misfit};
 use crate::profile::problem::{Problem, quote};
+use crate::profile::rotate::RawRotate;
 use crate::profile::scalar::{self, OptionValues};
 use crate::profile::target::{Address, Target};
 
@@ -25,6 +26,9 @@ pub(super) struct RawProfile {
     /// How long `down` waits for open senders.
     #[serde(deserialize_with = "scalar::drain_timeout")]
     pub drain_timeout: Option<Duration>,
+    /// Try again when the first connection fails.
+    #[serde(deserialize_with = "scalar::truth")]
+    pub keep_trying: Option<bool>,
     /// In the order of the file.
     pub streams: Streams,
 }
@@ -83,16 +87,33 @@ pub(super) struct RawStream {
     /// When to force bytes to the disk.
     #[serde(deserialize_with = "scalar::sync")]
     pub sync: Option<Sync>,
+    /// Free bytes that are left alone.
+    #[serde(deserialize_with = "scalar::min_free")]
+    pub min_free: Option<u64>,
+    /// When the file is put away. `None` when the key is left out.
+    pub rotate: Option<RawRotate>,
 }
 
 /// Where each key belongs, to help who wrote it on another level.
-const LEVELS: [(&str, &[&str]); 3] = [
-    ("at the top of the profile", &["target", "ssh", "drain_timeout", "streams"]),
+const LEVELS: [(&str, &[&str]); 4] = [
+    ("at the top of the profile", &["target", "ssh", "drain_timeout", "keep_trying", "streams"]),
     ("under `ssh:`", &["identity", "port", "user", "config", "jump", "keepalive", "options"]),
     (
         "in a stream, under `streams:` and its name",
-        &["remote_port", "bind", "listen", "out", "framing", "max_line", "max_connections", "sync"],
+        &[
+            "remote_port",
+            "bind",
+            "listen",
+            "out",
+            "framing",
+            "max_line",
+            "max_connections",
+            "sync",
+            "min_free",
+            "rotate",
+        ],
     ),
+    ("under `rotate:` of a stream", &["size", "every", "total", "age", "keep", "compress"]),
 ];
 
 impl RawProfile {
@@ -229,7 +250,7 @@ mod tests {
         ");
         insta::assert_snapshot!(error("zebra: 1\n"), @r"
         cannot use the profile /p/x.yaml: line 1, column 1: unknown key `zebra`
-        hint: valid keys here: target, ssh, drain_timeout, streams
+        hint: valid keys here: target, ssh, drain_timeout, keep_trying, streams
         ");
     }
 
@@ -304,7 +325,11 @@ mod tests {
 
     #[test]
     fn the_levels_know_every_key() {
-        for (document, (_, keys)) in ["{nope: 1}", "ssh: {nope: 1}", "streams: {a: {nope: 1}}"].iter().zip(LEVELS) {
+        for (document, (_, keys)) in
+            ["{nope: 1}", "ssh: {nope: 1}", "streams: {a: {nope: 1}}", "streams: {a: {rotate: {nope: 1}}}"]
+                .iter()
+                .zip(LEVELS)
+        {
             let valid = RawProfile::parse(document).unwrap_err().hints.concat();
             assert_eq!(valid, format!("valid keys here: {}", keys.join(", ")));
         }

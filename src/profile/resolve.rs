@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::paths::Paths;
-use crate::plan::{DEFAULT_DRAIN_TIMEOUT, Framing, Plan, SshPlan, Sync, is_name, name_from};
+use crate::plan::{Compress, DEFAULT_DRAIN_TIMEOUT, Framing, Plan, SshPlan, Sync, is_name, name_from};
 use crate::profile::nearest::did_you_mean;
 use crate::profile::problem::{Problem, quote};
 use crate::profile::raw::RawStream;
+use crate::profile::rotate::RawRotate;
 use crate::profile::store::{self, Profile};
 use crate::profile::streams::{StreamFlags, check_streams, listed, on_disk, stream_plan, streams_of};
 use crate::profile::target::{Address, Target, check_bind, hops};
-use crate::profile::{scalar, units};
+use crate::profile::{rotate, scalar, units};
 
 /// What the command line says; everything may be missing. Texts are as typed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,8 +48,24 @@ pub struct Overrides {
     pub max_connections: Option<usize>,
     /// `--sync`
     pub sync: Option<Sync>,
+    /// `--min-free`: a size.
+    pub min_free: Option<String>,
+    /// `--rotate-size`: a size.
+    pub rotate_size: Option<String>,
+    /// `--rotate-every`: `hourly`, `daily` or a time of day.
+    pub rotate_every: Option<String>,
+    /// `--rotate-total`: a size.
+    pub rotate_total: Option<String>,
+    /// `--rotate-age`: a duration.
+    pub rotate_age: Option<String>,
+    /// `--keep`
+    pub keep: Option<u32>,
+    /// `--compress`
+    pub compress: Option<Compress>,
     /// `--drain-timeout`: a duration.
     pub drain_timeout: Option<String>,
+    /// `--keep-trying`
+    pub keep_trying: bool,
 }
 
 /// The plan and where it comes from.
@@ -96,7 +113,7 @@ pub fn resolve_listen(address: &str, flags: &Overrides) -> Result<Resolved> {
         ssh: None,
         streams: vec![stream],
         drain_timeout: flags.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT),
-        keep_trying: false,
+        keep_trying: flags.keep_trying,
     };
     Ok(Resolved { plan, profile: None })
 }
@@ -128,6 +145,7 @@ struct Checked {
     ssh_flags: Vec<&'static str>,
     stream: StreamFlags,
     drain_timeout: Option<Duration>,
+    keep_trying: bool,
 }
 
 impl Checked {
@@ -165,6 +183,7 @@ impl Checked {
                 .map(units::drain_timeout)
                 .transpose()
                 .map_err(wrong("--drain-timeout"))?,
+            keep_trying: flags.keep_trying,
         })
     }
 }
@@ -209,7 +228,7 @@ fn from_target(reference: &str, flags: &Checked, paths: &Paths) -> Result<Resolv
     group_options(&mut ssh.options);
     let drain_timeout = flags.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT);
     Ok(Resolved {
-        plan: Plan { name, ssh: Some(ssh), streams: vec![stream], drain_timeout, keep_trying: false },
+        plan: Plan { name, ssh: Some(ssh), streams: vec![stream], drain_timeout, keep_trying: flags.keep_trying },
         profile: None,
     })
 }
@@ -241,11 +260,9 @@ fn from_profile(profile: &Profile, flags: &Checked) -> Result<Resolved> {
     let streams = streams_of(profile, &flags.stream)?;
     check_streams(&streams, profile)?;
     let name = flags.name.clone().unwrap_or_else(|| profile.name.clone());
+    let keep_trying = flags.keep_trying || raw.keep_trying.unwrap_or(false);
     let drain_timeout = flags.drain_timeout.or(raw.drain_timeout).unwrap_or(DEFAULT_DRAIN_TIMEOUT);
-    Ok(Resolved {
-        plan: Plan { name, ssh, streams, drain_timeout, keep_trying: false },
-        profile: Some(profile.path.clone()),
-    })
+    Ok(Resolved { plan: Plan { name, ssh, streams, drain_timeout, keep_trying }, profile: Some(profile.path.clone()) })
 }
 
 fn ssh_of(profile: &Profile, flags: &Checked) -> Result<SshPlan> {
@@ -364,6 +381,8 @@ impl StreamFlags {
                 .transpose()
                 .map_err(wrong("--max-connections"))?,
             sync: flags.sync,
+            min_free: flags.min_free.as_deref().map(rotate::min_free).transpose().map_err(wrong("--min-free"))?,
+            rotate: RawRotate::from_flags(flags)?,
         })
     }
 }

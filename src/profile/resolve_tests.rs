@@ -275,6 +275,12 @@ fn wrong_flags_are_refused_by_their_name() {
         ("--max-line", wrong(|f| f.max_line = Some("1".into()))),
         ("--max-connections", wrong(|f| f.max_connections = Some(0))),
         ("--drain-timeout", wrong(|f| f.drain_timeout = Some("soon".into()))),
+        ("--min-free", wrong(|f| f.min_free = Some("some".into()))),
+        ("--rotate-size", wrong(|f| f.rotate_size = Some("1".into()))),
+        ("--rotate-every", wrong(|f| f.rotate_every = Some("25:00".into()))),
+        ("--rotate-total", wrong(|f| f.rotate_total = Some("-1".into()))),
+        ("--rotate-age", wrong(|f| f.rotate_age = Some("0".into()))),
+        ("--keep", wrong(|f| f.keep = Some(0))),
     ] {
         assert!(text.starts_with(&format!("{flag}: ")), "{text}");
     }
@@ -347,7 +353,18 @@ fn any_flags() -> impl Strategy<Value = Overrides> {
         prop::sample::select(vec![Sync::Never, Sync::Interval, Sync::Always]),
         0_u32..86_400_000,
     );
-    (target, ssh, stream).prop_map(|(target, (identities, ssh_config, options, jump, bind), stream)| {
+    let rotate = (
+        prop::option::of(1000_u64..1 << 40),
+        prop::option::of("hourly|daily|([01][0-9]|2[0-3]):[0-5][0-9]"),
+        prop::option::of(1000_u64..1 << 40),
+        prop::option::of(1_u32..1 << 30),
+        prop::option::of(1_u32..=1_000_000),
+        prop::option::of(prop::sample::select(vec![Compress::None, Compress::Gzip, Compress::Zstd])),
+        0_u64..1 << 40,
+        any::<bool>(),
+    );
+    (target, ssh, stream, rotate).prop_map(|(target, (identities, ssh_config, options, jump, bind), stream, rotate)| {
+        let (size, every, total, age, keep, compress, min_free, keep_trying) = rotate;
         let (port, out, raw, max_line, max_connections, sync, drain) = stream;
         Overrides {
             remote_port: Some(port),
@@ -362,6 +379,14 @@ fn any_flags() -> impl Strategy<Value = Overrides> {
             max_connections: Some(max_connections),
             sync: Some(sync),
             drain_timeout: Some(format!("{drain}ms")),
+            rotate_size: size.map(|n| n.to_string()),
+            rotate_every: every,
+            rotate_total: total.map(|n| n.to_string()),
+            rotate_age: age.map(|n| format!("{n}s")),
+            keep,
+            compress,
+            min_free: Some(min_free.to_string()),
+            keep_trying,
             ..flags(&target)
         }
     })
@@ -394,7 +419,18 @@ fn saved_profiles_and_options_are_the_same_plan_when_they_are_read() {
 /// Profiles that are nearly right: known keys with values that may or may not fit.
 fn nearly() -> impl Strategy<Value = String> {
     let value = "[0-9]{1,6}|'?[a-z0-9./~:*@%-]{0,12}'?|\\[[a-z, ]{0,5}\\]|[0-9]{1,3}(s|ms|MB|KiB)|~|\\PC{0,6}";
-    let stream_keys = vec!["remote_port", "bind", "listen", "out", "framing", "max_line", "max_connections", "sync"];
+    let stream_keys = vec![
+        "remote_port",
+        "bind",
+        "listen",
+        "out",
+        "framing",
+        "max_line",
+        "max_connections",
+        "sync",
+        "min_free",
+        "rotate",
+    ];
     let pairs = |keys: Vec<&'static str>| prop::collection::vec((prop::sample::select(keys), value), 0..4);
     let streams = prop::collection::vec(("[a-z]{1,3}", pairs(stream_keys)), 0..3);
     (pairs(vec!["target", "drain_timeout", "ssh"]), streams).prop_map(|(top, streams)| {

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Unexpected, Visitor};
 
-use crate::plan::{Framing, Sync};
+use crate::plan::{Compress, Every, Framing, Sync};
 use crate::profile::problem::quote;
 use crate::profile::target::{self, Address, Target, check_bind};
-use crate::profile::units;
+use crate::profile::{rotate, units};
 
 /// Reads text.
 type FromText<T> = fn(&str) -> Result<T, String>;
@@ -95,6 +95,25 @@ rules! {
     framing: Framing = "`lines` or `raw`", Some(units::framing), None;
     /// `sync`
     sync: Sync = "`never`, `interval` or `always`", Some(units::sync), None;
+    /// `min_free`
+    min_free: u64 = "a size such as 64MiB", Some(rotate::min_free), Some(Ok);
+    /// `rotate.size`
+    rotate_size: u64 = "a size such as 100MB", Some(rotate::size), Some(rotate::size_number);
+    /// `rotate.total`
+    rotate_total: u64 = "a size such as 1GB", Some(rotate::size), Some(rotate::size_number);
+    /// `rotate.every`
+    rotate_every: Every = "`hourly`, `daily` or a time of day such as 03:30, as text", Some(rotate::every), None;
+    /// `rotate.age`
+    rotate_age: Duration = "a duration such as 30d", Some(rotate::age), Some(rotate::age_number);
+    /// `rotate.keep`
+    keep: u32 = "a number", None, Some(rotate::keep);
+    /// `rotate.compress`
+    compress: Compress = "`none`, `gzip` or `zstd`", Some(rotate::compress), None;
+}
+
+/// `keep_trying`
+pub(super) fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    Option::<bool>::deserialize(deserializer)
 }
 
 fn listen_number(number: u64) -> Result<Address, String> {

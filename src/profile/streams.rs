@@ -4,9 +4,10 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::paths::{absolute, expand_tilde};
-use crate::plan::{DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Framing, Rotate, StreamPlan, Sync};
+use crate::plan::{DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Framing, StreamPlan, Sync};
 use crate::profile::problem::{Problem, quote};
 use crate::profile::raw::RawStream;
+use crate::profile::rotate::RawRotate;
 use crate::profile::scalar;
 use crate::profile::store::Profile;
 use crate::profile::target::overlap;
@@ -28,11 +29,15 @@ pub(super) struct StreamFlags {
     pub max_connections: Option<usize>,
     /// `--sync`
     pub sync: Option<Sync>,
+    /// `--min-free` in bytes.
+    pub min_free: Option<u64>,
+    /// `--rotate-size` and its like.
+    pub rotate: RawRotate,
 }
 
 impl StreamFlags {
     fn given(&self) -> Vec<&'static str> {
-        listed(&[
+        let mut given = listed(&[
             ("--remote-port", self.remote_port.is_some()),
             ("--bind", self.bind.is_some()),
             ("--out", self.out.is_some()),
@@ -40,7 +45,10 @@ impl StreamFlags {
             ("--max-line", self.max_line.is_some()),
             ("--max-connections", self.max_connections.is_some()),
             ("--sync", self.sync.is_some()),
-        ])
+            ("--min-free", self.min_free.is_some()),
+        ]);
+        given.extend(self.rotate.given());
+        given
     }
 }
 
@@ -133,8 +141,8 @@ pub(super) fn stream_plan(
         max_line: flags.max_line.or(raw.max_line).unwrap_or(DEFAULT_MAX_LINE),
         max_connections: flags.max_connections.or(raw.max_connections).unwrap_or(DEFAULT_MAX_CONNECTIONS),
         sync: flags.sync.or(raw.sync).unwrap_or_default(),
-        rotate: Rotate::default(),
-        min_free: DEFAULT_MIN_FREE,
+        rotate: flags.rotate.over(&raw.rotate.clone().unwrap_or_default()),
+        min_free: flags.min_free.or(raw.min_free).unwrap_or(DEFAULT_MIN_FREE),
     }
 }
 

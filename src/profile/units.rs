@@ -130,7 +130,7 @@ pub(super) fn sync_name(sync: Sync) -> &'static str {
     }
 }
 
-fn named<T: Copy>(key: &str, text: &str, all: &[(&str, T)]) -> Result<T, String> {
+pub(super) fn named<T: Copy>(key: &str, text: &str, all: &[(&str, T)]) -> Result<T, String> {
     if let Some((_, value)) = all.iter().find(|(name, _)| *name == text) {
         return Ok(*value);
     }

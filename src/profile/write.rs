@@ -6,9 +6,11 @@ use serde_yaml::{Mapping, Value};
 
 use crate::error::{Error, Result};
 use crate::plan::{
-    DEFAULT_DRAIN_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, Framing, Plan, SshPlan, StreamPlan, Sync,
+    DEFAULT_DRAIN_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Framing, Plan, SshPlan,
+    StreamPlan, Sync,
 };
 use crate::profile::problem::quote;
+use crate::profile::rotate;
 use crate::profile::target::{Address, Target};
 use crate::profile::units::{show_duration, show_size, sync_name};
 
@@ -23,6 +25,9 @@ pub(super) fn to_yaml(plan: &Plan) -> Result<String> {
     }
     if plan.drain_timeout != DEFAULT_DRAIN_TIMEOUT {
         put(&mut top, "drain_timeout", show_duration(plan.drain_timeout));
+    }
+    if plan.keep_trying {
+        put(&mut top, "keep_trying", true);
     }
     let mut streams = Mapping::new();
     for stream in &plan.streams {
@@ -83,6 +88,10 @@ fn stream_map(stream: &StreamPlan, remote: bool) -> Result<Mapping> {
     if stream.sync != Sync::default() {
         put(&mut map, "sync", sync_name(stream.sync));
     }
+    if stream.min_free != DEFAULT_MIN_FREE {
+        put(&mut map, "min_free", show_size(stream.min_free));
+    }
+    put_map(&mut map, "rotate", rotate::to_map(&stream.rotate));
     Ok(map)
 }
 

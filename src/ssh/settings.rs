@@ -1,6 +1,7 @@
 //! How to reach one host, with everything that `ssh_config` has to say about it filled in.
 
 mod from_config;
+mod review;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -200,6 +201,12 @@ impl Settings {
         });
         each.collect()
     }
+
+    /// What an auditor would say, a sentence each, not yet safe for a terminal.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        review::warnings(self)
+    }
 }
 
 #[cfg(test)]
@@ -237,6 +244,25 @@ mod tests {
     fn options_come_before_the_file() {
         let s = resolve(&[("Port", "7"), ("ConnectTimeout", "3")], "Port 8\nConnectTimeout 4\nUser x\n").unwrap();
         assert_eq!((s.port, s.connect_timeout), (7, Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn what_an_auditor_would_say_is_said() {
+        let said = |options: &[(&str, &str)]| resolve(options, "").unwrap().warnings().join("; ");
+        assert_eq!(said(&[]), "");
+        assert_eq!(said(&[("StrictHostKeyChecking", "accept-new"), ("Ciphers", "aes256-ctr")]), "");
+        assert!(said(&[("StrictHostKeyChecking", "no")]).starts_with("jump: StrictHostKeyChecking no takes"));
+        assert!(said(&[("UserKnownHostsFile", "/dev/null")]).contains("go to /dev/null"));
+        let weak = said(&[
+            ("Ciphers", "+aes128-cbc"),
+            ("MACs", "hmac-sha1"),
+            ("KexAlgorithms", "+diffie-hellman-group14-sha1"),
+        ]);
+        for part in
+            ["Ciphers allows what is too weak today: aes128-cbc;", "today: hmac-sha1;", "diffie-hellman-group14-sha1"]
+        {
+            assert!(weak.contains(part), "{weak}");
+        }
     }
 
     #[test]
