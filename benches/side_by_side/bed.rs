@@ -155,6 +155,14 @@ impl Sshd {
         wait_for("the end of sshd's sessions", Duration::from_secs(30), || Ok(self.sessions().is_empty().then_some(())))
     }
 
+    /// Its host key is known at this port, too, from which a line leads here.
+    pub fn known_at(&self, port: u16) -> Fallible<()> {
+        let path = self.ssh_config.with_file_name(format!("known_hosts.{}", self.port));
+        let known = fs::read_to_string(&path)?;
+        let (_, key) = known.lines().next().and_then(|line| line.split_once(' ')).ok_or("no host key")?;
+        Ok(fs::write(&path, format!("{known}[127.0.0.1]:{port} {key}\n"))?)
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()

@@ -3,7 +3,7 @@
 //! - [`options`]: the command line · [`stop`]: Ctrl-C and deadlines
 //! - [`bed`]: folder, keys, sshd · [`side`]: the three sides · [`process`]: what the kernel says about them
 //! - [`corpus`]: the lines and their proof · [`senders`]: who sends them · [`watch`]: when they stand in the file
-//! - [`workloads`]: what is asked of each side · [`usage`]: what it cost
+//! - [`workloads`]: what is asked of each side · [`usage`]: what it cost · [`cutter`]: a line that can be cut
 //! - [`results`]: the figures · [`targets`]: what they should be · [`report`]: the table
 
 // Figures are shown with three digits; an f64 has fifteen.
@@ -11,6 +11,7 @@
 
 mod bed;
 mod corpus;
+mod cutter;
 mod options;
 mod process;
 mod report;

@@ -60,20 +60,49 @@ enum Receiver<'a> {
     Reclog(Collector<'a>),
 }
 
+/// How a side is started where it is not as always.
+#[derive(Debug, Default)]
+pub struct Way<'w> {
+    /// `-o` options for the SSH client of either kind.
+    pub ssh_options: &'w [&'w str],
+    /// The port that leads to sshd, when it is not sshd's own.
+    pub through: Option<u16>,
+    /// The port to open; 0 for a free one.
+    pub remote_port: u16,
+    /// The file; else one in the folder of the bench.
+    pub file: Option<PathBuf>,
+    /// Options of `reclog up`.
+    pub reclog: &'w [&'w str],
+    /// `autossh` around the peer's ssh: it is started again when it ends.
+    pub again: bool,
+}
+
 impl<'a> Running<'a> {
     /// Starts a side with an empty file. `ssh_options` are `-o` options for the SSH client of either kind.
     pub fn start(bed: &'a Bed, sshd: &'a Sshd, side: Side, ssh_options: &[&str]) -> Fallible<Self> {
-        let file = bed.path("out.log");
+        Self::start_as(bed, sshd, side, &Way { ssh_options, ..Way::default() })
+    }
+
+    /// Starts a side as `way` says.
+    pub fn start_as(bed: &'a Bed, sshd: &'a Sshd, side: Side, way: &Way) -> Fallible<Self> {
+        let file = way.file.clone().unwrap_or_else(|| bed.path("out.log"));
         // An empty file from the start, so that it can be watched before the first sender comes.
         File::create(&file)?;
         let (port, took, receiver) = match side {
             Side::Reclog => {
-                let (collector, port, took) = Collector::up(bed, sshd, &file, ssh_options)?;
+                let (collector, port, took) = Collector::up(bed, sshd, &file, way)?;
                 (port, took, Receiver::Reclog(collector))
             }
-            _ => peer(bed, sshd, side, &file, ssh_options)?,
+            _ => peer(bed, sshd, side, &file, way)?,
         };
         Ok(Self { port, file, took, sshd, receiver })
+    }
+
+    /// `status --json` of a collector.
+    pub fn status(&self) -> Fallible<Value> {
+        let Receiver::Reclog(collector) = &self.receiver else { return Err("only reclog has a status".into()) };
+        let (_, says) = run(collector.bed, reclog(collector.bed).args(["status", "--json"]), "reclog status")?;
+        Ok(serde_json::from_str(&says)?)
     }
 
     /// All processes that receive.
@@ -99,24 +128,31 @@ impl<'a> Running<'a> {
     }
 }
 
-fn peer<'a>(
-    bed: &Bed,
-    sshd: &Sshd,
-    side: Side,
-    file: &Path,
-    options: &[&str],
-) -> Fallible<(u16, Duration, Receiver<'a>)> {
+fn peer<'a>(bed: &Bed, sshd: &Sshd, side: Side, file: &Path, way: &Way) -> Fallible<(u16, Duration, Receiver<'a>)> {
     let (local, socat) = socat(bed, side, file)?;
-    let mut command = Command::new("ssh");
+    let mut command = Command::new(if way.again { "autossh" } else { "ssh" });
+    if way.again {
+        // No port of its own to watch ssh with, its keepalive does that; and a first connection that ends soon is no
+        // reason to give up.
+        command.args(["-M", "0"]).env("AUTOSSH_GATETIME", "0");
+    }
     command.args(["-N", "-T", "-F"]).arg(&sshd.ssh_config).arg("-i").arg(bed.key());
-    command.args(["-p", &sshd.port.to_string(), "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes"]);
+    command.args([
+        "-p",
+        &way.through.unwrap_or(sshd.port).to_string(),
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "ExitOnForwardFailure=yes",
+    ]);
     if side == Side::Tuned {
         command.args(["-c", "aes128-gcm@openssh.com"]);
     }
-    for option in options {
+    for option in way.ssh_options {
         command.args(["-o", option]);
     }
-    command.args(["-R", &format!("127.0.0.1:0:127.0.0.1:{local}"), &format!("{}@127.0.0.1", bed.user)]);
+    let wanted = way.remote_port;
+    command.args(["-R", &format!("127.0.0.1:{wanted}:127.0.0.1:{local}"), &format!("{}@127.0.0.1", bed.user)]);
     command.env_remove("SSH_AUTH_SOCK");
     let log = bed.path("ssh.log");
     let begun = Instant::now();
@@ -125,6 +161,9 @@ fn peer<'a>(
         let says = fs::read_to_string(&log)?;
         if ssh.ended()?.is_some() {
             return Err(format!("ssh ended: {}", says.trim()).into());
+        }
+        if wanted != 0 {
+            return Ok(process::listens(wanted).then_some(wanted));
         }
         let port = says.split_once("Allocated port ").and_then(|(_, rest)| rest.split_once(' '));
         Ok(port.and_then(|(port, _)| port.parse().ok()))
@@ -165,12 +204,21 @@ struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    fn up(bed: &'a Bed, sshd: &Sshd, file: &Path, options: &[&str]) -> Fallible<(Self, u16, Duration)> {
+    fn up(bed: &'a Bed, sshd: &Sshd, file: &Path, way: &Way) -> Fallible<(Self, u16, Duration)> {
         let mut command = reclog(bed);
-        command.arg("up").arg(format!("{}@127.0.0.1", bed.user)).args(["-p", &sshd.port.to_string()]);
+        let ssh_port = way.through.unwrap_or(sshd.port).to_string();
+        command.arg("up").arg(format!("{}@127.0.0.1", bed.user)).args(["-p", &ssh_port]).args(way.reclog);
         command.arg("-i").arg(bed.key()).arg("-F").arg(&sshd.ssh_config).arg("--out").arg(file);
-        command.args(["--remote-port", "0", "--bind", "127.0.0.1", "--name", "bench", "--json"]);
-        for option in options {
+        command.args([
+            "--remote-port",
+            &way.remote_port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--name",
+            "bench",
+            "--json",
+        ]);
+        for option in way.ssh_options {
             command.args(["-o", option]);
         }
         let begun = Instant::now();

@@ -2,7 +2,7 @@
 
 use super::results::{Better, Results, Row};
 use super::side::Side;
-use super::workloads::{latency, many, startup, stream};
+use super::workloads::{back, latency, many, startup, stream, sync};
 
 /// A target with what was measured.
 #[derive(Debug)]
@@ -48,6 +48,15 @@ pub fn judge(results: &Results) -> Vec<Target> {
         amount("rekeys under load lose nothing", faults("f", false), "", |n| n == 0.0),
         ratio("sshd's memory with 16 senders: at most twice tuned's", stream::JUMP_PEAK, Side::Tuned, |r| r <= 2.0),
         amount("up: within 300 ms, the slowest of all", worst(startup::SLOWEST), "ms", |n| n <= 300.0),
+        amount("back within 2 s after a killed connection, the slowest", worst(back::KILLED), "s", |n| n <= 2.0),
+        amount("back within 3 s after a cut without FIN, the slowest", worst(back::CUT), "s", |n| n <= 3.0),
+        amount("the same, when the network has forgotten the connection", worst(back::FORGOTTEN), "s", |n| n <= 3.0),
+        amount(
+            "--sync always: at most 3 times never, in the middle",
+            results.median(sync::RATIO, Side::Reclog),
+            "×",
+            |n| n <= 3.0,
+        ),
     ]
 }
 

@@ -1,9 +1,11 @@
 //! What is asked of each side.
 
+pub mod back;
 pub mod latency;
 pub mod many;
 pub mod startup;
 pub mod stream;
+pub mod sync;
 
 use super::Fallible;
 use super::bed::{Bed, Sshd};
@@ -35,7 +37,7 @@ pub struct Workload {
 }
 
 /// In the order of the table.
-pub const ALL: [Workload; 10] = [
+pub const ALL: [Workload; 14] = [
     workload("a", "stream", stream::A, usize::MAX, stream::one_sender),
     workload("b", "senders", many::B, usize::MAX, many::two_hundred_senders),
     workload("c", "short", many::C, usize::MAX, many::short),
@@ -46,6 +48,10 @@ pub const ALL: [Workload; 10] = [
     workload("f2", "rekey-client", stream::F2, 2, stream::rekey_by_client),
     workload("g", "jump-memory", stream::G, 2, stream::jump_host_memory),
     workload("h", "up", startup::H, 1, startup::time_of_up),
+    workload("i1", "back", back::I1, 3, back::after_a_kill),
+    workload("i2", "back-cut", back::I2, 3, back::after_a_cut),
+    workload("i3", "back-forgotten", back::I3, 1, back::after_a_cut_that_nobody_remembers),
+    workload("j", "sync", sync::J, usize::MAX, sync::always_beside_never),
 ];
 
 type Run = fn(&Stage, Side) -> Fallible<Outcome>;
@@ -61,8 +67,10 @@ const fn workload(
 }
 
 impl Workload {
-    /// Whether `--only` means this one: `d1`, `d` or `latency`.
+    /// Whether `--only` means this one: `d1`, `d` or `latency` (and `latency-fresh` with it).
     pub fn is_meant(&self, only: &str) -> bool {
-        only == self.name || (!only.is_empty() && self.letter.starts_with(only))
+        only == self.name
+            || self.name.strip_prefix(only).is_some_and(|rest| rest.starts_with('-'))
+            || (!only.is_empty() && self.letter.starts_with(only))
     }
 }
