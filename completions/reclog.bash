@@ -16,6 +16,9 @@ _reclog() {
             ",$1")
                 cmd="reclog"
                 ;;
+            reclog,audit)
+                cmd="reclog__subcmd__audit"
+                ;;
             reclog,completions)
                 cmd="reclog__subcmd__completions"
                 ;;
@@ -74,12 +77,42 @@ _reclog() {
 
     case "${cmd}" in
         reclog)
-            opts="-q -v -h -V --quiet --verbose --help --version up listen down status tail kick how profile completions demo"
+            opts="-q -v -h -V --quiet --verbose --help --version up listen down status tail audit kick how profile completions demo"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reclog__subcmd__audit)
+            opts="-f -n -q -v -h -V --follow --lines --since --event --json --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --lines)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --event)
+                    COMPREPLY=($(compgen -W "start stop connect cut reconnect forward sender_open sender_close reject stall resume rotate gap warn" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -628,6 +661,10 @@ _reclog_with_names() {
             " tail"*" --lines"|\
             " tail"*" -e"|\
             " tail"*" --regexp"|\
+            " audit"*" -n"|\
+            " audit"*" --lines"|\
+            " audit"*" --since"|\
+            " audit"*" --event"|\
             " how"*" --sender")
                 value=1
                 ;;
@@ -642,7 +679,7 @@ _reclog_with_names() {
         " up"|" profile show"|" profile check"|" profile edit"|" profile path"|" profile rm")
             what=profiles
             ;;
-        " status"|" tail"|" kick"|" how"|" down"*)
+        " status"|" tail"|" audit"|" kick"|" how"|" down"*)
             what=collectors
             ;;
         *)

@@ -18,7 +18,7 @@ pub fn escape(bytes: &[u8]) -> String {
                 '\0'..='\x1f' | '\x7f' => {
                     let _ = write!(out, "\\x{:02x}", u32::from(c));
                 }
-                '\u{80}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' => {
+                c if acts(c) => {
                     let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
                 }
                 _ => out.push(c),
@@ -29,6 +29,12 @@ pub fn escape(bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+/// Whether a terminal or a browser may act on `c` instead of showing it.
+#[must_use]
+pub fn acts(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
 /// [`escape`] for text.

@@ -5,6 +5,7 @@
 //! behind one lock, so that no reader ever sees half of a change.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -58,6 +59,10 @@ pub struct Counts {
     pub stall: Option<Stall>,
     /// Why the last flush to the disk failed; stays, for nothing proves later that those bytes are safe.
     pub sync_trouble: Option<String>,
+    /// Times that the output has gone on in a new file.
+    pub rotations: u64,
+    /// Why the file cannot be put away, a sentence; it grows meanwhile.
+    pub rotate_trouble: Option<String>,
 }
 
 /// An output that takes no bytes.
@@ -71,7 +76,30 @@ pub struct Stall {
 
 /// One stream's counters, shared by intake (receives), sink (stores) and control (reads).
 #[derive(Debug, Clone, Default)]
-pub struct StreamLedger(Arc<Mutex<Counts>>);
+pub struct StreamLedger(Arc<Mutex<Books>>);
+
+#[derive(Debug, Default)]
+struct Books {
+    counts: Counts,
+    /// Stored payload bytes of earlier files that no fsync covers and none ever will: one of theirs failed.
+    unproven: u64,
+    /// An fsync of the file that the output has now failed.
+    broken: bool,
+}
+
+impl Deref for Books {
+    type Target = Counts;
+
+    fn deref(&self) -> &Counts {
+        &self.counts
+    }
+}
+
+impl DerefMut for Books {
+    fn deref_mut(&mut self) -> &mut Counts {
+        &mut self.counts
+    }
+}
 
 impl StreamLedger {
     /// A ledger of zeros.
@@ -80,7 +108,7 @@ impl StreamLedger {
         Self::default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counts> {
+    fn lock(&self) -> MutexGuard<'_, Books> {
         // Every change below is a handful of additions that cannot panic half-way; a poisoned lock still holds sums.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,18 +138,42 @@ impl StreamLedger {
         self.lock().output_bytes = output_bytes;
     }
 
-    /// A completed fsync covers the first `stored` payload bytes. After one that failed none proves anything any more.
+    /// A completed fsync covers the first `stored` payload bytes; those of earlier files were flushed before. After one
+    /// that failed none proves anything about this file any more.
     pub fn synced(&self, stored: u64) {
         let mut c = self.lock();
         debug_assert!(stored <= c.ledger.stored);
-        if c.sync_trouble.is_none() {
-            c.ledger.synced = c.ledger.synced.max(stored);
+        if !c.broken {
+            c.ledger.synced = c.ledger.synced.max(stored.saturating_sub(c.unproven));
         }
     }
 
-    /// A flush to the disk failed.
+    /// A flush to the disk failed: what this file got, and still gets, never counts as synced.
     pub fn sync_failed(&self, reason: String) {
-        self.lock().sync_trouble = Some(reason);
+        let mut c = self.lock();
+        c.sync_trouble = Some(reason);
+        c.broken = true;
+    }
+
+    /// The output goes on in a new file, whose flushes prove something again.
+    pub fn new_file(&self) {
+        let mut c = self.lock();
+        if c.broken {
+            c.unproven = c.ledger.stored - c.ledger.synced;
+            c.broken = false;
+        }
+    }
+
+    /// The output goes on with `output_bytes` in the file, the rest having been put or taken away.
+    pub fn rotated(&self, output_bytes: u64) {
+        let mut c = self.lock();
+        c.rotations += 1;
+        c.output_bytes = output_bytes;
+    }
+
+    /// The file cannot be put away (`Some`), or could be at last.
+    pub fn set_rotate_trouble(&self, sentence: Option<String>) {
+        self.lock().rotate_trouble = sentence;
     }
 
     /// Payload bytes stored so far.
@@ -138,11 +190,22 @@ impl StreamLedger {
         *c.ledger.discarded.entry(reason.to_owned()).or_default() += bytes;
     }
 
-    /// A sender was let in.
-    pub fn sender_opened(&self) {
+    /// Lets a sender in unless `max` are in: its number, counted from 1.
+    #[must_use]
+    pub fn sender_opened(&self, max: usize) -> Option<u64> {
         let mut c = self.lock();
+        if c.senders.open >= max as u64 {
+            return None;
+        }
         c.senders.open += 1;
         c.senders.accepted += 1;
+        Some(c.senders.accepted)
+    }
+
+    /// Senders that are in.
+    #[must_use]
+    pub fn senders_open(&self) -> usize {
+        usize::try_from(self.lock().senders.open).unwrap_or(usize::MAX)
     }
 
     /// A sender left; `cut` when without an end of stream.
@@ -166,7 +229,7 @@ impl StreamLedger {
     /// A consistent copy.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.lock().clone()
+        self.lock().counts.clone()
     }
 }
 
@@ -295,6 +358,28 @@ mod tests {
         let mut all = [Up, Failed, Waiting, Draining, Connecting, Stalled];
         all.sort();
         assert_eq!(all, [Up, Connecting, Waiting, Stalled, Draining, Failed]);
+    }
+
+    #[test]
+    fn what_a_failed_flush_covers_never_counts_and_a_new_file_counts_again() {
+        let ledger = StreamLedger::new();
+        let synced = || ledger.counts().ledger.synced;
+        let store = |n| {
+            ledger.received(n, 1, 0);
+            ledger.stored(n, 0, 0);
+        };
+        store(10);
+        ledger.synced(10);
+        store(5);
+        ledger.sync_failed("Input/output error".into());
+        store(5);
+        ledger.synced(20);
+        assert_eq!(synced(), 10, "pages that were dropped are not found by a later flush");
+        ledger.new_file();
+        store(3);
+        ledger.synced(23);
+        assert_eq!(synced(), 13);
+        assert!(ledger.counts().sync_trouble.is_some(), "nothing has become of those ten bytes");
     }
 
     proptest! {

@@ -12,8 +12,9 @@
 //! - [`history`]: reads what sinks wrote
 //! - [`demo`]: an embedded jump host that shows the whole path
 //!
-//! Leaves, imported by all of them: [`audit`], [`error`], [`escape`], [`ledger`], [`paths`], [`plan`].
+//! Leaves, imported by all of them: [`archive`], [`audit`], [`error`], [`escape`], [`ledger`], [`paths`], [`plan`].
 
+pub mod archive;
 pub mod audit;
 pub mod cli;
 pub mod collector;

@@ -67,7 +67,7 @@ impl Stage {
 }
 
 /// What is typed, and the names that are offered then.
-const CASES: [(&[&str], &[&str]); 17] = [
+const CASES: [(&[&str], &[&str]); 18] = [
     (&["up", ""], &["tremplin", "web"]),
     (&["up", "tr"], &["tremplin"]),
     (&["-q", "up", "--remote-port", "5", "w"], &["web"]),
@@ -82,6 +82,7 @@ const CASES: [(&[&str], &[&str]); 17] = [
     (&["down", "jump", "c"], &["cron"]),
     (&["status", "j"], &["jump"]),
     (&["tail", "-n", "5", "-f", "j"], &["jump"]),
+    (&["audit", "-n", "5", "-f", "j"], &["jump"]),
     (&["kick", "j"], &["jump"]),
     (&["how", "--sender", "nc", "j"], &["jump"]),
     (&["up", "--name", "w"], &[]),

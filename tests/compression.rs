@@ -84,7 +84,8 @@ fn through(compression: bool, kinds: &[&str], text: &[u8]) -> (Vec<u8>, u64) {
         let settings = Arc::new(settings);
         let mut connection =
             Connection::establish(settings, Script::nobody(), Arc::default(), &|_, _| ()).await.unwrap();
-        let port = connection.forward(&intake, 0).await.unwrap();
+        let port = connection.ask(&intake, 0).await.unwrap().expect("a port");
+        connection.open_doors().await;
         let bytes = text.to_vec();
         let sent = tokio::task::spawn_blocking(move || {
             use std::io::{Read, Write};

@@ -1,4 +1,5 @@
-//! What the jump host must grant, and no more: one port. No shell, no command, no session of any kind.
+//! What the jump host must grant, and no more: one port. No shell, no command, no session of any kind. It is asked once a
+//! connection for one command, and a refusal does no harm; with `SessionType none` it is not asked.
 
 mod common;
 
@@ -8,11 +9,18 @@ use common::account::Account;
 use common::sshd::whoami;
 use common::{Env, Sshd, free_port, read, send};
 
-/// The whole life of a collector, a reconnect included, where the key has these options. sshd must never hear of a
-/// session.
+/// The whole life of a collector, a reconnect included, where the key has these options: with the one command, which may be
+/// refused, and without.
 #[track_caller]
 fn lives(lines: &[&str], options: &str, port: u16, user: Option<&str>) {
-    eprintln!("with {lines:?} {options:?} as {user:?}");
+    for session_type in ["default", "none"] {
+        lives_with(session_type, lines, options, port, user);
+    }
+}
+
+#[track_caller]
+fn lives_with(session_type: &str, lines: &[&str], options: &str, port: u16, user: Option<&str>) {
+    eprintln!("with {lines:?} {options:?} as {user:?}, SessionType {session_type}");
     let (env, sshd) = (Env::new(), Sshd::with_lines(&[&["LogLevel DEBUG1"], lines].concat()));
     // sshd reads the key as the user who logs in.
     std::fs::set_permissions(sshd.file("."), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -22,7 +30,16 @@ fn lives(lines: &[&str], options: &str, port: u16, user: Option<&str>) {
         let config = common::read_text(env.path("ssh_config"));
         env.write("ssh_config", config.replace(&format!("User {}\n", whoami()), &format!("User {user}\n")));
     }
-    let up = env.up(&["--remote-port", &port.to_string(), "--out", &env.arg("out"), "--name", "c"]);
+    let up = env.up(&[
+        "--remote-port",
+        &port.to_string(),
+        "--out",
+        &env.arg("out"),
+        "--name",
+        "c",
+        "-o",
+        &format!("SessionType={session_type}"),
+    ]);
     send(up.port(), "before\n");
     env.wait_received("c", 7);
     sshd.kill_sessions();
@@ -32,8 +49,13 @@ fn lives(lines: &[&str], options: &str, port: u16, user: Option<&str>) {
     assert_eq!(read(env.path("out")), b"before\nafter\n");
     let log = sshd.log();
     assert!(log.contains("server_input_global_request: rtype tcpip-forward"), "the log does not say enough:\n{log}");
-    for word in ["ctype session", "session_new", "Starting session", "direct-tcpip", "Changed root"] {
+    for word in ["Changed root", "Allocated pty"] {
         assert!(!log.contains(word), "{word:?}:\n{log}");
+    }
+    // One a connection.
+    let most = if session_type == "none" { 0 } else { 2 };
+    for word in ["server_input_channel_open: ctype session", "Starting session"] {
+        assert!(log.matches(word).count() <= most, "{word:?}:\n{log}");
     }
 }
 

@@ -3,100 +3,21 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::senders::numbered;
+use common::disk::{Disk, QUEUE};
+use common::senders::{Over, check_cut, numbered, pour};
 use common::snapshot::{assert_balanced, assert_settled, number};
 use common::{Bg, Env, SOON, Sender, Sshd, check_flood, flood, free_port, read, read_text, send};
 use rustix::process::Signal;
 use serde_json::Value;
-
-/// What fits into the queue of a stream before its senders must wait.
-const QUEUE: u64 = 64 * 1024 * 1024;
-
-/// A small file system in the test's folder. `Drop` takes it away.
-struct Disk(PathBuf);
-
-impl Disk {
-    /// `None`, and says so past the capture of the test harness, where it may not be mounted.
-    #[track_caller]
-    fn mount(env: &Env, test: &str, size: &str) -> Option<Self> {
-        let path = env.path("disk");
-        std::fs::create_dir(&path).unwrap();
-        let mut mount = env.command("mount");
-        let output = mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&path).output();
-        let why = match output {
-            Ok(output) if output.status.success() => return Some(Self(path)),
-            Ok(output) => String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned(),
-            Err(e) => e.to_string(),
-        };
-        let note = format!("left out: {test}: may not mount a file system ({why}); run it as root");
-        assert!(std::env::var_os("RECLOG_TEST_STRICT").is_none_or(|v| v != "1"), "{note}");
-        let _ = writeln!(std::io::stderr(), "{note}");
-        None
-    }
-
-    /// Fills it up but for this many bytes.
-    fn fill(&self, but: u64) {
-        let mut filler = File::create(self.0.join("filler")).unwrap();
-        while filler.write_all(&[0; 4096]).is_ok() {}
-        filler.set_len(filler.metadata().unwrap().len() - but).unwrap();
-    }
-
-    fn free(&self) {
-        std::fs::remove_file(self.0.join("filler")).unwrap();
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Lazy: after a failed test a collector may still hold its file open.
-        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
-/// A small disk in the test's folder, or the end of the test where there can be none.
-macro_rules! disk {
-    ($env:expr, $size:expr) => {{
-        fn here() {}
-        let name = std::any::type_name_of_val(&here).trim_end_matches("::here");
-        let Some(disk) = Disk::mount(&$env, name, $size) else { return };
-        disk
-    }};
-}
 
 /// The health sentences say which file, and why.
 #[track_caller]
 fn assert_says_full(collector: &Value) {
     let health = collector["health"].to_string();
     assert!(health.contains("disk/f") && health.contains("No space left"), "path and cause: {health}");
-}
-
-/// Sends numbered lines until told to stop or cut; returns how many went out whole.
-fn pour(port: u16, s: usize, over: &AtomicBool) -> usize {
-    let mut sender = Sender::open(port);
-    let mut n = 0;
-    while !over.load(Ordering::Relaxed) {
-        let many: String = (n..n + 1000).map(|n| numbered(s, n)).collect();
-        if !sender.try_write(many) {
-            break;
-        }
-        n += 1000;
-    }
-    n
-}
-
-/// Ends the threads that pour, also when the test fails.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 #[test]
@@ -108,7 +29,7 @@ fn a_stream_on_a_full_disk_takes_nothing_from_the_other_stream() {
     let (a, b) = (free_port(), free_port());
     let (a_out, b_out) = (env.arg("disk/f"), env.arg("b.log"));
     let profile = format!(
-        "target: jump\ndrain_timeout: 1s\nstreams:\n  a: {{ remote_port: {a}, out: {a_out} }}\n  b: {{ remote_port: \
+        "target: jump\ndrain_timeout: 1s\nstreams:\n  a: {{ remote_port: {a}, out: {a_out}, min_free: 0 }}\n  b: {{ remote_port: \
          {b}, out: {b_out} }}\n"
     );
     env.write("config/profiles/site.yaml", profile);
@@ -133,7 +54,7 @@ fn a_stream_on_a_full_disk_takes_nothing_from_the_other_stream() {
     assert_eq!((number(&b["ledger"]["stored"]), number(&b["ledger"]["added"])), (10, 1));
     assert_balanced(a);
     assert_eq!(a["ledger"]["pending"], 0);
-    assert_eq!(event["lost"], a["ledger"]["discarded"]["lost"], "all that is lost is a's: {event}");
+    assert_eq!(event["lost"], a["ledger"]["discarded"]["rescued"], "all that is lost is a's: {event}");
     assert!(number(&event["lost"]) >= QUEUE, "{event}");
     assert_eq!(b["ledger"]["discarded"], serde_json::json!({}));
     let stored = read(&a_out);
@@ -148,7 +69,7 @@ fn a_stream_on_a_full_disk_takes_nothing_from_the_other_stream() {
 fn a_full_disk_is_a_stall_that_is_told_and_ends_with_the_space() {
     let env = Env::new();
     let disk = disk!(env, "4m");
-    let collector = env.listen(&["--out", &env.arg("disk/f"), "--name", "c"]);
+    let collector = env.listen(&["--out", &env.arg("disk/f"), "--name", "c", "--min-free", "0"]);
     // Room for a page: the first write is cut short in the middle of a line.
     disk.fill(4096);
     let start = Instant::now();
@@ -171,28 +92,6 @@ fn a_full_disk_is_a_stall_that_is_told_and_ends_with_the_space() {
     check_flood(&env.path("disk/f"), 10, 1000);
 }
 
-/// Every line whole and in its sender's order. The last one of a sender that was cut may end early; no more of them than
-/// `cut`. Returns the whole lines of each sender.
-#[track_caller]
-fn check_cut(text: &str, cut: usize) -> BTreeMap<usize, usize> {
-    assert!(text.ends_with('\n'), "the last line has no end");
-    let (mut next, mut ended): (BTreeMap<usize, usize>, Vec<Option<usize>>) = Default::default();
-    for line in text.lines() {
-        // Of a line that was cut early not even the sender may be known.
-        let s: Option<usize> = line.get(1..5).and_then(|s| s.parse().ok());
-        let expected = numbered(s.unwrap_or_default(), s.map_or(0, |s| *next.entry(s).or_default()));
-        assert!(s.is_none() || !ended.contains(&s), "this sender was cut before: {line:?}");
-        if line == expected.trim_end() {
-            *next.entry(s.unwrap()).or_default() += 1;
-        } else {
-            assert!(!line.is_empty() && expected.starts_with(line), "torn line: {line:?}");
-            ended.push(s);
-        }
-    }
-    assert!(ended.len() <= cut, "{cut} senders were cut, and these lines are not whole: {ended:?}");
-    next
-}
-
 #[test]
 fn a_kick_during_a_stall_connects_anew_and_the_rest_is_written_when_there_is_space() {
     require!("sshd");
@@ -200,7 +99,7 @@ fn a_kick_during_a_stall_connects_anew_and_the_rest_is_written_when_there_is_spa
     env.trust(&sshd);
     let disk = disk!(env, "256m");
     let port = free_port();
-    env.up(&["--remote-port", &port.to_string(), "--out", &env.arg("disk/f"), "--name", "c"]);
+    env.up(&["--remote-port", &port.to_string(), "--out", &env.arg("disk/f"), "--name", "c", "--min-free", "0"]);
     disk.fill(4096);
     let over = AtomicBool::new(false);
     let sent: Vec<usize> = std::thread::scope(|scope| {
@@ -235,7 +134,7 @@ fn a_kick_during_a_stall_connects_anew_and_the_rest_is_written_when_there_is_spa
 /// A foreground collector `c` that was told to end and cannot: its disk is full.
 fn hangs_at_the_end(env: &Env, disk: &Disk) -> Bg {
     let (address, out) = (format!("127.0.0.1:{}", free_port()), env.arg("disk/f"));
-    let patience = ["--drain-timeout", "10min"];
+    let patience = ["--drain-timeout", "10min", "--min-free", "0"];
     let mut bg =
         env.spawn(&[&["listen", &address, "--foreground", "--out", &out, "--name", "c"], &patience[..]].concat());
     bg.wait_stdout("reclog down c");

@@ -2,26 +2,40 @@
 //!
 //! Whoever does something that an auditor asks for tells the [`Trail`]; a thread of its own writes it down. A room that
 //! everybody may import: it knows nobody.
+//!
+//! A line is made of an event in `line`, `store` keeps the files in bounds, [`read`] reads them again, and [`before`]
+//! tells from them how the last collector ended.
 
+pub mod before;
+mod line;
+pub mod read;
+mod store;
 mod trail;
 
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
+pub use store::FILE;
 pub use trail::Trail;
 
 /// One line of the trail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// When, RFC 3339 in UTC.
+    /// When, RFC 3339 in UTC, to the microsecond.
+    #[serde(serialize_with = "to_the_microsecond")]
     pub ts: Timestamp,
     /// One more than the line before, over restarts of the collector, too.
     pub seq: u64,
     /// What.
     #[serde(flatten)]
     pub event: Event,
+}
+
+/// Always six digits, so that lines sort as text.
+fn to_the_microsecond<S: Serializer>(ts: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{ts:.6}"))
 }
 
 /// What happened. The tag is the `event` of the line.
@@ -98,7 +112,8 @@ pub enum Event {
         bytes: u64,
         /// Records made of them.
         records: u64,
-        /// `end`: it said that no more follows; `cut`: the connection died; else the name of the option that ended it.
+        /// `end`: it said that no more follows; `cut`: the connection died; `draining`: it was still in when `down` would
+        /// wait no longer; else the name of the option that ended it.
         why: String,
     },
     /// A sender was turned away.
@@ -144,8 +159,10 @@ pub enum Event {
     /// Bytes may be missing.
     Gap {
         /// Nothing is missing before.
+        #[serde(serialize_with = "to_the_microsecond")]
         from: Timestamp,
         /// Nothing is missing after.
+        #[serde(serialize_with = "to_the_microsecond")]
         to: Timestamp,
         /// Senders that were in when it began.
         senders_cut: u64,

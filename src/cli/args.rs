@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 /// Collect log lines from anywhere into a local file, through an SSH jump host
@@ -36,8 +37,12 @@ pub enum Verb {
     Status(StatusArgs),
     /// Show records as they arrive, safe for a terminal
     Tail(TailArgs),
+    /// Who connected, what was refused, cut, stalled, rotated
+    Audit(AuditArgs),
     /// Reconnect now
     Kick(KickArgs),
+    /// Put the file away now and begin a new one
+    Rotate(RotateArgs),
     /// Print a ready-to-paste sender line
     How(HowArgs),
     /// Saved profiles
@@ -261,12 +266,46 @@ pub struct TailArgs {
     pub raw: bool,
 }
 
+/// `reclog audit`
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// COLLECTOR or COLLECTOR/STREAM, running or not; may be left out when only one has a trail
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Go on with what happens
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Show the last N events [default: all; with --follow 10, or all since --since]
+    #[arg(short = 'n', long = "lines", value_name = "N")]
+    pub lines: Option<usize>,
+    /// Show only what happened since then: 14:30, 2026-11-21, today, yesterday, 2h (ago), or RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Show only these events; repeatable, or several with commas between
+    #[arg(long, value_name = "EVENT", value_delimiter = ',', value_parser = PossibleValuesParser::new(crate::audit::Event::NAMES))]
+    pub event: Vec<String>,
+    /// The lines as they stand in the trail
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `reclog kick`
 #[derive(Debug, Args)]
 pub struct KickArgs {
     /// Collector; may be left out when one runs
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+}
+
+/// `reclog rotate`
+#[derive(Debug, Args)]
+pub struct RotateArgs {
+    /// Collector; may be left out when one runs
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// One JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `reclog how`

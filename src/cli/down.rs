@@ -139,22 +139,38 @@ pub fn tell(report: &DownReport, json: bool, printer: Printer) -> Result<()> {
         printer.note(&summary(report));
     }
     if report.lost > 0 || !report.trouble.is_empty() {
-        let mut error = Error::failed(if report.lost > 0 {
-            format!("{} from senders could not be stored by \"{}\"", words::plural(report.lost, "byte"), report.name)
-        } else {
-            format!("\"{}\" did not end well", report.name)
-        });
+        let mut error =
+            Error::failed(if report.lost > 0 { lost(report) } else { format!("\"{}\" did not end well", report.name) });
         for trouble in &report.trouble {
             error = error.hint(trouble.clone());
+        }
+        for stream in &report.streams {
+            if let Some(rescue) = &stream.rescue {
+                let files: Vec<_> = stream.snapshot.outputs.iter().map(|o| words::path(&o.path)).collect();
+                let (rescue, file) = (words::path(rescue), files.join(", "));
+                error = error.hint(format!("they follow {file}, as they are: cat {rescue} >> {file}"));
+            }
         }
         return Err(error);
     }
     Ok(())
 }
 
+/// How many bytes are not in the files, and where they are.
+fn lost(report: &DownReport) -> String {
+    let kept: u64 = report.streams.iter().filter(|s| s.rescue.is_some()).map(|s| s.lost).sum();
+    let what =
+        format!("{} from senders could not be stored by \"{}\"", words::plural(report.lost, "byte"), report.name);
+    match &report.rescue {
+        Some(rescue) if kept == report.lost => format!("{what} and are kept in {}", words::path(rescue)),
+        Some(rescue) => format!("{what}; {} of them are kept in {}", words::bytes(kept), words::path(rescue)),
+        None => format!("{what} and are lost"),
+    }
+}
+
 fn summary(report: &DownReport) -> String {
     let mut text = format!("✔ {} is down", report.name);
-    for stream in &report.streams {
+    for stream in report.streams.iter().map(|s| &s.snapshot) {
         let files: Vec<String> = stream.outputs.iter().map(|o| words::path(&o.path)).collect();
         text.push_str(&format!(
             "\n  {}: {}, {} from {} in {}",

@@ -1,6 +1,7 @@
 //! What a person types and sees: one file a verb.
 
 pub mod args;
+mod audit;
 pub mod completions;
 pub mod demo;
 mod demo_checks;
@@ -12,6 +13,8 @@ mod pick;
 mod printer;
 pub mod profile;
 mod prompt;
+mod rotate;
+mod since;
 mod spinner;
 mod status;
 mod tail;
@@ -50,7 +53,9 @@ async fn dispatch(verb: Verb, printer: Printer) -> Result<()> {
         Verb::Down(args) => down::run(&args, &paths, printer).await,
         Verb::Status(args) => status::run(&args, &paths, printer).await,
         Verb::Tail(args) => tail::run(&args, &paths, printer).await,
+        Verb::Audit(args) => audit::run(&args, &paths, printer).await,
         Verb::Kick(args) => kick::run(&args, &paths, printer).await,
+        Verb::Rotate(args) => rotate::run(&args, &paths, printer).await,
         Verb::How(args) => how::run(&args, &paths, printer).await,
         Verb::Profile(args) => profile::run(&args, &paths, printer, &mut anstream::stdout()),
         Verb::Completions(args) => printer.data(&completions::script(args.shell)),

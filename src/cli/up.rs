@@ -109,8 +109,15 @@ async fn start(plan: Plan, run: &RunArgs, paths: &Paths, printer: Printer) -> Re
             if json {
                 let _ = printer.json(event);
             }
-            if let Event::Step { phase, target } = event {
-                spinner.say(step(*phase, target));
+            match event {
+                Event::Step { phase, target } => spinner.say(step(*phase, target)),
+                Event::NotYet { message, again_in_ms, .. } => {
+                    spinner.pause();
+                    printer.note(&not_yet(message, *again_in_ms));
+                    spinner.resume();
+                    spinner.say("waiting to try again".into());
+                }
+                Event::Up(_) | Event::Failed { .. } => {}
             }
         }
     };
@@ -185,6 +192,11 @@ fn step(phase: Phase, target: &str) -> String {
         Phase::Authentication => format!("logging in to {target}"),
         Phase::Forward => format!("asking {target} for the port"),
     }
+}
+
+fn not_yet(message: &str, again_in_ms: u64) -> String {
+    let seconds = again_in_ms.div_ceil(1000);
+    format!("not yet: {message}; trying again in {seconds} s (Ctrl-C ends it)")
 }
 
 /// The block that says what is up and what to do with it.

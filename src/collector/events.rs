@@ -30,6 +30,20 @@ pub enum Event {
         /// `user@host:port`.
         target: String,
     },
+    /// The first connection could not be made, and with `--keep-trying` it is tried again.
+    NotYet {
+        /// The class.
+        kind: Kind,
+        /// The sentence.
+        message: String,
+        /// What to do about it; several hints stand on lines of their own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
+        /// Attempts so far.
+        attempts: u64,
+        /// Milliseconds until the next one, at the latest.
+        again_in_ms: u64,
+    },
     /// Senders can be accepted and every file is open. The last event.
     Up(Up),
     /// It will not come up. The last event.
@@ -102,6 +116,12 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&up).unwrap(),
             r#"{"event":"up","name":"tremplin","pid":7,"target":"u@h:22","streams":[{"name":"main","host":"h","remote_port":55514,"bind":"*","reach":"unproven","out":"/o"}]}"#
+        );
+        let not_yet =
+            Event::NotYet { kind: Kind::Failed, message: "no".into(), hint: None, attempts: 2, again_in_ms: 750 };
+        assert_eq!(
+            serde_json::to_string(&not_yet).unwrap(),
+            r#"{"event":"not-yet","kind":"failed","message":"no","attempts":2,"again_in_ms":750}"#
         );
         let failed = Event::from(&Error::refused("no").hint("a").hint("b"));
         assert_eq!(

@@ -121,7 +121,7 @@ impl<R: AsyncRead + Unpin, H: FnMut(&Event)> Start<R, H> {
                     let hints = hint.map(|h| h.lines().map(str::to_owned).collect()).unwrap_or_default();
                     return Err(Error { kind, message, hints });
                 }
-                Event::Step { .. } => {}
+                Event::Step { .. } | Event::NotYet { .. } => {}
             }
         }
         Err(Error::failed("the background process ended without a word"))

@@ -1,14 +1,16 @@
 //! What senders come in by, and how it is made.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::claim;
 use crate::error::{Error, Kind};
 use crate::intake::Intake;
 use crate::intake::listen::Listener;
-use crate::ssh::{Connection, Memory, Person, Phase, Progress, Settings};
+use crate::ssh::{Connection, Memory, Past, Person, Phase, Progress, Settings, check_doors};
 
 /// The time that saying good-bye to the jump host may take.
 pub const FAREWELL: Duration = Duration::from_secs(1);
@@ -38,6 +40,14 @@ impl Link {
         }
     }
 
+    /// This machine's address that it stands on, where that is known.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Ssh(connection) => connection.local_address(),
+            Self::Local { .. } => None,
+        }
+    }
+
     /// Gives the ports back and ends it, at most in twice [`FAREWELL`]. Senders that are still in are cut.
     pub async fn leave(self) {
         if let Self::Ssh(mut connection) = self {
@@ -53,6 +63,15 @@ pub struct Failure {
     pub ports: bool,
 }
 
+/// Who hears how an attempt goes.
+#[derive(Clone, Copy)]
+pub struct Ears<'a> {
+    /// Of each phase.
+    pub step: Progress<'a>,
+    /// Of a trouble that the attempt goes on in spite of.
+    pub trouble: &'a (dyn Fn(&Error) + Sync),
+}
+
 /// One attempt to get every port of the plan. All of them or none.
 pub async fn connect(
     settings: Arc<Settings>,
@@ -60,22 +79,35 @@ pub async fn connect(
     mut ports: Vec<u16>,
     person: Arc<dyn Person>,
     memory: Arc<Memory>,
-    step: Progress<'_>,
+    past: Arc<Past>,
+    ears: Ears<'_>,
 ) -> Attempted {
     let target = settings.target();
-    let mut connection =
-        Connection::establish(settings, person, memory, step).await.map_err(|error| Failure { error, ports: false })?;
-    step(Phase::Forward, &target);
-    for (intake, port) in intakes.iter().zip(&mut ports) {
-        match connection.forward(intake, *port).await {
-            Ok(granted) => *port = granted,
-            Err(error) => {
-                let ports = error.kind == Kind::Refused;
-                connection.close(FAREWELL).await;
-                return Err(Failure { error, ports });
-            }
+    let mut connection = Connection::establish(settings, Arc::clone(&person), Arc::clone(&memory), ears.step)
+        .await
+        .map_err(|error| Failure { error, ports: false })?;
+    (ears.step)(Phase::Forward, &target);
+    if let Err(error) = claim::claim(&mut connection, &intakes, &mut ports, &past, ears.trouble).await {
+        let ports = error.kind == Kind::Refused;
+        if !ports {
+            past.may_hold(connection.trace());
         }
+        connection.close(FAREWELL).await;
+        return Err(Failure { error, ports });
     }
+    connection.inquire();
+    // While senders still wait: whoever else has half of the port would make liars of us.
+    let checked = Box::pin(check_doors(&connection, &intakes, &ports, &memory.doors, &*person)).await;
+    if let Err(error) = checked {
+        let ports = error.kind == Kind::Refused;
+        if !ports {
+            past.may_hold(connection.trace());
+        }
+        Link::Ssh(Box::new(connection)).leave().await;
+        return Err(Failure { error, ports });
+    }
+    past.holds(connection.trace());
+    connection.open_doors().await;
     Ok((Link::Ssh(Box::new(connection)), ports))
 }
 

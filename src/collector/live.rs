@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::state::State;
+use crate::audit::Trail;
 use crate::ledger::{self, CollectorSnapshot, OutputSnapshot, Reach, StreamLedger, StreamSnapshot};
 use crate::plan::{Plan, StreamPlan, is_loopback};
 use crate::sink::SinkHandle;
@@ -23,6 +24,7 @@ struct Inner {
     reconnects: u64,
     last_error: Option<String>,
     streams: Vec<LiveStream>,
+    trail: Trail,
 }
 
 #[derive(Debug)]
@@ -59,11 +61,17 @@ impl Live {
             reconnects: 0,
             last_error: None,
             streams,
+            trail: Trail::nowhere(),
         })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The audit trail, whose troubles are the collector's.
+    pub fn watch(&self, trail: &Trail) {
+        self.lock().trail = trail.clone();
     }
 
     /// The state of the connection.
@@ -102,6 +110,7 @@ impl Live {
             }
             _ => {}
         }
+        health.extend(inner.trail.trouble());
         let mut state = inner.state;
         let mut streams = Vec::new();
         for LiveStream { plan, ledger, sink, port } in &inner.streams {
@@ -117,6 +126,7 @@ impl Live {
             if let Some(reason) = &counts.sync_trouble {
                 health.push(format!("cannot force {} to the disk: {reason}", plan.out.display()));
             }
+            health.extend(counts.rotate_trouble);
             streams.push(StreamSnapshot {
                 name: plan.name.clone(),
                 remote_port: *port,
@@ -124,7 +134,11 @@ impl Live {
                 framing: plan.framing.as_str().into(),
                 reach: reach(&plan.bind),
                 reach_checked: None,
-                outputs: vec![OutputSnapshot { path: plan.out.clone(), bytes: counts.output_bytes, rotations: 0 }],
+                outputs: vec![OutputSnapshot {
+                    path: plan.out.clone(),
+                    bytes: counts.output_bytes,
+                    rotations: counts.rotations,
+                }],
                 senders: counts.senders,
                 records: counts.records,
                 split: counts.split,

@@ -143,6 +143,7 @@ pub fn sweep(paths: &Paths, name: &str) -> bool {
     let mut found = false;
     for folder in paths.runtimes() {
         let (lock, socket) = (folder.join(format!("{name}.lock")), folder.join(format!("{name}.sock")));
+        let early = folder.join(format!("{name}.new"));
         let Ok(file) = File::open(&lock) else {
             found |= std::fs::remove_file(socket).is_ok();
             continue;
@@ -150,6 +151,8 @@ pub fn sweep(paths: &Paths, name: &str) -> bool {
         // Held while it is cleared away, so that a collector that starts now waits for its turn.
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
             found |= std::fs::remove_file(socket).is_ok();
+            // The socket of one that was killed before it got its name.
+            found |= std::fs::remove_file(early).is_ok();
             found |= std::fs::remove_file(lock).is_ok();
         }
     }

@@ -3,13 +3,18 @@
 //! [`launch`] is the parent's side of a start, [`background`] the child's; [`run`] is the collector itself, the same in
 //! the background and in the foreground. The supervisor outlives connections; outputs and ledger outlive reconnects.
 
+mod audited;
 pub mod background;
+mod claim;
 pub mod events;
+mod flight;
 pub mod launch;
 mod link;
 pub mod live;
+mod lives;
 pub mod lock;
 pub mod log;
+mod network;
 mod outputs;
 mod questions;
 mod shutdown;
@@ -23,13 +28,13 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::audit::Trail;
 use crate::control::server::{Server, Service};
 use crate::control::{DownReport, Hello, PROTOCOL};
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::paths::{self, Paths};
 use crate::plan::{Plan, SshPlan};
+use crate::sink::Rescue;
 use crate::ssh::{self, Person, Settings};
 use events::Event;
 use live::Live;
@@ -146,9 +151,17 @@ async fn run_locked(
         tracing::warn!("{warning}");
         options.person.tell(&format!("warning: {}", escape_str(&warning)));
     }
-    let trail = Trail::nowhere();
-    let outputs = Outputs::open(&plan, paths, &trail).map_err(early)?;
-    let live = Live::new(&plan, settings.as_ref().map(|s| s.target()), &outputs.ledgers(), &outputs.handles());
+    let target = settings.as_ref().map(|s| s.target());
+    let trail = audited::begin(folder, &plan, target.as_deref()).map_err(early)?;
+    let outputs = match Outputs::open(&plan, paths, &trail) {
+        Ok(outputs) => outputs,
+        Err(e) => {
+            audited::end(&trail, &[], Some(&e)).await;
+            return Err(early(e));
+        }
+    };
+    let live = Live::new(&plan, target, &outputs.ledgers(), &outputs.handles());
+    live.watch(&trail);
 
     let (commands_tx, commands) = mpsc::channel(COMMANDS);
     let hello = Hello {
@@ -163,11 +176,15 @@ async fn run_locked(
         Ok(server) => server,
         Err(e) => {
             outputs.undo().await;
+            audited::end(&trail, &[], Some(&e)).await;
             return Err(early(e));
         }
     };
-    let supervisor = Supervisor::new(plan, settings, live, outputs, trail, commands, signals, options);
-    let result = supervisor.run(abandoned).await;
+    let rescue = Rescue { folder: paths.collector_state(&plan.name) };
+    let supervisor =
+        Supervisor::new(plan, settings, live.clone(), outputs, trail.clone(), commands, signals, options, rescue);
+    let result = Box::pin(supervisor.run(abandoned)).await;
+    audited::end(&trail, &live.snapshot().streams, result.as_ref().err().map(|(error, _)| error)).await;
     // The answer to `down` is on its way; only now do socket and lock go.
     server.stop().await;
     result

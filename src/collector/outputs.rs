@@ -7,12 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::lock;
 use crate::audit::Trail;
+use crate::control::Rotated;
 use crate::error::{Error, Result};
 use crate::intake::Intake;
 use crate::ledger::StreamLedger;
 use crate::paths::Paths;
 use crate::plan::{Plan, StreamPlan};
-use crate::sink::{self, OpenFailure, OutputFile, Sink, SinkHandle};
+use crate::sink::{self, OpenFailure, OutputFile, Report, Rescue, Sink, SinkHandle};
 
 /// Every stream's door, queue and writer.
 #[derive(Debug)]
@@ -76,32 +77,54 @@ impl Outputs {
         self.sinks.iter().map(Sink::handle).collect()
     }
 
+    /// Every writer looks what stands under its file's name, and goes on there.
+    pub fn reopen(&self) {
+        self.sinks.iter().for_each(|s| s.handle().reopen());
+    }
+
+    /// Puts every file away, all at the same time.
+    ///
+    /// # Errors
+    /// The future's: which file, and why.
+    pub fn rotate(&self) -> impl Future<Output = Result<Vec<Rotated>>> + Send + use<> {
+        let all: Vec<_> = self.intakes.iter().map(|i| i.plan().clone()).zip(self.handles()).collect();
+        async move {
+            let mut answers = Vec::new();
+            let turns: Vec<_> =
+                all.into_iter().map(|(plan, sink)| (plan, tokio::spawn(async move { sink.rotate().await }))).collect();
+            for (plan, turn) in turns {
+                let out = plan.out.display();
+                let turn = turn.await.unwrap_or_else(|_| Err("reclog failed".into()));
+                let turned = turn.map_err(|why| Error::failed(format!("cannot rotate {out}: {why}")))?;
+                let (archive, bytes) = turned.map_or((None, 0), |t| (Some(t.archive), t.bytes));
+                answers.push(Rotated { stream: plan.name, output: plan.out, archive, bytes });
+            }
+            Ok(answers)
+        }
+    }
+
     /// Frees whoever waits for room; what is queued is still written.
     pub fn release(&self) {
         self.sinks.iter().for_each(|s| s.handle().release());
     }
 
     /// Writes what is queued and ends the writers, all at the same time. When `give_up` is cancelled, those that have not
-    /// ended give up. Returns lost payload bytes and trouble.
-    pub async fn finish(self, give_up: &CancellationToken) -> (u64, Vec<String>) {
+    /// ended give up; what they leave goes to `rescue`.
+    pub async fn finish(self, give_up: &CancellationToken, rescue: Option<&Rescue>) -> Vec<Report> {
         let mut ends = JoinSet::new();
         for sink in self.sinks {
-            ends.spawn(sink.finish(give_up.clone()));
+            ends.spawn(sink.finish_or_rescue(give_up.clone(), rescue.cloned()));
         }
-        let (mut lost, mut trouble) = (0, Vec::new());
-        while let Some(Ok(report)) = ends.join_next().await {
-            lost += report.lost;
-            trouble.extend(report.trouble);
-        }
+        let reports = ends.join_all().await;
         self.wakers.iter().for_each(JoinHandle::abort);
-        (lost, trouble)
+        reports
     }
 
     /// Nothing came of it: the writers end, and files that were made for it and are empty go.
     pub async fn undo(mut self) {
         let created = std::mem::take(&mut self.created);
         // Nothing was queued: there is nothing to wait for.
-        self.finish(&CancellationToken::new()).await;
+        self.finish(&CancellationToken::new(), None).await;
         remove_empty(created);
     }
 }

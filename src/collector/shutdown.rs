@@ -9,12 +9,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::link::{FAREWELL, Link};
 use super::live::Live;
+use super::lives::Lives;
 use super::outputs::Outputs;
 use super::signals::{Signal, Signals};
 use crate::control::server::Command;
-use crate::control::{DownReport, Reply, Request};
+use crate::control::{DownReport, FinalStream, Reply, Request};
 use crate::error::{Error, Result};
 use crate::intake::Intake;
+use crate::ledger::StreamSnapshot;
+use crate::sink::{self, Rescue, SinkHandle};
 
 /// A disk that works gets at least this long to take what is queued, even with `--now`.
 const LAST_WRITES: Duration = Duration::from_secs(2);
@@ -31,25 +34,33 @@ pub struct Ending {
     pub goodbyes: Vec<mpsc::Sender<Reply>>,
     /// Wait for nobody.
     pub now: bool,
+    /// It was a signal that asked for the end: the next one is the second.
+    pub signalled: bool,
     /// How long senders may take to finish.
     pub patience: Duration,
+    /// Where bytes go that an output cannot take.
+    pub rescue: Rescue,
 }
 
 /// Ends it all.
 ///
 /// # Errors
 /// Interrupted when a second signal says so.
-pub async fn run(ending: Ending, live: &Live, name: &str) -> Result<DownReport> {
-    let Ending { mut link, outputs, commands, signals, goodbyes, now, patience } = ending;
+pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Result<DownReport> {
+    let Ending { mut link, outputs, commands, signals, goodbyes, now, signalled, patience, rescue } = ending;
     let intakes = outputs.intakes().to_vec();
     for intake in &intakes {
         intake.shut();
     }
     let started = Instant::now();
     let deadline = if now { started } else { started + patience };
-    let mut attention = Attention { commands, signals, goodbyes, deadline, ticks: tokio::time::interval(PROGRESS) };
+    let ticks = tokio::time::interval(PROGRESS);
+    let sinks = outputs.handles();
+    let mut attention =
+        Attention { commands, signals, signalled, goodbyes, deadline, least: Duration::ZERO, ticks, sinks };
 
     attention.until(&intakes, leave(&mut link, &intakes)).await?;
+    intakes.iter().for_each(Intake::call_time);
     let releasing = CancellationToken::new();
     let ended = async {
         match link.take() {
@@ -66,19 +77,51 @@ pub async fn run(ending: Ending, live: &Live, name: &str) -> Result<DownReport> 
     attention.wait(&intakes, ended, &releasing).await?;
 
     let give_up = CancellationToken::new();
+    attention.least = LAST_WRITES;
     attention.deadline = attention.deadline.max(Instant::now() + LAST_WRITES);
-    let (lost, trouble) = attention.wait(&intakes, outputs.finish(&give_up), &give_up).await?;
-    let report = DownReport { name: name.to_owned(), streams: live.snapshot().streams, lost, trouble };
-    tracing::info!(lost, "down");
-    tell(attention.goodbyes, &report);
+    let reports = attention.wait(&intakes, outputs.finish(&give_up, Some(&rescue)), &give_up).await?;
+    let report = report(name.to_owned(), live.snapshot().streams, reports);
+    tracing::info!(lost = report.lost, rescue = ?report.rescue, "down");
+    lives.over();
+    tell(attention.goodbyes, attention.commands, &report);
     Ok(report)
 }
 
-/// Gives the totals to whoever waits for them.
-pub fn tell(goodbyes: Vec<mpsc::Sender<Reply>>, report: &DownReport) {
+/// The totals of a collector whose outputs ended like that.
+pub fn report(name: String, streams: Vec<StreamSnapshot>, reports: Vec<sink::Report>) -> DownReport {
+    let mut streams: Vec<_> =
+        streams.into_iter().map(|snapshot| FinalStream { snapshot, lost: 0, rescue: None }).collect();
+    let mut trouble = Vec::new();
+    for report in reports {
+        if let Some(stream) = streams.iter_mut().find(|s| s.snapshot.name == report.stream) {
+            (stream.lost, stream.rescue) = (report.lost, report.rescue);
+        }
+        trouble.extend(report.trouble);
+    }
+    let lost = streams.iter().map(|s| s.lost).sum();
+    let rescue = streams.iter().find_map(|s| s.rescue.clone());
+    DownReport { name, streams, lost, rescue, trouble }
+}
+
+/// Gives the totals to whoever waits for them, and to who asks as long as the socket is there: a `down` that comes in the
+/// last moment has what it wanted.
+pub fn tell(goodbyes: Vec<mpsc::Sender<Reply>>, mut commands: mpsc::Receiver<Command>, report: &DownReport) {
     for goodbye in goodbyes {
         let _ = goodbye.try_send(Reply::Down(report.clone()));
     }
+    let report = report.clone();
+    tokio::spawn(async move {
+        while let Some(Command { request, replies }) = commands.recv().await {
+            let _ = replies.try_send(match request {
+                Request::Down { .. } => Reply::Down(report.clone()),
+                _ => going_down(),
+            });
+        }
+    });
+}
+
+fn going_down() -> Reply {
+    Reply::Error { error: Error::failed("the collector is going down") }
 }
 
 /// Closes the ports and waits until the last sender is out.
@@ -101,9 +144,14 @@ async fn drained(intakes: &[Intake]) {
 struct Attention {
     commands: mpsc::Receiver<Command>,
     signals: Signals,
+    /// One signal was there.
+    signalled: bool,
     goodbyes: Vec<mpsc::Sender<Reply>>,
     deadline: Instant,
+    /// What `--now` leaves to the work at hand.
+    least: Duration,
     ticks: Interval,
+    sinks: Vec<SinkHandle>,
 }
 
 impl Attention {
@@ -122,7 +170,8 @@ impl Attention {
     /// Waits for `work` to its end. At the deadline, or when someone has lost patience, `hurry` is cancelled.
     ///
     /// # Errors
-    /// Interrupted by a signal.
+    /// Interrupted by a second signal. The first one asks for what is under way already: a machine that is shut down sends it
+    /// to a collector that `down` is draining.
     async fn wait<T>(
         &mut self,
         intakes: &[Intake],
@@ -135,8 +184,10 @@ impl Attention {
                 biased;
                 done = &mut work => return Ok(done),
                 signal = self.signals.next() => {
-                    if signal == Signal::Stop {
-                        return Err(Error::interrupted());
+                    match signal {
+                        Signal::Stop if std::mem::replace(&mut self.signalled, true) => return Err(Error::interrupted()),
+                        Signal::Reopen => self.sinks.iter().for_each(SinkHandle::reopen),
+                        Signal::Stop | Signal::Kick => {}
                     }
                 }
                 Some(command) = self.commands.recv() => self.command(command),
@@ -155,11 +206,10 @@ impl Attention {
         if let Request::Down { now } = command.request {
             self.goodbyes.push(command.replies);
             if now {
-                self.deadline = self.deadline.min(Instant::now() + LAST_WRITES);
+                self.deadline = self.deadline.min(Instant::now() + self.least);
             }
         } else {
-            let error = Error::failed("the collector is going down");
-            let _ = command.replies.try_send(Reply::Error { error });
+            let _ = command.replies.try_send(going_down());
         }
     }
 }

@@ -11,6 +11,9 @@ pub enum Signal {
     Stop,
     /// SIGUSR1: reconnect now.
     Kick,
+    /// SIGHUP: look what stands under the outputs' names, and go on there. A terminal that goes says so, too; the
+    /// collector stays.
+    Reopen,
 }
 
 /// All signals that a collector listens to.
@@ -44,16 +47,14 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one. SIGHUP is taken and ignored: the terminal may go, the collector stays.
+    /// Waits for the next one.
     pub async fn next(&mut self) -> Signal {
-        loop {
-            tokio::select! {
-                _ = self.interrupt.recv() => return Signal::Stop,
-                _ = self.terminate.recv() => return Signal::Stop,
-                _ = self.quit.recv() => return Signal::Stop,
-                _ = self.user1.recv() => return Signal::Kick,
-                _ = self.hangup.recv() => tracing::debug!("SIGHUP"),
-            }
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.quit.recv() => Signal::Stop,
+            _ = self.user1.recv() => Signal::Kick,
+            _ = self.hangup.recv() => Signal::Reopen,
         }
     }
 }

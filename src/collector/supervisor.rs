@@ -2,26 +2,37 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use super::Options;
 use super::events::{Event as Told, Up, UpStream};
-use super::link::{self, Failure, Link};
+use super::link::{self, Ears, Failure, Link};
 use super::live::{self, Live};
+use super::lives::Lives;
+use super::network;
 use super::outputs::Outputs;
 use super::shutdown::{self, Ending};
 use super::signals::{Signal, Signals};
-use super::state::{Action, Event, Machine, State};
+use super::state::{Action, Event, Machine, Outlook, State};
 use crate::audit::Trail;
 use crate::control::server::Command;
 use crate::control::{DownReport, Reply, Request};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::ssh::{Memory, Nobody, Person, Phase, Settings};
+use crate::sink::Rescue;
+use crate::ssh::{self, Memory, Nobody, Past, Person, Phase, Settings};
 
-type Attempt = Pin<Box<dyn Future<Output = link::Attempted> + Send>>;
+/// With what came of it comes whether a server took the connection.
+type Attempt = Pin<Box<dyn Future<Output = (link::Attempted, bool)> + Send>>;
+
+/// A pause and how it ended.
+type Pause = Pin<Box<dyn Future<Output = Event> + Send>>;
+
+/// The first knock comes within this time.
+const SPREAD: Duration = Duration::from_millis(500);
 
 /// See the module.
 pub struct Supervisor {
@@ -29,22 +40,29 @@ pub struct Supervisor {
     settings: Option<Arc<Settings>>,
     live: Live,
     outputs: Outputs,
-    trail: Trail,
+    lives: Lives,
     commands: mpsc::Receiver<Command>,
     signals: Signals,
     options: Options,
+    rescue: Rescue,
     machine: Machine,
     /// What a person said at `up` and a reconnect needs again.
     memory: Arc<Memory>,
+    /// Connections that the jump host may still take for alive.
+    past: Arc<Past>,
     link: Option<Link>,
     /// In the order of the plan; a port that the jump host chose is asked for again.
     ports: Vec<u16>,
     was_up: bool,
+    /// Attempts to get the first connection that failed.
+    in_vain: u64,
     /// The last failed attempt.
     failure: Option<Error>,
     /// Who asked for the end.
     goodbyes: Vec<mpsc::Sender<Reply>>,
     now: bool,
+    /// A signal asked for it.
+    signalled: bool,
 }
 
 impl Supervisor {
@@ -59,25 +77,30 @@ impl Supervisor {
         commands: mpsc::Receiver<Command>,
         signals: Signals,
         options: Options,
+        rescue: Rescue,
     ) -> Self {
         let ports = plan.streams.iter().map(|s| s.port).collect();
         Self {
             plan,
+            lives: Lives::new(Box::new(move |event| trail.tell(event)), outputs.ledgers(), settings.as_deref()),
             settings,
             live,
             outputs,
-            trail,
             commands,
             signals,
             options,
+            rescue,
             machine: Machine::default(),
             memory: Arc::default(),
+            past: Arc::default(),
             link: None,
             ports,
             was_up: false,
+            in_vain: 0,
             failure: None,
             goodbyes: Vec::new(),
             now: false,
+            signalled: false,
         }
     }
 
@@ -89,15 +112,18 @@ impl Supervisor {
             // Nobody ever got in: nothing to drain.
             self.link = None;
             self.outputs.undo().await;
-            let streams = self.live.snapshot().streams;
-            let report = DownReport { name: self.plan.name, streams, lost: 0, trouble: Vec::new() };
-            shutdown::tell(self.goodbyes, &report);
+            let report = shutdown::report(self.plan.name, self.live.snapshot().streams, Vec::new());
+            shutdown::tell(self.goodbyes, self.commands, &report);
             return Err((gave_up.unwrap_or_else(Error::interrupted), false));
         }
         self.live.set_state(State::Draining);
-        let Self { plan, live, outputs, commands, signals, link, goodbyes, now, .. } = self;
-        let ending = Ending { link, outputs, commands, signals, goodbyes, now, patience: plan.drain_timeout };
-        let report = shutdown::run(ending, &live, &plan.name).await.map_err(|e| (e, true))?;
+        let Self { plan, live, mut lives, outputs, commands, signals, link, goodbyes, now, signalled, rescue, .. } =
+            self;
+        lives.draining();
+        let patience = plan.drain_timeout;
+        let ending = Ending { link, outputs, commands, signals, goodbyes, now, signalled, patience, rescue };
+        let ended = shutdown::run(ending, &live, lives, &plan.name).await;
+        let report = ended.map_err(|e| (e, true))?;
         match gave_up {
             Some(error) => Err((error, true)),
             None => Ok(report),
@@ -108,12 +134,12 @@ impl Supervisor {
     async fn supervise(&mut self, abandoned: impl Future<Output = ()>) -> Option<Error> {
         tokio::pin!(abandoned);
         let mut attempt: Option<Attempt> = Some(self.attempt(None));
-        let mut pause: Option<Pin<Box<tokio::time::Sleep>>> = None;
+        let mut pause: Option<Pause> = None;
         loop {
             let event = tokio::select! {
-                result = some(&mut attempt) => {
+                (result, heard) = some(&mut attempt) => {
                     attempt = None;
-                    match self.attempted(result) {
+                    match self.attempted(result, heard) {
                         Ok(event) => event,
                         Err(error) => return Some(error),
                     }
@@ -121,25 +147,36 @@ impl Supervisor {
                 error = lost(&mut self.link) => {
                     tracing::warn!("{error}");
                     self.live.trouble(&error.message);
+                    self.lives.ended(&error.message);
                     Event::Lost
                 }
-                () = some(&mut pause) => {
+                ended = some(&mut pause) => {
                     pause = None;
-                    Event::Due
+                    ended
                 }
                 Some(command) = self.commands.recv() => match self.commanded(command) {
                     Some(event) => event,
                     None => continue,
                 },
                 signal = self.signals.next() => match signal {
-                    Signal::Stop => Event::Down,
+                    Signal::Stop => {
+                        self.signalled = true;
+                        Event::Down
+                    }
                     // A port of this machine has no connection that could be made anew.
                     Signal::Kick if self.settings.is_none() => continue,
                     Signal::Kick => Event::Kick,
+                    Signal::Reopen => {
+                        self.outputs.reopen();
+                        continue;
+                    }
                 },
                 () = &mut abandoned, if !self.was_up => return Some(Error::interrupted()),
             };
             let action = self.machine.step(event, Instant::now(), rand::random());
+            if action == Action::Reconnect {
+                self.lives.ended("reclog kick");
+            }
             self.live.set_state(self.machine.state());
             let leaving = !matches!(self.machine.state(), State::Up { .. } | State::Draining);
             // Dropping it ends every sender that is still in: they count as cut.
@@ -150,9 +187,10 @@ impl Supervisor {
                     pause = None;
                     attempt = Some(self.attempt(old));
                 }
-                Action::Pause(length) => {
+                Action::Pause { length, knock } => {
                     tracing::info!("trying again in {:.1} s", length.as_secs_f64());
-                    pause = Some(Box::pin(tokio::time::sleep(length)));
+                    self.not_yet(length);
+                    pause = Some(self.pause(length, knock));
                 }
                 Action::Drain => return None,
             }
@@ -162,13 +200,15 @@ impl Supervisor {
         }
     }
 
-    /// What came of an attempt. `Err`: the first one failed, and a first one that fails is the end.
-    fn attempted(&mut self, result: link::Attempted) -> Result<Event> {
+    /// What came of an attempt. `Err`: it was the first one, and there is to be no other.
+    fn attempted(&mut self, result: link::Attempted, heard: bool) -> Result<Event> {
         match result {
             Ok((link, ports)) => {
                 self.link = Some(link);
                 self.ports = ports;
                 self.live.set_ports(&self.ports);
+                let streams = self.plan.streams.iter().zip(&self.ports);
+                self.lives.began(streams.map(|(s, port)| (s.name.as_str(), s.bind.as_str(), *port)));
                 if self.was_up {
                     self.live.reconnected();
                     tracing::info!("connected again");
@@ -182,17 +222,55 @@ impl Supervisor {
                 Ok(Event::Connected)
             }
             Err(Failure { error, ports }) => {
-                if !self.was_up {
+                // A port that is refused was ours, and only a dead connection may still hold it: that passes. Before the
+                // first time, whoever wants us to keep trying waits for its holder.
+                let outlook = Outlook::of(error.kind, ports, heard);
+                if !self.was_up && (outlook == Outlook::Final || !self.plan.keep_trying) {
                     return Err(error);
                 }
                 tracing::warn!("{error}");
-                self.live.trouble(&error.message);
-                // The port is ours, only a dead connection may still hold it: that passes.
-                let retry = error.kind.is_worth_retrying() || ports;
+                let hint = error.hint_text().filter(|_| outlook == Outlook::Final).map(|h| h.replace('\n', "; "));
+                // Nobody sees the hints of a collector that gave up but in its health.
+                self.live.trouble(&hint.map_or(error.message.clone(), |hint| format!("{}; {hint}", error.message)));
                 self.failure = Some(error);
-                Ok(Event::AttemptFailed { retry })
+                Ok(Event::AttemptFailed(outlook))
             }
         }
+    }
+
+    /// Whoever waits for the first connection hears that it failed and when it is tried again.
+    fn not_yet(&mut self, pause: Duration) {
+        if let (false, Some(error)) = (self.was_up, &self.failure) {
+            self.in_vain += 1;
+            (self.options.report)(&Told::NotYet {
+                kind: error.kind,
+                message: error.message.clone(),
+                hint: error.hint_text(),
+                attempts: self.in_vain,
+                again_in_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            });
+        }
+    }
+
+    /// Waits for `length`. With `knock` it ends when the server answers.
+    fn pause(&self, length: Duration, knock: bool) -> Pause {
+        let way = self.settings.clone().filter(|_| knock).map(|settings| (settings, Arc::clone(&self.memory)));
+        Box::pin(async move {
+            let answers = async {
+                match &way {
+                    Some((settings, memory)) => {
+                        // Not everybody at the same instant, when it is the jump host that was away.
+                        tokio::time::sleep(SPREAD.mul_f64(rand::random())).await;
+                        ssh::knock(settings, memory).await;
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = network::pause(length) => Event::Due,
+                () = answers => Event::Answers,
+            }
+        })
     }
 
     fn commanded(&mut self, command: Command) -> Option<Event> {
@@ -209,6 +287,17 @@ impl Supervisor {
                 let _ = command.replies.try_send(Reply::Kicked);
                 Some(Event::Kick)
             }
+            Request::Rotate => {
+                let turns = self.outputs.rotate();
+                tokio::spawn(async move {
+                    let reply = match turns.await {
+                        Ok(outputs) => Reply::Rotated { outputs },
+                        Err(error) => Reply::Error { error },
+                    };
+                    let _ = command.replies.try_send(reply);
+                });
+                None
+            }
             Request::Down { now } => {
                 self.goodbyes.push(command.replies);
                 self.now |= now;
@@ -219,17 +308,21 @@ impl Supervisor {
     }
 
     /// Begins an attempt. An `old` connection that still works gives its ports back first, or they would be taken.
-    fn attempt(&self, old: Option<Link>) -> Attempt {
+    fn attempt(&mut self, old: Option<Link>) -> Attempt {
+        self.lives.attempt();
         let (intakes, ports) = (self.outputs.intakes().to_vec(), self.ports.clone());
         match &self.settings {
-            None => Box::pin(link::listen(intakes, ports)),
+            None => Box::pin(async move { (link::listen(intakes, ports).await, true) }),
             Some(settings) => {
                 let (settings, report) = (Arc::clone(settings), Arc::clone(&self.options.report));
-                let (silent, memory) = (self.was_up, Arc::clone(&self.memory));
+                let (silent, memory, past) = (self.was_up, Arc::clone(&self.memory), Arc::clone(&self.past));
+                let live = self.live.clone();
                 // Who started it has gone on to other things once it is up.
                 let person: Arc<dyn Person> = if silent { Arc::new(Nobody) } else { Arc::clone(&self.options.person) };
                 Box::pin(async move {
+                    let heard = AtomicBool::new(false);
                     let step = |phase: Phase, target: &str| {
+                        heard.fetch_or(phase != Phase::Connect, Ordering::Relaxed);
                         tracing::debug!("{}: {target}", phase.as_str());
                         if !silent {
                             report(&Told::Step { phase, target: target.to_owned() });
@@ -238,7 +331,13 @@ impl Supervisor {
                     if let Some(old) = old {
                         old.leave().await;
                     }
-                    link::connect(settings, intakes, ports, person, memory, &step).await
+                    let trouble = |error: &Error| {
+                        tracing::warn!("{error}");
+                        live.trouble(&error.message);
+                    };
+                    let ears = Ears { step: &step, trouble: &trouble };
+                    let result = link::connect(settings, intakes, ports, person, memory, past, ears).await;
+                    (result, heard.load(Ordering::Relaxed))
                 })
             }
         }
@@ -272,7 +371,13 @@ async fn some<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
 
 async fn lost(link: &mut Option<Link>) -> Error {
     match link {
-        Some(link) => link.lost().await,
+        Some(link) => {
+            let address = link.local_address();
+            tokio::select! {
+                error = link.lost() => error,
+                error = network::address_gone(address) => error,
+            }
+        }
         None => std::future::pending().await,
     }
 }

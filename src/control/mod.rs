@@ -6,6 +6,8 @@
 pub mod client;
 pub mod server;
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -43,6 +45,8 @@ pub enum Request {
     },
     /// Reconnect now: [`Reply::Kicked`].
     Kick,
+    /// Put every file away: [`Reply::Rotated`] when the archives stand.
+    Rotate,
 }
 
 /// What the server says to it.
@@ -63,6 +67,11 @@ pub enum Reply {
     Down(DownReport),
     /// The connection is being made anew.
     Kicked,
+    /// The outputs go on in new files; what `rotate --json` prints.
+    Rotated {
+        /// In the order of the plan.
+        outputs: Vec<Rotated>,
+    },
     /// The request cannot be served.
     Error {
         /// Why.
@@ -76,13 +85,43 @@ pub struct DownReport {
     /// Its name.
     pub name: String,
     /// The final figures.
-    pub streams: Vec<StreamSnapshot>,
-    /// Payload bytes that are in no file.
+    pub streams: Vec<FinalStream>,
+    /// Payload bytes that are not in the files, all streams together.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lost: u64,
+    /// Where they are instead: the first such file. Absent when they are nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescue: Option<PathBuf>,
     /// What went wrong at the end, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trouble: Vec<String>,
+}
+
+/// One stream at the end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinalStream {
+    /// As in the snapshot.
+    #[serde(flatten)]
+    pub snapshot: StreamSnapshot,
+    /// Payload bytes that are not in its file.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u64,
+    /// Where they are instead. Absent when they are nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescue: Option<PathBuf>,
+}
+
+/// One output that was told to go on in a new file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rotated {
+    /// The stream.
+    pub stream: String,
+    /// The file.
+    pub output: PathBuf,
+    /// What the old one is called now; null when it was empty and stays.
+    pub archive: Option<PathBuf>,
+    /// Its bytes.
+    pub bytes: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
@@ -98,9 +137,11 @@ mod tests {
     fn the_lines_are_what_older_and_newer_releases_agreed_on() {
         let line = |r: &Request| serde_json::to_string(r).unwrap();
         assert_eq!(line(&Request::Status), r#"{"request":"status"}"#);
+        assert_eq!(line(&Request::Rotate), r#"{"request":"rotate"}"#);
         assert_eq!(line(&Request::Down { now: true }), r#"{"request":"down","now":true}"#);
         assert_eq!(serde_json::from_str::<Request>(r#"{"request":"down"}"#).unwrap(), Request::Down { now: false });
-        let down = Reply::Down(DownReport { name: "x".into(), streams: vec![], lost: 0, trouble: vec![] });
+        let down =
+            Reply::Down(DownReport { name: "x".into(), streams: vec![], lost: 0, rescue: None, trouble: vec![] });
         assert_eq!(serde_json::to_string(&down).unwrap(), r#"{"event":"down","name":"x","streams":[]}"#);
     }
 }

@@ -2,19 +2,25 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use regex::bytes::Regex;
 
-use super::last::last_before;
+use super::last::last_of;
+use super::look::{self, Found, Look};
+use crate::archive;
+use crate::plan::Compress;
 
 /// Bytes read at once, and the length of the pieces in which a line longer than that is handed out.
 pub const PIECE: usize = 256 * 1024;
 
 /// Empty files that may wait behind the current one, in descriptors: a quiet log that is rotated every day.
 const MAX_WAITING: usize = 8;
+/// How many polls in a row wait for the end of a rotation: two seconds. A crash may have left it in the middle.
+const PATIENCE: u32 = 20;
 
 /// Follows a path: the bytes appended to its file, then to the file that takes its place.
 ///
@@ -23,17 +29,21 @@ const MAX_WAITING: usize = 8;
 /// into what follows.
 ///
 /// A file that is renamed or deleted is followed on until the one that takes its place holds its first byte: up to
-/// then the writer may not have noticed. A file that came and went between two polls is not seen, and neither is one
-/// that was truncated and has grown beyond the old offset since.
+/// then the writer may not have noticed. Files that came and went between two polls are read where they are archives,
+/// compressed or not; of those that others rename, they are not seen. Neither is a file that was truncated and has grown
+/// beyond the old offset since.
 #[derive(Debug)]
 pub struct Follower {
     path: PathBuf,
     current: Option<Open>,
-    /// Files that have taken its place, the oldest first: held open from the moment they are seen, empty or not, so
-    /// that none is lost that is renamed before its first byte.
-    next: VecDeque<Open>,
+    /// What has taken its place, the oldest first. The last one is the newest file that was seen at the path.
+    next: VecDeque<Next>,
     /// Where the first file begins; those that come after it begin at 0.
     first_offset: u64,
+    /// The newest archive at the first look (the beginning of time: there was none): what is older is not followed.
+    begun: Option<Timestamp>,
+    /// Looks in a row that fell into the middle of a rotation.
+    unsettled: u32,
     /// Read and not handed out: the beginning of a line, shorter than [`PIECE`].
     partial: Vec<u8>,
     /// The last piece that was handed out did not end its line.
@@ -41,34 +51,99 @@ pub struct Follower {
 }
 
 #[derive(Debug)]
+enum Next {
+    /// Held open from the moment it is seen, empty or not, so that none is lost that is renamed before its first byte.
+    File(Open),
+    /// Opened when its turn comes: there may be thousands.
+    Archive(Timestamp),
+}
+
+#[derive(Debug)]
 struct Open {
-    file: File,
+    content: Content,
     /// Device and inode.
     identity: (u64, u64),
+    /// The newest archive when it had the path: its own will be a later one.
+    since: Option<Timestamp>,
     /// Bytes read.
     offset: u64,
+}
+
+enum Content {
+    Plain(File),
+    Packed { reader: Box<dyn Read + Send>, path: PathBuf, ended: bool },
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Plain(file) => file.fmt(f),
+            Self::Packed { path, .. } => path.fmt(f),
+        }
+    }
+}
+
+impl Open {
+    fn new(found: Found, since: Option<Timestamp>) -> Self {
+        Self { content: Content::Plain(found.file), identity: found.identity, since, offset: 0 }
+    }
+
+    /// Bytes of a plain file that are there.
+    fn length(&self) -> io::Result<Option<u64>> {
+        match &self.content {
+            Content::Plain(file) => Ok(Some(file.metadata()?.len())),
+            Content::Packed { .. } => Ok(None),
+        }
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let n = match &mut self.content {
+            Content::Plain(file) => file.read_at(into, self.offset)?,
+            Content::Packed { ended: true, .. } => 0,
+            Content::Packed { reader, path, ended } => {
+                // After an error, too: asked again, the follower goes on behind it.
+                let result = reader.read(into).map_err(|e| look::about(path, &e));
+                *ended = result.as_ref().map_or(true, |n| *n == 0);
+                result?
+            }
+        };
+        self.offset += n as u64;
+        Ok(n)
+    }
 }
 
 impl Follower {
     /// Follows `path` from `offset` on, in bytes. The file need not be there yet.
     #[must_use]
     pub fn new(path: &Path, offset: u64) -> Self {
-        let path = path.to_owned();
-        Self { path, current: None, next: VecDeque::new(), first_offset: offset, partial: Vec::new(), in_line: false }
+        Self {
+            path: path.to_owned(),
+            current: None,
+            next: VecDeque::new(),
+            first_offset: offset,
+            begun: None,
+            unsettled: 0,
+            partial: Vec::new(),
+            in_line: false,
+        }
     }
 
     /// The last `n` whole lines (see [`super::last_records`]) and a follower that goes on right behind them: nothing is
     /// missing or doubled between the two. A last line without LF is left to the follower. A missing file has no lines.
     ///
     /// # Errors
-    /// Those of opening and reading `path`, except that it is not there.
+    /// Those of opening and reading `path` and its archives, except that it is not there.
     pub fn after_last(path: &Path, n: usize, filter: Option<&Regex>) -> io::Result<(Vec<Vec<u8>>, Self)> {
         let mut follower = Self::new(path, 0);
-        let Some(mut open) = open(path)? else { return Ok((Vec::new(), follower)) };
-        let end = whole_lines(&open.file, open.file.metadata()?.len())?;
-        let lines = last_before(&open.file, end, n, filter)?;
-        open.offset = end;
-        follower.current = Some(open);
+        let look = look::look(path)?;
+        let end = match &look.file {
+            Some(found) => whole_lines(&found.file, found.file.metadata()?.len())?,
+            None => 0,
+        };
+        let lines = last_of(&look, end, n, filter)?;
+        let since = look.newest();
+        follower.begun = Some(since.unwrap_or(Timestamp::MIN));
+        follower.current = look.file.map(|found| Open { offset: end, ..Open::new(found, since) });
         Ok((lines, follower))
     }
 
@@ -78,21 +153,20 @@ impl Follower {
     /// # Errors
     /// Those of opening and reading; that the file is not there is none. It may be asked again afterwards.
     pub fn poll(&mut self) -> io::Result<Vec<u8>> {
-        if self.current.is_none() {
-            self.current = open(&self.path)?;
-            let Some(current) = &mut self.current else { return Ok(Vec::new()) };
-            current.offset = std::mem::take(&mut self.first_offset);
-        }
         // Looked at before reading: when a successor has begun, the old file holds all it will ever hold.
         self.look_for_successor()?;
+        if self.current.is_none() && !self.turn()? {
+            return Ok(Vec::new());
+        }
         loop {
             let begun = self.successor_has_begun()?;
             let arrived = self.read()?;
             if !arrived.is_empty() || !begun || !self.at_end()? {
                 return Ok(arrived);
             }
-            let Some(next) = self.next.pop_front() else { return Ok(arrived) };
-            self.current = Some(next);
+            if !self.turn()? {
+                return Ok(arrived);
+            }
             let ended = self.end_partial();
             if !ended.is_empty() {
                 return Ok(ended);
@@ -100,24 +174,82 @@ impl Follower {
         }
     }
 
-    /// Holds on to the file at the path if it is a new one.
-    fn look_for_successor(&mut self) -> io::Result<()> {
-        let Some(newest) = self.next.back().or(self.current.as_ref()) else { return Ok(()) };
-        let known = newest.identity;
-        if let Some(found) = open(&self.path)?.filter(|found| found.identity != known) {
-            if self.next.len() == MAX_WAITING {
-                self.next.pop_front();
-            }
-            self.next.push_back(found);
+    /// Goes on with the next file; false: there is none.
+    fn turn(&mut self) -> io::Result<bool> {
+        while let Some(next) = self.next.pop_front() {
+            self.current = match next {
+                Next::File(open) => Some(open),
+                Next::Archive(at) => match look::open_archive(&look::place(&self.path), at)? {
+                    Some((file, form, path)) => {
+                        let content = match form {
+                            Compress::None => Content::Plain(file),
+                            _ => Content::Packed { reader: archive::reader(file, form)?, path, ended: false },
+                        };
+                        Some(Open { content, identity: (0, 0), since: None, offset: 0 })
+                    }
+                    // The bounds took it away.
+                    None => continue,
+                },
+            };
+            return Ok(true);
         }
+        Ok(false)
+    }
+
+    /// The newest file that was seen at the path.
+    fn newest(&self) -> Option<&Open> {
+        match self.next.back() {
+            Some(Next::File(open)) => Some(open),
+            _ => self.current.as_ref(),
+        }
+    }
+
+    /// Holds on to the file at the path if it is a new one, and to the archives between it and the last one.
+    fn look_for_successor(&mut self) -> io::Result<()> {
+        let known = self.newest().map(|open| open.identity);
+        if known.is_some() && look::identity(&self.path)?.is_none_or(|found| Some(found) == known) {
+            self.unsettled = 0;
+            return Ok(());
+        }
+        let look = look::look(&self.path)?;
+        if !look.settled && self.unsettled < PATIENCE {
+            self.unsettled += 1;
+            return Ok(());
+        }
+        self.unsettled = 0;
+        let after = match self.newest() {
+            Some(Open { content: Content::Plain(file), identity, since, .. }) => {
+                look.became(file, *identity, *since)?.or(*since)
+            }
+            _ => Some(*self.begun.get_or_insert(look.newest().unwrap_or(Timestamp::MIN))),
+        };
+        let since = look.newest();
+        let missed = look.stamps(after);
+        let Look { file, aside, .. } = look;
+        let Some(file) = file.filter(|found| Some(found.identity) != known) else { return Ok(()) };
+        let mut file = Open::new(file, since);
+        if known.is_none() && missed.is_empty() {
+            file.offset = std::mem::take(&mut self.first_offset);
+        }
+        self.next.extend(missed.into_iter().map(Next::Archive));
+        self.next.extend(aside.filter(|found| Some(found.identity) != known).map(|a| Next::File(Open::new(a, since))));
+        let is_file = |next: &Next| matches!(next, Next::File(_));
+        if self.next.iter().filter(|next| is_file(next)).count() >= MAX_WAITING {
+            let oldest = self.next.iter().position(is_file);
+            oldest.and_then(|oldest| self.next.remove(oldest));
+        }
+        self.next.push_back(Next::File(file));
         Ok(())
     }
 
     /// Whether a file behind the current one holds anything.
     fn successor_has_begun(&self) -> io::Result<bool> {
         for next in &self.next {
-            if next.file.metadata()?.len() > 0 {
-                return Ok(true);
+            match next {
+                // Nothing is put away before it is followed by another one.
+                Next::Archive(_) => return Ok(true),
+                Next::File(open) if open.length()?.is_some_and(|length| length > 0) => return Ok(true),
+                Next::File(_) => {}
             }
         }
         Ok(false)
@@ -125,7 +257,8 @@ impl Follower {
 
     fn at_end(&self) -> io::Result<bool> {
         match &self.current {
-            Some(current) => Ok(current.offset >= current.file.metadata()?.len()),
+            Some(Open { content: Content::Packed { ended, .. }, .. }) => Ok(*ended),
+            Some(current) => Ok(current.length()?.is_none_or(|length| current.offset >= length)),
             None => Ok(true),
         }
     }
@@ -133,7 +266,7 @@ impl Follower {
     /// One block of the current file.
     fn read(&mut self) -> io::Result<Vec<u8>> {
         let Some(current) = &mut self.current else { return Ok(Vec::new()) };
-        if current.file.metadata()?.len() < current.offset {
+        if current.length()?.is_some_and(|length| length < current.offset) {
             current.offset = 0;
             let ended = self.end_partial();
             if !ended.is_empty() {
@@ -143,11 +276,10 @@ impl Follower {
         let Some(current) = &mut self.current else { return Ok(Vec::new()) };
         let before = self.partial.len();
         self.partial.resize(before + PIECE, 0);
-        let result = current.file.read_at(&mut self.partial[before..], current.offset);
+        let result = current.read(&mut self.partial[before..]);
         let n = *result.as_ref().unwrap_or(&0);
         self.partial.truncate(before + n);
         result?;
-        current.offset += n as u64;
 
         Ok(match memchr::memrchr(b'\n', &self.partial[before..]) {
             Some(lf) => {
@@ -171,16 +303,6 @@ impl Follower {
         }
         partial
     }
-}
-
-/// The file at `path`, to be read from its beginning; `None` when there is none.
-fn open(path: &Path) -> io::Result<Option<Open>> {
-    let file = match File::open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        result => result?,
-    };
-    let meta = file.metadata()?;
-    Ok(Some(Open { file, identity: (meta.dev(), meta.ino()), offset: 0 }))
 }
 
 /// How many of the first `end` bytes are whole lines.

@@ -203,3 +203,82 @@ proptest! {
         prop_assert!(got == expected, "{} of {} bytes", got.len(), expected.len());
     }
 }
+
+impl Place {
+    /// As the writer does it: the file becomes the archive of `second`, and a new one begins. With a form, it has been
+    /// compressed since.
+    fn archive(&self, second: i64, form: Compress) {
+        let at = Timestamp::from_second(second).unwrap();
+        let plain = archive::archive_path(&self.path, at);
+        fs::rename(&self.path, &plain).unwrap();
+        self.append(b"");
+        let packed = archive::archive_path_as(&self.path, at, form);
+        let bytes = fs::read(&plain).unwrap();
+        match form {
+            Compress::None => return,
+            Compress::Gzip => {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                encoder.write_all(&bytes).unwrap();
+                fs::write(&packed, encoder.finish().unwrap()).unwrap();
+            }
+            Compress::Zstd => fs::write(&packed, zstd::encode_all(&bytes[..], 1).unwrap()).unwrap(),
+        }
+        let time = plain.metadata().unwrap().modified().unwrap();
+        File::open(&packed).unwrap().set_times(fs::FileTimes::new().set_modified(time)).unwrap();
+        fs::remove_file(plain).unwrap();
+    }
+}
+
+const FORMS: [Compress; 3] = [Compress::None, Compress::Gzip, Compress::Zstd];
+
+#[test]
+fn rotations_between_two_looks_lose_and_repeat_nothing_compressed_or_not() {
+    for (known, missed) in FORMS.into_iter().flat_map(|a| FORMS.map(|b| (a, b))) {
+        let place = Place::new();
+        place.append(b"before\n");
+        place.archive(1, Compress::Gzip);
+        place.append(b"1\n");
+        let mut follower = Follower::new(&place.path, 0);
+        assert_eq!(all(&mut follower), b"1\n");
+        place.append(b"2\n");
+        place.archive(10, known);
+        for line in ["3\n", "4\n", "5\n"] {
+            place.append(line.as_bytes());
+            place.archive(20 + i64::from(line.as_bytes()[0]), missed);
+        }
+        place.append(b"6\n");
+        assert_eq!(String::from_utf8(all(&mut follower)).unwrap(), "2\n3\n4\n5\n6\n", "{known:?} {missed:?}");
+        place.archive(1000, known);
+        place.append(b"7\n");
+        assert_eq!(all(&mut follower), b"7\n");
+    }
+}
+
+#[test]
+fn the_last_lines_reach_back_into_archives() {
+    let place = Place::new();
+    for (second, form) in [(1, Compress::Gzip), (2, Compress::None), (3, Compress::Zstd)] {
+        place.append(format!("{second} a\n{second} b\n").as_bytes());
+        place.archive(second, form);
+    }
+    place.append(b"4 a\npart");
+    let last = |n, filter: Option<&Regex>| {
+        let lines = super::super::last_records(&place.path, n, filter).unwrap();
+        String::from_utf8(lines.join(&b' ')).unwrap()
+    };
+    assert_eq!(last(0, None), "");
+    assert_eq!(last(1, None), "part");
+    assert_eq!(last(3, None), "3 b 4 a part");
+    assert_eq!(last(5, None), "2 b 3 a 3 b 4 a part");
+    assert_eq!(last(usize::MAX, None), "1 a 1 b 2 a 2 b 3 a 3 b 4 a part");
+    assert_eq!(last(2, Some(&Regex::new("b$").unwrap())), "2 b 3 b");
+    let (lines, mut follower) = Follower::after_last(&place.path, 2, None).unwrap();
+    assert_eq!(lines, [b"3 b", b"4 a"]);
+    place.append(b"ial\n");
+    place.archive(5, Compress::Gzip);
+    place.append(b"5\n");
+    assert_eq!(all(&mut follower), b"partial\n5\n");
+    // In the middle of a rotation the file is not there, or the old one has no name yet.
+    fs::rename(&place.path, archive::aside(&place.path)).unwrap();
+    assert_eq!(last(2, None), "partial 5");
+}

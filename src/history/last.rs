@@ -1,11 +1,17 @@
-//! The last records of a file, read backwards, so that the size of the file does not matter.
+//! The last records of a file, read backwards, so that the size of the file does not matter; those of the archives before
+//! it when it has too few.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use regex::bytes::Regex;
+
+use super::look::{self, Look};
+use crate::archive;
+use crate::plan::Compress;
 
 /// Bytes read at once, from the end towards the beginning.
 const BLOCK: usize = 64 * 1024;
@@ -16,18 +22,81 @@ pub const LONGEST: usize = 16 * 1024 * 1024;
 const ATTEMPTS: usize = 5;
 
 /// The last `n` lines of `path` without their LF, the oldest first; with `filter` the last `n` of those that match it.
-/// What follows the last LF counts as a line when it is not empty. Memory: the lines returned, plus [`LONGEST`] at most.
+/// What follows the last LF counts as a line when it is not empty. When the file has too few, its archives are read, the
+/// newest first, compressed ones from their beginning. Memory: the lines returned, plus twice [`LONGEST`] at most.
 ///
 /// # Errors
-/// Those of opening and reading `path`.
+/// Those of opening and reading `path` and its archives. It may be missing when there are archives: for a moment, in the
+/// middle of a rotation.
 pub fn last_records(path: &Path, n: usize, filter: Option<&Regex>) -> io::Result<Vec<Vec<u8>>> {
-    let file = File::open(path)?;
     let mut attempt = 1;
     loop {
-        match last_before(&file, file.metadata()?.len(), n, filter) {
+        let look = look::look(path)?;
+        if look.file.is_none() && look.aside.is_none() && look.archives.is_empty() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let end = look.file.as_ref().map_or(Ok(0), |found| found.file.metadata().map(|meta| meta.len()))?;
+        match last_of(&look, end, n, filter) {
             // Truncated under our eyes.
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && attempt < ATTEMPTS => attempt += 1,
             result => return result,
+        }
+    }
+}
+
+/// [`last_records`] of the first `end` bytes of the file and of all that was written before it.
+pub(super) fn last_of(look: &Look, end: u64, n: usize, filter: Option<&Regex>) -> io::Result<Vec<Vec<u8>>> {
+    let mut found = match &look.file {
+        Some(file) => last_before(&file.file, end, n, filter)?,
+        None => Vec::new(),
+    };
+    let before = |found: &mut Vec<Vec<u8>>, more: Vec<Vec<u8>>| drop(found.splice(0..0, more));
+    if let Some(aside) = look.aside.as_ref().filter(|_| found.len() < n) {
+        let more = last_before(&aside.file, aside.file.metadata()?.len(), n - found.len(), filter)?;
+        before(&mut found, more);
+    }
+    for at in look.stamps(None).into_iter().rev() {
+        if found.len() >= n {
+            break;
+        }
+        let left = n - found.len();
+        let Some((file, form, path)) = look::open_archive(&look.place, at)? else { continue };
+        let more = match form {
+            Compress::None => last_before(&file, file.metadata()?.len(), left, filter),
+            _ => archive::reader(file, form).and_then(|reader| last_read(BufReader::new(reader), left, filter)),
+        };
+        before(&mut found, more.map_err(|e| look::about(&path, &e))?);
+    }
+    Ok(found)
+}
+
+/// The last `n` lines of what can only be read forwards.
+fn last_read(mut from: impl BufRead, n: usize, filter: Option<&Regex>) -> io::Result<Vec<Vec<u8>>> {
+    let mut found = VecDeque::new();
+    let mut line = Vec::new();
+    loop {
+        let block = from.fill_buf()?;
+        let end = block.is_empty();
+        let lf = memchr::memchr(b'\n', block);
+        let taken = lf.unwrap_or(block.len());
+        line.extend_from_slice(&block[..taken]);
+        from.consume(taken + usize::from(lf.is_some()));
+        if line.len() > 2 * LONGEST {
+            line.drain(..line.len() - LONGEST);
+        }
+        if lf.is_some() || (end && !line.is_empty()) {
+            let mut whole = std::mem::take(&mut line);
+            whole.drain(..whole.len().saturating_sub(LONGEST));
+            if filter.is_none_or(|filter| filter.is_match(&whole)) {
+                found.push_back(whole);
+            }
+            if found.len() > n {
+                line = found.pop_front().unwrap_or_default();
+                line.clear();
+            }
+        }
+        if end {
+            return Ok(found.into());
         }
     }
 }

@@ -1,10 +1,12 @@
-//! Reads what sinks wrote: the last records of a file, and what is appended to it, through rotation and truncation.
+//! Reads what sinks wrote: the last records of a file and its archives, and what is appended to it, through rotation and
+//! truncation.
 //!
 //! A record is a line here, as in the file. Nothing in this room waits or knows a clock: a [`Follower`] is asked again
 //! and again, every [`POLL_INTERVAL`] once it has nothing.
 
 mod follow;
 mod last;
+mod look;
 
 use std::time::Duration;
 

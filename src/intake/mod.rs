@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use framing::Framer;
 use tokio::sync::Notify;
 
-use crate::audit::Trail;
+use crate::audit::{Event, Trail};
 use crate::ledger::StreamLedger;
 use crate::plan::StreamPlan;
 use crate::sink::SinkHandle;
@@ -32,7 +32,8 @@ struct Inner {
     sink: SinkHandle,
     trail: Trail,
     shut: AtomicBool,
-    open: AtomicUsize,
+    /// Whoever is still in is ended from here.
+    over: AtomicBool,
     unfinished: AtomicUsize,
     /// Told whenever a sender leaves.
     left: Notify,
@@ -63,8 +64,22 @@ impl Reject {
 pub enum End {
     /// It said that no more follows.
     Clean,
-    /// Its connection died, or it was ended from here.
+    /// Its connection died.
     Cut,
+    /// It was still in when `down` would wait no longer.
+    Draining,
+}
+
+impl End {
+    /// The `why` of `sender_close`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Clean => "end",
+            Self::Cut => "cut",
+            Self::Draining => "draining",
+        }
+    }
 }
 
 impl Intake {
@@ -77,7 +92,7 @@ impl Intake {
             sink,
             trail,
             shut: AtomicBool::new(false),
-            open: AtomicUsize::new(0),
+            over: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
             left: Notify::new(),
         }))
@@ -95,28 +110,37 @@ impl Intake {
         &self.0.ledger
     }
 
-    /// Lets a sender in, or counts and names why not. `peer` is for the collector's own log.
+    /// Lets a sender in, or counts and names why not. `peer` is `ip:port`, for the audit trail.
     ///
     /// # Errors
     /// When the gate is shut or `max_connections` are open.
     pub fn admit(&self, peer: &str) -> Result<Sender, Reject> {
-        let reject = if self.0.shut.load(Ordering::Acquire) {
-            Some(Reject::Draining)
-        } else if self.0.open.fetch_add(1, Ordering::AcqRel) >= self.0.plan.max_connections {
-            self.0.open.fetch_sub(1, Ordering::AcqRel);
-            Some(Reject::MaxConnections)
+        let Inner { plan, ledger, trail, shut, .. } = &*self.0;
+        let admitted = if shut.load(Ordering::Acquire) {
+            Err(Reject::Draining)
         } else {
-            None
+            ledger.sender_opened(plan.max_connections).ok_or(Reject::MaxConnections)
         };
-        if let Some(reject) = reject {
-            self.0.ledger.sender_rejected(reject.as_str());
-            tracing::info!(stream = self.0.plan.name, peer, reason = reject.as_str(), "sender turned away");
-            return Err(reject);
+        let (stream, peer) = (plan.name.clone(), peer.to_owned());
+        match admitted {
+            Ok(connection) => {
+                let framer = Framer::new(plan.framing, plan.max_line);
+                trail.tell(&Event::SenderOpen { stream, peer: peer.clone(), connection });
+                let intake = Arc::clone(&self.0);
+                Ok(Sender { intake, peer, connection, framer, held: 0, bytes: 0, records: 0, end: End::Cut })
+            }
+            Err(reject) => {
+                ledger.sender_rejected(reject.as_str());
+                trail.tell(&Event::Reject { stream, peer, why: reject.as_str().into() });
+                Err(reject)
+            }
         }
-        self.0.ledger.sender_opened();
-        tracing::debug!(stream = self.0.plan.name, peer, "sender");
-        let framer = Framer::new(self.0.plan.framing, self.0.plan.max_line);
-        Ok(Sender { intake: Arc::clone(&self.0), framer, held: 0, end: End::Cut })
+    }
+
+    /// Whether a sender could feed now: the output is not behind.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.0.sink.has_room()
     }
 
     /// Lets nobody in any more; whoever is in may finish.
@@ -124,10 +148,15 @@ impl Intake {
         self.0.shut.store(true, Ordering::Release);
     }
 
+    /// The time to finish is over: who is still in is cut, and it is not the network's doing.
+    pub fn call_time(&self) {
+        self.0.over.store(true, Ordering::Release);
+    }
+
     /// Senders that are in.
     #[must_use]
     pub fn open_senders(&self) -> usize {
-        self.0.open.load(Ordering::Acquire)
+        self.0.ledger.senders_open()
     }
 
     /// Returns when no sender is in.
@@ -148,9 +177,17 @@ impl Intake {
 #[derive(Debug)]
 pub struct Sender {
     intake: Arc<Inner>,
+    /// `ip:port`.
+    peer: String,
+    /// Which of the stream's senders it is.
+    connection: u64,
     framer: Framer,
     /// What `unfinished` knows of our unfinished record, in bytes.
     held: usize,
+    /// Received from it.
+    bytes: u64,
+    /// Made of them.
+    records: u64,
     end: End,
 }
 
@@ -158,13 +195,13 @@ impl Sender {
     /// Takes what arrived; complete records are in the sink's queue when this returns. Await [`Sender::room`] before the
     /// next call, or memory is not bounded.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let Self { intake, framer, held, .. } = self;
+        let Self { intake, framer, held, bytes: sum, records, .. } = self;
         intake.sink.push(|out| {
             let mut made = framer.feed(bytes, out);
             // Whoever holds more than the average pays; others go on, which at most doubles the sum.
             if framer.held() != *held
                 && track(&intake.unfinished, held, framer.held()) > MAX_UNFINISHED
-                && *held > MAX_UNFINISHED / intake.open.load(Ordering::Relaxed).max(1)
+                && *held > MAX_UNFINISHED / intake.ledger.senders_open().max(1)
             {
                 let relief = framer.relieve(out);
                 made.records += relief.records;
@@ -173,12 +210,23 @@ impl Sender {
             }
             // Inside the queue's lock: the writer must not store bytes that the ledger has not received.
             intake.ledger.received(bytes.len() as u64, made.records, made.split);
+            *sum += bytes.len() as u64;
+            *records += made.records;
         });
     }
 
     /// Waits while the output takes no more.
     pub async fn room(&self) {
         self.intake.sink.room().await;
+    }
+
+    /// As [`room`](Self::room), for whoever cannot wait here; false when the [drain is over](Self::is_released).
+    pub fn wait(&self) -> impl Future<Output = bool> + Send + 'static {
+        let intake = Arc::clone(&self.intake);
+        async move {
+            intake.sink.room().await;
+            !intake.sink.is_released()
+        }
     }
 
     /// Whether [`room`](Self::room) would return at once.
@@ -201,14 +249,26 @@ impl Sender {
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        let Self { intake, framer, held, end } = self;
+        let Self { intake, framer, held, records, .. } = self;
         intake.sink.push(|out| {
             let made = framer.finish(out);
             intake.ledger.received(0, made.records, made.split);
+            *records += made.records;
         });
         track(&intake.unfinished, held, 0);
-        intake.ledger.sender_closed(*end == End::Cut);
-        intake.open.fetch_sub(1, Ordering::AcqRel);
+        if self.end == End::Cut && intake.over.load(Ordering::Acquire) {
+            self.end = End::Draining;
+        }
+        intake.trail.tell(&Event::SenderClose {
+            stream: intake.plan.name.clone(),
+            peer: std::mem::take(&mut self.peer),
+            connection: self.connection,
+            bytes: self.bytes,
+            records: self.records,
+            why: self.end.as_str().into(),
+        });
+        // Last: whoever waits for the drain may end the trail then.
+        intake.ledger.sender_closed(self.end != End::Clean);
         intake.left.notify_waiters();
     }
 }

@@ -59,6 +59,31 @@ impl Batch {
         &self.bytes
     }
 
+    /// Whether a record ends at `at`. A batch begins and ends between two records. `lines`: LF ends a record, and
+    /// nothing else does; otherwise records may be parted anywhere.
+    #[must_use]
+    pub fn is_end(&self, at: usize, lines: bool) -> bool {
+        !lines || at == 0 || at >= self.bytes.len() || self.bytes[at - 1] == b'\n'
+    }
+
+    /// The first end of a record at or after `at`.
+    #[must_use]
+    pub fn end_after(&self, at: usize, lines: bool) -> usize {
+        if self.is_end(at, lines) {
+            return at.min(self.bytes.len());
+        }
+        memchr::memchr(b'\n', &self.bytes[at..]).map_or(self.bytes.len(), |n| at + n + 1)
+    }
+
+    /// The last end of a record after `from` and not after `at`; `from` when there is none.
+    #[must_use]
+    pub fn end_before(&self, from: usize, at: usize, lines: bool) -> usize {
+        if self.is_end(at, lines) {
+            return at.min(self.bytes.len());
+        }
+        memchr::memrchr(b'\n', &self.bytes[from..at]).map_or(from, |n| from + n + 1)
+    }
+
     /// Payload and added bytes among those from `from` to `to`: what a write of that part has stored.
     #[must_use]
     pub fn account(&self, from: usize, to: usize) -> (u64, u64) {
@@ -104,6 +129,20 @@ mod tests {
         batch.added(b"\n");
         assert_eq!(batch.bytes(), b"abc\n\n");
         assert_eq!(batch.runs, [Run::Payload(3), Run::Added(2)]);
+    }
+
+    #[test]
+    fn records_of_lines_end_at_their_ends_and_those_of_raw_anywhere() {
+        let mut batch = Batch::default();
+        batch.payload(b"one\ntwo\nthree\n");
+        let ends: Vec<usize> = (0..=14).filter(|at| batch.is_end(*at, true)).collect();
+        assert_eq!(ends, [0, 4, 8, 14]);
+        for at in 0..=14 {
+            assert_eq!(batch.end_after(at, true), *ends.iter().find(|e| **e >= at).unwrap(), "{at}");
+            assert_eq!(batch.end_before(0, at, true), *ends.iter().rfind(|e| **e <= at).unwrap(), "{at}");
+            assert_eq!((batch.end_after(at, false), batch.end_before(0, at, false)), (at, at));
+        }
+        assert_eq!((batch.end_after(99, true), batch.end_before(8, 11, true)), (14, 8));
     }
 
     proptest! {

@@ -1,22 +1,33 @@
 //! The output file: how it is opened, and by whom it may be written.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, OFlags, flock};
-use rustix::io::Errno;
+use jiff::Timestamp;
 
+use super::disk::{Disk, RealDisk, Stat};
+use super::mount::Mount;
 use crate::error::{Error, io_reason};
 
 /// A regular file, open for appending and locked against other collectors.
 #[derive(Debug)]
-pub struct OutputFile {
-    path: PathBuf,
-    file: File,
-    size: u64,
+pub struct OutputFile<D: Disk = RealDisk> {
+    pub(super) disk: Arc<D>,
+    /// As it was asked for.
+    pub(super) path: PathBuf,
+    /// Where it lies: where a link at `path` leads to.
+    pub(super) place: PathBuf,
+    pub(super) file: Arc<D::File>,
+    /// Which file it is.
+    pub(super) id: (u64, u64),
+    pub(super) size: u64,
     created: bool,
+    modified: Timestamp,
+    /// The folder that it lies in, and the file system of that.
+    pub(super) mount: Mount,
+    /// Its name survives a power cut.
+    pub(super) named: bool,
 }
 
 /// Why an output could not be opened.
@@ -28,50 +39,114 @@ pub enum OpenFailure {
     Other(Error),
 }
 
+/// The same, before it has words.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    Locked,
+    Unusual(&'static str),
+    Io(io::Error),
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl Refusal {
+    /// For a sentence that has named the path.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Locked => "another collector has the new file".into(),
+            Self::Unusual(what) => format!("it is {what} now"),
+            Self::Io(e) => io_reason(e),
+        }
+    }
+}
+
 impl OutputFile {
     /// Opens `path` with `O_APPEND` and `O_CLOEXEC`, creates it with mode 0600, and takes its lock.
     ///
     /// The lock (flock(2)) is on the file itself, so that it is found whatever name or link leads there. File systems
-    /// without locks are used without.
+    /// without locks are used without. What a rotation left unfinished when its collector was killed is finished.
     ///
     /// # Errors
     /// Folders, pipes, sockets and devices are refused; so is a file that another collector has.
     pub fn open(path: &Path) -> Result<Self, OpenFailure> {
-        let failed = |e: &io::Error| OpenFailure::Other(explain(path, e));
-        let mut options = OpenOptions::new();
-        // NONBLOCK: opening a FIFO must not wait for its reader; it means nothing to a regular file.
-        options.append(true).mode(0o600).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-        let (file, created) = match options.clone().create_new(true).open(path) {
-            Ok(file) => (file, true),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match options.create(true).open(path) {
-                Ok(file) => (file, false),
-                Err(e) => return Err(unusual(path).map_or_else(|| failed(&e), OpenFailure::Other)),
-            },
-            Err(e) => return Err(failed(&e)),
-        };
-        let meta = file.metadata().map_err(|e| failed(&e))?;
-        if !meta.is_file() {
-            return Err(OpenFailure::Other(unusual(path).unwrap_or_else(|| explain(path, &Errno::INVAL.into()))));
+        Self::open_on(Arc::new(RealDisk), path)
+    }
+}
+
+impl<D: Disk> OutputFile<D> {
+    /// As [`OutputFile::open`], on any disk.
+    pub(super) fn open_on(disk: Arc<D>, path: &Path) -> Result<Self, OpenFailure> {
+        let mut opened = Self::attempt(disk, path, true).map_err(|refusal| match refusal {
+            Refusal::Locked => OpenFailure::Locked,
+            Refusal::Unusual(what) => OpenFailure::Other(unusual(path, what)),
+            Refusal::Io(e) => OpenFailure::Other(explain(path, &e)),
+        })?;
+        let failed = |e: io::Error| OpenFailure::Other(explain(path, &e));
+        if opened.created {
+            opened.disk.sync_folder(folder(&opened.place)).map_err(failed)?;
+            opened.named = true;
         }
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => return Err(OpenFailure::Locked),
-            Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => {
-                tracing::warn!(path = %path.display(), "this file system has no locks; nothing keeps a second writer away");
-            }
-            Err(e) => return Err(failed(&e.into())),
-            Ok(()) => {}
-        }
-        let opened = Self { path: path.to_owned(), size: meta.len(), file, created };
-        if created {
-            opened.sync_folder().map_err(|e| failed(&e))?;
+        if let Err(e) = opened.clear_away(opened.modified) {
+            tracing::warn!("what a rotation left beside {}: {}", path.display(), io_reason(&e));
         }
         Ok(opened)
     }
 
-    /// Where it lies.
+    /// `follow`: a link is as good as a file.
+    pub(super) fn attempt(disk: Arc<D>, path: &Path, follow: bool) -> Result<Self, Refusal> {
+        let place = match disk.link(path)? {
+            Some(place) if follow => place,
+            Some(_) => return Err(Refusal::Unusual("a symbolic link")),
+            None => path.to_owned(),
+        };
+        let (file, created) = match disk.create(&place) {
+            Ok(file) => (file, true),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match disk.open(&place) {
+                Ok(file) => (file, false),
+                Err(e) => {
+                    let unusual = disk.stat(&place).ok().and_then(|s| s.unusual);
+                    return Err(unusual.map_or(Refusal::Io(e), Refusal::Unusual));
+                }
+            },
+            Err(e) => return Err(e.into()),
+        };
+        Self::locked(disk, path.to_owned(), place, file, created)
+    }
+
+    /// Takes the lock of an open file.
+    pub(super) fn locked(
+        disk: Arc<D>,
+        path: PathBuf,
+        place: PathBuf,
+        file: D::File,
+        created: bool,
+    ) -> Result<Self, Refusal> {
+        let Stat { id, size, unusual, modified, .. } = disk.stat_of(&file)?;
+        if let Some(what) = unusual {
+            return Err(Refusal::Unusual(what));
+        }
+        match disk.lock(&file) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(Refusal::Locked),
+            other => other?,
+        }
+        let mount = Mount::of(&*disk, folder(&place))?;
+        Ok(Self { disk, path, place, file: Arc::new(file), id, size, created, modified, mount, named: !created })
+    }
+
+    /// Where it lies, as it was asked for.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where it lies: where a link leads to.
+    #[must_use]
+    pub fn place(&self) -> &Path {
+        &self.place
     }
 
     /// Bytes in it.
@@ -86,67 +161,43 @@ impl OutputFile {
         self.created
     }
 
+    /// When it was last written before it was opened.
+    pub(super) fn modified(&self) -> Timestamp {
+        self.modified
+    }
+
+    /// Whether a link led to it.
+    pub(super) fn is_linked(&self) -> bool {
+        self.place != self.path
+    }
+
     /// Whether the last byte is something else than a line end: a crash left half a record. A file that may be written
     /// but not read counts as whole.
     #[must_use]
     pub fn ends_in_mid_line(&self) -> bool {
-        let last = || -> io::Result<u8> {
-            let mut file = File::open(&self.path)?;
-            file.seek(SeekFrom::End(-1))?;
-            let mut byte = [0];
-            file.read_exact(&mut byte)?;
-            Ok(byte[0])
-        };
-        self.size > 0 && last().is_ok_and(|b| b != b'\n')
+        self.size > 0 && self.disk.last_byte(&self.place).is_ok_and(|b| b != b'\n')
     }
 
     /// One write(2); may write less than asked.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.file.write(bytes)?;
+        let n = self.disk.write(&self.file, bytes)?;
         self.size += n as u64;
         Ok(n)
     }
-
-    /// A second handle on the same open file, for the thread that syncs.
-    pub fn duplicate(&self) -> io::Result<File> {
-        self.file.try_clone()
-    }
-
-    /// fsync of the folder: makes the file's name survive a power cut.
-    fn sync_folder(&self) -> io::Result<()> {
-        let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        match File::open(folder).and_then(|f| f.sync_all()) {
-            // Some file systems cannot sync folders, some folders may be written but not read.
-            Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) => Ok(()),
-            other => other,
-        }
-    }
 }
 
-/// What `path` is, when it is nothing that lines can be appended to.
-fn unusual(path: &Path) -> Option<Error> {
-    let kind = std::fs::metadata(path).ok()?.file_type();
-    let what = if kind.is_dir() {
-        "a folder"
-    } else if kind.is_fifo() {
-        "a named pipe"
-    } else if kind.is_char_device() || kind.is_block_device() {
-        "a device"
-    } else if kind.is_socket() {
-        "a socket"
-    } else {
-        return None;
-    };
-    Some(
-        Error::failed(format!("cannot append to {}: it is {what}", path.display()))
-            .hint("--out takes the path of a regular file; it is created if it is not there"),
-    )
+/// The folder of `path`.
+pub(super) fn folder(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// `path` is nothing that lines can be appended to.
+fn unusual(path: &Path, what: &str) -> Error {
+    Error::failed(format!("cannot append to {}: it is {what}", path.display()))
+        .hint("--out takes the path of a regular file; it is created if it is not there")
 }
 
 fn explain(path: &Path, error: &io::Error) -> Error {
-    if let Some(unusual) = unusual(path) {
-        return unusual;
-    }
     let message = format!("cannot open the output {}: {}", path.display(), io_reason(error));
     let folder = path.parent().unwrap_or(path).display();
     match error.kind() {

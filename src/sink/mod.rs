@@ -4,9 +4,23 @@
 //! such writes would lie.
 
 mod batch;
+mod clock;
+mod disk;
+#[cfg(test)]
+#[path = "fake_tests.rs"]
+mod fake;
 mod file;
+mod headroom;
+mod keeper;
+mod mount;
+mod orders;
+mod pack;
 mod queue;
+mod rescue;
+mod retention;
+mod rotation;
 mod sync;
+mod turn;
 mod writer;
 
 use std::path::PathBuf;
@@ -18,22 +32,36 @@ use tokio_util::sync::CancellationToken;
 
 pub use batch::Batch;
 pub use file::{OpenFailure, OutputFile};
+use keeper::Keeper;
+use orders::Order;
+pub use orders::{Answer, Archived};
 use queue::Queue;
+pub use rescue::Rescue;
+use writer::Ended;
 
 use crate::audit::Trail;
 use crate::ledger::StreamLedger;
 use crate::plan::{Framing, Rotate, StreamPlan, Sync};
 
-/// The reason in the ledger for bytes that a given-up output never took.
+/// The reason in the ledger for bytes that a given-up output never took and that are nowhere.
 pub const LOST: &str = "lost";
+/// The reason in the ledger for bytes that a given-up output never took and that stand in a rescue file.
+pub const RESCUED: &str = "rescued";
+
+/// A writer that was told to give up looks at the flag between two system calls; one that hangs in one (a dead network
+/// disk) is not waited for.
+const LAST_CALL: Duration = Duration::from_secs(1);
+/// A rotation forces up to a whole file to the disk; nobody waits longer for its answer.
+const ROTATION: Duration = Duration::from_secs(60);
 
 /// One output: the queue in front of it and the thread behind.
 #[derive(Debug)]
 pub struct Sink {
     handle: SinkHandle,
     path: PathBuf,
+    stream: String,
     ledger: StreamLedger,
-    done: oneshot::Receiver<Option<String>>,
+    done: oneshot::Receiver<Ended>,
 }
 
 /// What intake holds: the entrance of the queue. Cheap to clone.
@@ -77,8 +105,12 @@ impl Options {
 /// How an output ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
+    /// The stream.
+    pub stream: String,
     /// Payload bytes that did not get into the file.
     pub lost: u64,
+    /// Where they are instead.
+    pub rescue: Option<PathBuf>,
     /// Why, and other trouble, in sentences.
     pub trouble: Vec<String>,
 }
@@ -90,11 +122,16 @@ impl Sink {
     /// When the system has no thread left.
     pub fn start(file: OutputFile, ledger: StreamLedger, options: Options) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
-        let path = file.path().to_owned();
-        let (trouble, done) = oneshot::channel();
+        let (path, stream) = (file.path().to_owned(), options.stream.clone());
+        let (end, done) = oneshot::channel();
         let handle = SinkHandle { queue: Arc::clone(&queue) };
-        writer::Writer::new(file, queue, ledger.clone(), options)?.spawn(trouble)?;
-        Ok(Self { handle, path, ledger, done })
+        let keeper = if options.rotate == Rotate::default() {
+            None
+        } else {
+            Some(Keeper::start(file.place(), &options.rotate, &stream, options.trail.clone())?)
+        };
+        writer::Writer::new(file, queue, ledger.clone(), options, keeper)?.spawn(end)?;
+        Ok(Self { handle, path, stream, ledger, done })
     }
 
     /// The entrance for intake.
@@ -103,29 +140,52 @@ impl Sink {
         self.handle.clone()
     }
 
-    /// Writes what is queued, forces it to the disk and ends the thread. When `give_up` is cancelled the rest is given up;
-    /// it is discarded as [`LOST`] in the ledger. No sender may be in any more.
-    pub async fn finish(mut self, give_up: CancellationToken) -> Report {
-        self.handle.queue.close();
-        let trouble = tokio::select! {
-            done = &mut self.done => done.unwrap_or_else(|_| Some(format!("the writer of {} died", self.path.display()))),
+    /// As [`Sink::finish_or_rescue`], with no place for what is given up.
+    pub async fn finish(self, give_up: CancellationToken) -> Report {
+        self.finish_or_rescue(give_up, None).await
+    }
+
+    /// Writes what is queued, forces it to the disk and ends the thread. When `give_up` is cancelled the rest is given up:
+    /// it goes where `rescue` says and is discarded as [`RESCUED`] in the ledger, or as [`LOST`] when it cannot be kept.
+    /// No sender may be in any more.
+    pub async fn finish_or_rescue(mut self, give_up: CancellationToken, rescue: Option<Rescue>) -> Report {
+        let queue = Arc::clone(&self.handle.queue);
+        queue.close();
+        let path = self.path.display().to_string();
+        let died = |_| Ended { trouble: Some(format!("the writer of {path} died")), mend: false };
+        let (ended, hangs) = tokio::select! {
+            done = &mut self.done => (done.unwrap_or_else(died), false),
             () = give_up.cancelled() => {
-                self.handle.queue.abandon();
-                // The writer looks at the flag between two system calls; one that hangs (a dead network disk) is not
-                // waited for.
-                match tokio::time::timeout(Duration::from_secs(1), &mut self.done).await {
-                    Ok(done) => done.unwrap_or_default(),
-                    Err(_) => Some(format!("{} does not answer", self.path.display())),
+                queue.abandon();
+                match tokio::time::timeout(LAST_CALL, &mut self.done).await {
+                    Ok(done) => (done.unwrap_or_else(died), false),
+                    Err(_) => (Ended { trouble: Some(format!("{path} does not answer")), mend: false }, true),
                 }
             }
         };
+        let mut trouble: Vec<String> = ended.trouble.into_iter().collect();
+        let rest = queue.take_rest();
         let counts = self.ledger.counts();
         let lost = counts.ledger.pending;
+        let mut kept = None;
         if lost > 0 {
-            self.ledger.discarded(LOST, lost);
+            if hangs && let Some((batch, written)) = &rest.flight {
+                trouble.push(format!(
+                    "a write to {path} hangs: of the {} bytes that it was given some may turn up there all the same",
+                    batch.len() - written
+                ));
+            }
+            match rescue.map(|rescue| rescue.keep(&self.stream, ended.mend, rest)) {
+                Some(keeping) => match keeping.await {
+                    Ok(path) => kept = Some(path),
+                    Err(why) => trouble.push(why),
+                },
+                None => {}
+            }
+            self.ledger.discarded(if kept.is_some() { RESCUED } else { LOST }, lost);
         }
-        let sync = counts.sync_trouble.map(|why| format!("cannot force {} to the disk: {why}", self.path.display()));
-        Report { lost, trouble: trouble.into_iter().chain(sync).collect() }
+        let sync = counts.sync_trouble.map(|why| format!("cannot force {path} to the disk: {why}"));
+        Report { stream: self.stream, lost, rescue: kept, trouble: trouble.into_iter().chain(sync).collect() }
     }
 }
 
@@ -157,6 +217,25 @@ impl SinkHandle {
     /// Ends the wait of everyone in [`room`](Self::room). What is queued is still written.
     pub fn release(&self) {
         self.queue.release();
+    }
+
+    /// Looks what stands under the file's name and goes on there, between two records.
+    pub fn reopen(&self) {
+        self.queue.order(Order::Reopen);
+    }
+
+    /// Puts the file away, between two records.
+    ///
+    /// # Errors
+    /// The end of a sentence that says why not.
+    pub async fn rotate(&self) -> Answer {
+        let (answer, hears) = oneshot::channel();
+        self.queue.order(Order::Rotate(answer));
+        match tokio::time::timeout(ROTATION, hears).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err("the output is ending".into()),
+            Err(_) => Err("the disk does not answer".into()),
+        }
     }
 
     /// How long the system has sat on one write; `None` while nothing is being written.

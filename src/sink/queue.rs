@@ -1,11 +1,16 @@
 //! The queue between the network and one writer thread; its unit is bytes of output.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use super::batch::Batch;
+use super::orders::Order;
+
+/// Memory that the buffer in rest keeps; a burst may have made it larger.
+const KEPT_BUFFER: usize = 1024 * 1024;
 
 /// While the disk keeps up, the network side waits above this: more would only cost memory. Two buffers of this size
 /// are the whole price of a fast stream.
@@ -37,8 +42,16 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct Inner {
     filling: Batch,
-    /// Bytes of the batch that the writer has taken and not yet written.
-    in_flight: usize,
+    /// The batch that the writer has taken.
+    flight: Option<Arc<Batch>>,
+    /// Bytes of it that are written.
+    written: usize,
+    /// An empty one for the next turn.
+    spare: Batch,
+    /// What the writer is told to do beside the writing.
+    orders: VecDeque<Order>,
+    /// The writer is at work.
+    busy: bool,
     /// The writer sleeps on `work`.
     writer_sleeps: bool,
     /// A wake-up at the end of the burst is under way.
@@ -56,7 +69,11 @@ struct Inner {
 
 impl Inner {
     fn queued(&self) -> usize {
-        self.filling.len() + self.in_flight
+        self.filling.len() + self.in_flight()
+    }
+
+    fn in_flight(&self) -> usize {
+        self.flight.as_ref().map_or(0, |batch| batch.len() - self.written)
     }
 
     fn has_room(&self) -> bool {
@@ -65,10 +82,12 @@ impl Inner {
 }
 
 /// What the writer finds when it looks for work.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Work {
-    /// A batch was swapped in.
-    Batch,
+    /// To be written; [`Queue::done`] gives it back.
+    Batch(Arc<Batch>),
+    /// Nothing came for a while, or there are orders.
+    Look,
     /// Closed, and everything was taken.
     Closed,
     /// Given up.
@@ -173,53 +192,117 @@ impl Queue {
         self.lock().abandoned
     }
 
-    /// How long the writer has been at its batch without writing a byte; `None` while it has none.
+    /// How long the writer has been at work without writing a byte while bytes wait; `None` when none do.
     pub fn stuck(&self) -> Option<Duration> {
         let inner = self.lock();
-        if inner.in_flight > 0 { inner.moved.map(|at| at.elapsed()) } else { None }
+        if inner.busy && inner.queued() > 0 { inner.moved.map(|at| at.elapsed()) } else { None }
     }
 
-    /// Swaps the filled batch for the empty `spare`; waits for one.
-    pub fn take(&self, spare: &mut Batch) -> Work {
-        debug_assert!(spare.is_empty());
+    /// Whether the writer has bytes to write.
+    pub fn is_writing(&self) -> bool {
+        self.lock().in_flight() > 0
+    }
+
+    /// Tells the writer to do something between two records.
+    pub fn order(&self, order: Order) {
+        self.lock().orders.push_back(order);
+        self.work.notify_one();
+    }
+
+    /// The next order.
+    pub fn ordered(&self) -> Option<Order> {
+        self.lock().orders.pop_front()
+    }
+
+    /// Hands out what has been filled; waits for it, at most for `rest`.
+    pub fn take(&self, rest: Duration) -> Work {
         let mut inner = self.lock();
-        loop {
+        inner.busy = false;
+        let mut rested = false;
+        let work = loop {
             if inner.abandoned {
-                return Work::Abandoned;
+                break Work::Abandoned;
+            }
+            if !inner.orders.is_empty() {
+                break Work::Look;
             }
             if !inner.filling.is_empty() {
-                std::mem::swap(&mut inner.filling, spare);
-                inner.in_flight = spare.len();
-                inner.moved = Some(Instant::now());
-                return Work::Batch;
+                let spare = std::mem::take(&mut inner.spare);
+                let batch = Arc::new(std::mem::replace(&mut inner.filling, spare));
+                inner.flight = Some(Arc::clone(&batch));
+                inner.written = 0;
+                break Work::Batch(batch);
             }
             if inner.closed {
-                return Work::Closed;
+                break Work::Closed;
+            }
+            if rested {
+                break Work::Look;
             }
             inner.writer_sleeps = true;
-            inner = self.work.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            let (woken, slept) = self.work.wait_timeout(inner, rest).unwrap_or_else(PoisonError::into_inner);
+            (inner, rested) = (woken, slept.timed_out());
             inner.writer_sleeps = false;
+        };
+        inner.busy = true;
+        inner.moved = Some(Instant::now());
+        work
+    }
+
+    /// The whole batch is written.
+    pub fn done(&self, batch: Arc<Batch>) {
+        self.lock().flight = None;
+        // Whoever has come for the rest meanwhile has the other half.
+        if let Ok(mut batch) = Arc::try_unwrap(batch) {
+            batch.recycle(KEPT_BUFFER);
+            self.lock().spare = batch;
         }
     }
 
-    /// The writer has written `n` bytes of its batch.
-    pub fn wrote(&self, n: usize) {
+    /// What is not written, in order; `None` for what the writer does not have. Nothing of it is handed out any more.
+    pub fn take_rest(&self) -> Rest {
         let mut inner = self.lock();
-        inner.in_flight -= n;
+        inner.abandoned = true;
+        let written = inner.written;
+        Rest { flight: inner.flight.take().map(|batch| (batch, written)), queued: std::mem::take(&mut inner.filling) }
+    }
+
+    /// The writer has written `n` bytes of its batch. False: somebody else has the rest of it now.
+    pub fn wrote(&self, n: usize) -> bool {
+        let mut inner = self.lock();
+        if inner.flight.is_none() {
+            return false;
+        }
+        inner.written += n;
         inner.moved = Some(Instant::now());
         inner.elastic = false;
         if inner.has_room() {
             self.room.notify_waiters();
         }
+        true
     }
 
-    /// Sleeps for `pause` unless the queue is abandoned meanwhile; used between two tries on a disk that refuses.
+    /// Sleeps for `pause` unless the queue is abandoned or an order comes meanwhile; used between two tries on a disk that refuses.
     pub fn pause(&self, pause: Duration) {
         let inner = self.lock();
-        if !inner.abandoned {
-            // A push may wake it early; an early try does no harm.
-            drop(self.work.wait_timeout_while(inner, pause, |i| !i.abandoned));
-        }
+        let sleeps = |i: &mut Inner| !i.abandoned && i.orders.is_empty();
+        drop(self.work.wait_timeout_while(inner, pause, sleeps));
+    }
+}
+
+/// What a writer has left.
+#[derive(Debug, Default)]
+pub struct Rest {
+    /// The batch that it has, and how many bytes of it are written for certain.
+    pub flight: Option<(Arc<Batch>, usize)>,
+    /// What it has never seen.
+    pub queued: Batch,
+}
+
+impl Rest {
+    /// The bytes.
+    pub fn parts(&self) -> [&[u8]; 2] {
+        [self.flight.as_ref().map_or(&[][..], |(batch, written)| &batch.bytes()[*written..]), self.queued.bytes()]
     }
 }
 
@@ -247,9 +330,9 @@ mod tests {
             }
             let waits = tokio::time::timeout(Duration::from_secs(3600), queue.room()).await;
             assert!(waits.is_err(), "the queue took more than its limit");
-            let mut spare = Batch::default();
-            assert_eq!(queue.take(&mut spare), Work::Batch);
-            queue.wrote(spare.len());
+            let Work::Batch(batch) = queue.take(Duration::ZERO) else { panic!("no batch") };
+            assert!(queue.wrote(batch.len()));
+            queue.done(batch);
             queue.room().await;
         });
     }
@@ -266,7 +349,7 @@ mod tests {
             tokio::task::yield_now().await;
             queue.abandon();
             waiter.await.unwrap();
-            assert_eq!(queue.take(&mut Batch::default()), Work::Abandoned);
+            assert!(matches!(queue.take(Duration::ZERO), Work::Abandoned));
         });
     }
 
@@ -275,10 +358,35 @@ mod tests {
         let queue = Queue::default();
         queue.push(|b| b.payload(b"rest"));
         queue.close();
-        let mut spare = Batch::default();
-        assert_eq!(queue.take(&mut spare), Work::Batch);
-        assert_eq!(spare.bytes(), b"rest");
-        spare.recycle(0);
-        assert_eq!(queue.take(&mut spare), Work::Closed);
+        let Work::Batch(batch) = queue.take(Duration::ZERO) else { panic!("no batch") };
+        assert_eq!(batch.bytes(), b"rest");
+        assert!(queue.wrote(4));
+        queue.done(batch);
+        assert!(matches!(queue.take(Duration::ZERO), Work::Closed));
+    }
+
+    #[test]
+    fn the_rest_is_what_was_not_written_and_what_was_never_seen() {
+        let queue = Queue::default();
+        queue.push(|b| b.payload(b"first"));
+        let Work::Batch(_batch) = queue.take(Duration::ZERO) else { panic!("no batch") };
+        queue.push(|b| b.payload(b"second"));
+        assert!(queue.wrote(2));
+        assert_eq!(queue.take_rest().parts(), [&b"rst"[..], b"second"]);
+        assert_eq!(queue.take_rest().parts(), [&b""[..], b""]);
+        // A write that hung returns after all.
+        assert!(!queue.wrote(3), "it must not go on");
+        assert!(queue.is_abandoned() && queue.stuck().is_none());
+    }
+
+    #[test]
+    fn nothing_to_do_is_a_time_to_look_around() {
+        let queue = Queue::default();
+        assert!(matches!(queue.take(Duration::ZERO), Work::Look));
+        queue.order(Order::Reopen);
+        queue.push(|b| b.payload(b"x"));
+        assert!(matches!(queue.take(Duration::from_secs(3600)), Work::Look), "orders come first");
+        assert!(matches!(queue.ordered(), Some(Order::Reopen)));
+        assert!(matches!(queue.take(Duration::from_secs(3600)), Work::Batch(_)));
     }
 }

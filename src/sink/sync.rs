@@ -1,17 +1,87 @@
-//! fsync beside the writer, so that a slow disk flush does not hold up the writing.
+//! fsync, in the writer's thread or beside it, so that a slow disk flush does not hold up the writing.
 
-use std::fs::File;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::disk::Disk;
+use super::file::{OutputFile, folder};
 use crate::error::io_reason;
 use crate::ledger::StreamLedger;
 
 /// The time between two flushes of a file that grows (`--sync interval`).
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// A thread that flushes one file once a second while there is something new.
+/// Flushes the file that an output has now, one flush at a time: of two at once the one that hears of lost pages might
+/// not be the one that is believed.
+#[derive(Debug)]
+pub struct Flusher<D: Disk> {
+    disk: Arc<D>,
+    ledger: StreamLedger,
+    current: Mutex<Current<D>>,
+}
+
+#[derive(Debug)]
+struct Current<D: Disk> {
+    file: Arc<D::File>,
+    folder: PathBuf,
+    /// The file's name survives a power cut.
+    named: bool,
+}
+
+impl<D: Disk> Current<D> {
+    fn of(file: &OutputFile<D>) -> Self {
+        Self { file: Arc::clone(&file.file), folder: folder(&file.place).to_owned(), named: file.named }
+    }
+}
+
+impl<D: Disk> Flusher<D> {
+    /// For `file`; `ledger` is told what a completed flush covers.
+    pub fn new(file: &OutputFile<D>, ledger: StreamLedger) -> Self {
+        Self { disk: Arc::clone(&file.disk), ledger, current: Mutex::new(Current::of(file)) }
+    }
+
+    /// Flushes the file and, when it is new, its name; enters what that covers: all that was stored before it began.
+    pub fn flush(&self) {
+        self.run(true);
+    }
+
+    /// Flushes the file without entering it. A failure is entered all the same.
+    pub fn flush_silently(&self) {
+        self.run(false);
+    }
+
+    fn run(&self, enter: bool) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let covered = self.ledger.stored_so_far();
+        let mut synced = self.disk.sync(&current.file);
+        if synced.is_ok() && !current.named {
+            synced = self.disk.sync_folder(&current.folder);
+            current.named = synced.is_ok();
+            if let Err(e) = synced {
+                // The bytes are safe and the name is not yet: the next flush tries again.
+                tracing::warn!("cannot force the folder {} to the disk: {}", current.folder.display(), io_reason(&e));
+                return;
+            }
+        }
+        match synced {
+            Ok(()) if enter => self.ledger.synced(covered),
+            Ok(()) => {}
+            // After a failed fsync the kernel may have dropped the pages: later success proves nothing about them.
+            Err(e) => self.ledger.sync_failed(io_reason(&e)),
+        }
+    }
+
+    /// The output goes on in `file`; the old one was flushed.
+    pub fn switch(&self, file: &OutputFile<D>) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = Current::of(file);
+        self.ledger.new_file();
+    }
+}
+
+/// A thread that flushes once a second while there is something new.
 #[derive(Debug)]
 pub struct Syncer {
     shared: Arc<Shared>,
@@ -31,12 +101,11 @@ struct Flags {
 }
 
 impl Syncer {
-    /// Starts the thread for `file`; `ledger` is told what a completed flush covers.
-    pub fn start(file: File, ledger: StreamLedger) -> std::io::Result<Self> {
+    /// Starts the thread.
+    pub fn start<D: Disk>(flusher: Arc<Flusher<D>>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let thread =
-            std::thread::Builder::new().name("reclog-sync".into()).spawn(move || theirs.run(&file, &ledger))?;
+        let thread = std::thread::Builder::new().name("reclog-sync".into()).spawn(move || theirs.run(&flusher))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -61,7 +130,7 @@ impl Drop for Syncer {
 }
 
 impl Shared {
-    fn run(&self, file: &File, ledger: &StreamLedger) {
+    fn run<D: Disk>(&self, flusher: &Flusher<D>) {
         let mut flags = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             flags = self.changed.wait_while(flags, |f| !f.dirty && !f.stop).unwrap_or_else(PoisonError::into_inner);
@@ -72,20 +141,8 @@ impl Shared {
             }
             flags.dirty = false;
             drop(flags);
-            sync(file, ledger);
+            flusher.flush();
             flags = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
-/// Flushes `file` to the disk and enters into `ledger` what that covers: all that was stored before it began.
-pub fn sync(file: &File, ledger: &StreamLedger) {
-    let covered = ledger.stored_so_far();
-    match file.sync_data() {
-        Ok(()) => ledger.synced(covered),
-        Err(e) => {
-            // After a failed fsync the kernel may have dropped the pages: later success proves nothing about them.
-            ledger.sync_failed(io_reason(&e));
         }
     }
 }

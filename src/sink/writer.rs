@@ -1,135 +1,415 @@
 //! The writer thread: takes batches, writes them whole, and keeps the ledger true.
 
-use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::Options;
 use super::batch::Batch;
+use super::clock::Clock;
+use super::disk::Disk;
 use super::file::OutputFile;
+use super::headroom::Headroom;
+use super::keeper::Keeper;
+use super::orders::{Answer, Archived, Order};
 use super::queue::{Queue, Work};
-use super::sync::{self, Syncer};
+use super::rotation;
+use super::sync::{Flusher, Syncer};
+use super::turn::Found;
+use crate::audit::{Event, Trail};
 use crate::error::io_reason;
 use crate::ledger::{Stall, StreamLedger};
-use crate::plan::Sync;
+use crate::plan::{Rotate, Sync};
 
-/// Memory that the buffer in rest keeps; a burst may have made it larger.
-const KEPT_BUFFER: usize = 1024 * 1024;
 /// The pause between two tries on a disk that refuses bytes. Space that is freed is noticed within this time.
 const RETRY: Duration = Duration::from_millis(100);
+/// How often a busy writer looks whether its file still has its name: two system calls, not a write more often.
+const LOOK: Duration = Duration::from_millis(250);
+/// How often an idle one does.
+const IDLE_LOOK: Duration = Duration::from_millis(500);
+/// The pause between two tries to put the file away; it is written to meanwhile.
+const RETRY_ROTATION: Duration = Duration::from_secs(1);
 
 /// One output's writer.
 #[derive(Debug)]
-pub struct Writer {
-    file: OutputFile,
-    /// The same open file, for fsync in this thread.
-    handle: File,
+pub struct Writer<D: Disk> {
+    file: OutputFile<D>,
     queue: Arc<Queue>,
     ledger: StreamLedger,
+    flusher: Arc<Flusher<D>>,
     mode: Sync,
     syncer: Option<Syncer>,
-    /// A crash left half a record: the next one begins on a line of its own.
+    /// LF ends a record.
+    lines: bool,
+    /// The file ends with half a record: the next one begins on a line of its own.
     mend: bool,
+    headroom: Headroom,
+    rotate: Rotate,
+    clock: Clock,
+    /// The next look at the file's name.
+    look: Instant,
+    /// Asked by a signal to look.
+    asked: bool,
+    /// Who wants the file put away.
+    wanted: Vec<oneshot::Sender<Answer>>,
+    /// No try to put the file away before.
+    patience: Option<Instant>,
+    stream: String,
+    trail: Trail,
+    /// Told of every archive.
+    keeper: Option<Keeper>,
+    retry: Duration,
 }
 
-impl Writer {
+/// How a writer ended.
+#[derive(Debug, Default)]
+pub struct Ended {
+    /// What was wrong at the end, a sentence.
+    pub trouble: Option<String>,
+    /// What follows the file's bytes begins with a line end of ours.
+    pub mend: bool,
+}
+
+impl<D: Disk> Writer<D> {
     /// Prepares the writer; [`Writer::spawn`] starts it.
-    pub fn new(file: OutputFile, queue: Arc<Queue>, ledger: StreamLedger, options: Options) -> io::Result<Self> {
-        let Options { sync: mode, fresh_line, .. } = options;
-        let mend = fresh_line && file.ends_in_mid_line();
-        let handle = file.duplicate()?;
+    pub fn new(
+        file: OutputFile<D>,
+        queue: Arc<Queue>,
+        ledger: StreamLedger,
+        options: Options,
+        keeper: Option<Keeper>,
+    ) -> io::Result<Self> {
+        let Options { stream, sync: mode, fresh_line: lines, rotate, min_free, trail } = options;
+        let flusher = Arc::new(Flusher::new(&file, ledger.clone()));
         let syncer = match mode {
-            Sync::Interval => Some(Syncer::start(file.duplicate()?, ledger.clone())?),
+            Sync::Interval => Some(Syncer::start(Arc::clone(&flusher))?),
             Sync::Never | Sync::Always => None,
         };
+        let newest = if rotate.every.is_some() { file.disk.newest(&file.place).unwrap_or_default() } else { None };
+        let begun = if file.size() > 0 { rotation::begun(newest, file.modified()) } else { Timestamp::now() };
         ledger.output(file.size());
-        Ok(Self { file, handle, queue, ledger, mode, syncer, mend })
+        Ok(Self {
+            mend: lines && file.ends_in_mid_line(),
+            headroom: Headroom::new(min_free),
+            clock: Clock::new(rotate.every, begun),
+            file,
+            queue,
+            ledger,
+            flusher,
+            mode,
+            syncer,
+            lines,
+            rotate,
+            look: Instant::now(),
+            asked: false,
+            wanted: Vec::new(),
+            patience: None,
+            stream,
+            trail,
+            keeper,
+            retry: RETRY,
+        })
     }
 
-    /// Starts the thread; `trouble` hears what was wrong at the end.
-    pub fn spawn(self, trouble: oneshot::Sender<Option<String>>) -> io::Result<()> {
+    /// For a disk whose trouble is over when it is asked again.
+    #[cfg(test)]
+    pub fn without_pauses(mut self) -> Self {
+        self.retry = Duration::ZERO;
+        self
+    }
+
+    /// Starts the thread; `end` hears how it ended.
+    pub fn spawn(mut self, end: oneshot::Sender<Ended>) -> io::Result<()> {
         std::thread::Builder::new().name("reclog-writer".into()).spawn(move || {
+            while self.turn() {}
             // Nobody listens any more when the process is about to end anyway.
-            let _ = trouble.send(self.run());
+            let _ = end.send(self.finish());
         })?;
         Ok(())
     }
 
-    fn run(mut self) -> Option<String> {
-        let mut batch = Batch::default();
-        while let Work::Batch = self.queue.take(&mut batch) {
-            if !self.mend() || self.write(&batch, true) < batch.len() {
-                break;
+    /// Does what there is to do, or waits for it. False: the end.
+    pub fn turn(&mut self) -> bool {
+        match self.queue.take(IDLE_LOOK) {
+            Work::Batch(batch) => {
+                if !self.write(&batch) {
+                    return false;
+                }
+                self.queue.done(batch);
+                match self.mode {
+                    Sync::Always => self.flusher.flush(),
+                    Sync::Interval => self.syncer.iter().for_each(Syncer::dirty),
+                    Sync::Never => {}
+                }
+                self.put_away_if_due();
+                true
             }
-            batch.recycle(KEPT_BUFFER);
-            match self.mode {
-                Sync::Always => sync::sync(&self.handle, &self.ledger),
-                Sync::Interval => self.syncer.iter().for_each(Syncer::dirty),
-                Sync::Never => {}
+            Work::Look => {
+                self.look = self.look.min(Instant::now());
+                match self.between() {
+                    Ok(()) => self.resume(),
+                    Err(why) => self.stall(&why),
+                }
+                true
             }
+            Work::Closed | Work::Abandoned => false,
         }
+    }
+
+    /// Forces what is written to the disk.
+    pub fn finish(mut self) -> Ended {
         self.syncer = None;
         let trouble = self.ledger.set_stall(None).map(|stall| stall.sentence);
-        sync::sync(&self.handle, &self.ledger);
-        trouble
+        self.flusher.flush();
+        Ended { trouble, mend: self.mend }
     }
 
-    /// Ends the half record that a crash left, once there is something to follow it. False: given up.
-    fn mend(&mut self) -> bool {
-        if self.mend {
-            let mut end = Batch::default();
-            end.added(b"\n");
-            self.mend = self.write(&end, false) == 0;
-        }
-        !self.mend
-    }
-
-    /// Writes the whole batch, however long the disk takes; less only when the queue was abandoned. Returns the bytes
-    /// that stand in the file. A refused or short write is continued exactly where it stopped: the half record first.
-    /// `queued`: the batch came from the queue, which is told what is done.
-    fn write(&mut self, batch: &Batch, queued: bool) -> usize {
+    /// Writes the whole batch, however long the disk takes. False: the queue was abandoned. A refused or short write is
+    /// continued exactly where it stopped: the half record first.
+    fn write(&mut self, batch: &Batch) -> bool {
         let mut at = 0;
         while at < batch.len() {
-            match self.file.write(&batch.bytes()[at..]) {
-                Ok(n) if n > 0 => {
+            match self.step(batch, at) {
+                Ok(0) => {}
+                Ok(n) => {
                     let (payload, added) = batch.account(at, at + n);
                     self.ledger.stored(payload, added, self.file.size());
-                    if queued {
-                        self.queue.wrote(n);
-                    }
                     at += n;
-                    if self.ledger.set_stall(None).is_some() {
-                        tracing::info!(path = %self.file.path().display(), "the output takes bytes again");
+                    self.resume();
+                    if !self.queue.wrote(n) {
+                        return false;
                     }
                 }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                refused => {
-                    let reason = match refused {
-                        Err(e) => io_reason(&e),
-                        Ok(_) => "the system wrote nothing".into(),
-                    };
-                    self.stall(&reason);
+                Err(why) => {
+                    self.stall(&why);
                     if self.queue.is_abandoned() {
-                        break;
+                        return false;
                     }
-                    self.queue.pause(RETRY);
+                    self.queue.pause(self.retry);
                 }
             }
         }
-        at
+        true
     }
 
-    fn stall(&self, reason: &str) {
+    /// One write, from `at` to at most the next place where something else is to be done. Returns the bytes written.
+    fn step(&mut self, batch: &Batch, at: usize) -> Result<usize, String> {
+        let end = if batch.is_end(at, self.lines) {
+            self.between()?;
+            self.end_of_write(batch, at)?
+        } else {
+            self.hear();
+            batch.end_after(at, self.lines)
+        };
+        let n = self.put(|file| file.write(&batch.bytes()[at..end]))?;
+        self.headroom.spent(n as u64);
+        Ok(n)
+    }
+
+    /// One system call; 0 when a signal came between.
+    fn put(&mut self, write: impl FnOnce(&mut OutputFile<D>) -> io::Result<usize>) -> Result<usize, String> {
+        match write(&mut self.file) {
+            Ok(0) => Err("the system wrote nothing".into()),
+            Ok(n) => Ok(n),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(0),
+            Err(e) => Err(io_reason(&e)),
+        }
+    }
+
+    /// Up to where may be written at once: a full file is put away after the record that filled it.
+    fn end_of_write(&mut self, batch: &Batch, at: usize) -> Result<usize, String> {
+        let mut end = batch.len();
+        if self.patience.is_none()
+            && let Some(room) = rotation::room(self.rotate.size, self.file.size())
+            && room < (end - at) as u64
+        {
+            end = batch.end_after(at + usize::try_from(room).unwrap_or(end), self.lines);
+        }
+        let (file, want) = (&self.file, (end - at) as u64);
+        let free = || file.disk.free(&file.file);
+        let allowed = self.headroom.allow(want, Instant::now(), free).map_err(|e| io_reason(&e))?;
+        if allowed < want {
+            end = batch.end_before(at, at + usize::try_from(allowed).unwrap_or(0), self.lines);
+        }
+        if end == at {
+            self.headroom.was_low();
+            return Err("less space is left on its disk than shall stay free (min_free)".into());
+        }
+        Ok(end)
+    }
+
+    /// What is done between two records: orders, a look at the file's name, rotation, the end of a half record that a
+    /// crash left. `Err`: nothing may be written now.
+    fn between(&mut self) -> Result<(), String> {
+        self.hear();
+        let now = Instant::now();
+        if self.asked || now >= self.look {
+            let found = self.file.find(self.asked);
+            if found.is_ok() {
+                self.asked = false;
+                self.look = now + LOOK;
+            }
+            self.found(found?);
+        }
+        self.put_away_if_due();
+        if self.mend && self.queue.is_writing() {
+            self.mend_line()?;
+        }
+        Ok(())
+    }
+
+    fn mend_line(&mut self) -> Result<(), String> {
+        while self.mend {
+            if self.put(|file| file.write(b"\n"))? == 1 {
+                self.ledger.stored(0, 1, self.file.size());
+                self.mend = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the orders.
+    fn hear(&mut self) {
+        while let Some(order) = self.queue.ordered() {
+            match order {
+                Order::Reopen => (self.asked, self.patience) = (true, None),
+                Order::Rotate(answer) => self.wanted.push(answer),
+            }
+        }
+    }
+
+    /// Others may have done something to the file.
+    fn found(&mut self, found: Found<D>) {
+        match found {
+            Found::Ours => {}
+            Found::Shrunk(had) => {
+                self.mend = self.lines && self.file.ends_in_mid_line();
+                self.turned(None, had, "truncated");
+            }
+            Found::Other(new, why) => {
+                let old = self.go_on(new);
+                self.mend = self.lines && self.file.ends_in_mid_line();
+                self.turned(None, old.size(), why);
+                self.clock.begin(Timestamp::now());
+            }
+        }
+    }
+
+    /// Goes on in `new`. What the old one has is forced to the disk first.
+    fn go_on(&mut self, new: OutputFile<D>) -> OutputFile<D> {
+        self.flush_old();
+        let old = std::mem::replace(&mut self.file, new);
+        self.flusher.switch(&self.file);
+        old
+    }
+
+    /// `synced` stays 0 until the end when nobody asked for flushes.
+    fn flush_old(&self) {
+        if self.mode == Sync::Never { self.flusher.flush_silently() } else { self.flusher.flush() }
+    }
+
+    fn turned(&mut self, archive: Option<PathBuf>, bytes: u64, why: &str) {
+        self.ledger.rotated(self.file.size());
+        self.ledger.set_rotate_trouble(None);
+        let output = self.file.path().to_owned();
+        tracing::info!(path = %output.display(), ?archive, bytes, why, "the output goes on in a new file");
+        self.trail.tell(&Event::Rotate { stream: self.stream.clone(), output, archive, bytes, why: why.into() });
+    }
+
+    /// Puts the file away if somebody wants it, it is full, or it is time. A rotation that cannot be done does not hold
+    /// up the writing.
+    fn put_away_if_due(&mut self) {
+        let due = self.clock.due(Timestamp::now());
+        let why = if !self.wanted.is_empty() {
+            "command"
+        } else if rotation::is_full(self.rotate.size, self.file.size()) {
+            "size"
+        } else if due {
+            "time"
+        } else {
+            return;
+        };
+        let now = Instant::now();
+        if why != "command" && self.patience.is_some_and(|until| now < until) {
+            return;
+        }
+        let answer = self.put_away(why);
+        self.patience = match &answer {
+            Ok(_) => None,
+            Err(reason) => {
+                let sentence = format!("cannot put {} away: {reason}; it grows", self.file.path().display());
+                if self.ledger.counts().rotate_trouble.as_ref() != Some(&sentence) {
+                    tracing::warn!("{sentence}");
+                }
+                self.ledger.set_rotate_trouble(Some(sentence));
+                self.look = now;
+                Some(now + if self.retry.is_zero() { self.retry } else { RETRY_ROTATION })
+            }
+        };
+        for wanted in self.wanted.drain(..) {
+            let _ = wanted.send(answer.clone());
+        }
+    }
+
+    fn put_away(&mut self, why: &str) -> Answer {
+        let now = Timestamp::now();
+        // What has our name must be ours.
+        let found = self.file.find(false)?;
+        self.found(found);
+        if self.file.size() == 0 {
+            self.clock.begin(now);
+            return Ok(None);
+        }
+        self.mend_line()?;
+        self.flush_old();
+        let (old, archive) = self.file.put_away(now)?;
+        self.flusher.switch(&self.file);
+        // The names, too.
+        self.flusher.flush_silently();
+        self.clock.begin(now);
+        let bytes = old.size();
+        drop(old);
+        self.turned(Some(archive.clone()), bytes, why);
+        self.keeper.iter().for_each(Keeper::archived);
+        Ok(Some(Archived { archive, bytes }))
+    }
+
+    /// Whoever waits for a rotation hears that there is none now.
+    fn refuse(&mut self, why: &str) {
+        for wanted in self.wanted.drain(..) {
+            let _ = wanted.send(Err(why.to_owned()));
+        }
+    }
+
+    fn stall(&mut self, reason: &str) {
+        self.refuse(reason);
         let sentence = format!("cannot write to {}: {reason}; senders wait", self.file.path().display());
         let known = self.ledger.counts().stall;
         if known.as_ref().is_none_or(|s| s.sentence != sentence) {
             tracing::warn!("{sentence}");
+            if known.is_none() {
+                let (stream, output) = (self.stream.clone(), self.file.path().to_owned());
+                self.trail.tell(&Event::Stall { stream, output, why: reason.to_owned() });
+            }
             let since = known.map_or_else(Timestamp::now, |s| s.since);
             let _ = self.ledger.set_stall(Some(Stall { since, sentence }));
         }
     }
+
+    fn resume(&self) {
+        if let Some(stall) = self.ledger.set_stall(None) {
+            tracing::info!(path = %self.file.path().display(), "the output takes bytes again");
+            let after_ms = u64::try_from(stall.since.duration_until(Timestamp::now()).as_millis()).unwrap_or_default();
+            let (stream, output) = (self.stream.clone(), self.file.path().to_owned());
+            self.trail.tell(&Event::Resume { stream, output, after_ms });
+        }
+    }
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

@@ -1,14 +1,18 @@
 //! One life of a connection: made, hop by hop, used for forwards, ended.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::auth::Memory;
 use super::leg::{Leg, Progress};
 use super::prompt::{Desk, Person};
+use super::refusal::Refused;
 use super::routes::wire_address;
+use super::server_process::{self, Identity, Past, Trace};
 use super::settings::{PHASE_TIMEOUT, Settings};
 use super::{reason, refusal};
 use crate::error::{Error, Result};
@@ -16,10 +20,26 @@ use crate::intake::Intake;
 
 /// One life of a connection, logged in.
 pub struct Connection {
-    leg: Leg,
+    pub(super) leg: Leg,
     /// What it goes through, the nearest first.
     hops: Vec<Leg>,
     granted: Vec<(String, u16)>,
+    trace: Arc<Trace>,
+    /// Finds out which process of the jump host serves us; ends with the connection.
+    inquiry: Option<AbortOnDropHandle<()>>,
+    /// One command a connection is enough.
+    inquired: bool,
+}
+
+/// What is left on the jump host of connections that were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing, or there were none.
+    Nothing,
+    /// It is not known whether there is anything.
+    Unknown,
+    /// A process that this account may not end.
+    OutOfReach,
 }
 
 impl Connection {
@@ -53,7 +73,10 @@ impl Connection {
             }
         }
         match step(&hops, settings, &desk, progress).await {
-            Ok(leg) => Ok(Self { leg, hops, granted: Vec::new() }),
+            Ok(leg) => {
+                let trace = Arc::default();
+                Ok(Self { leg, hops, granted: Vec::new(), trace, inquiry: None, inquired: false })
+            }
             Err(error) => {
                 close(hops).await;
                 Err(error)
@@ -61,54 +84,150 @@ impl Connection {
         }
     }
 
-    /// Asks for the port of `intake`'s plan, or for `port` if the jump host chose one before. Returns the port.
+    /// Asks for the port of `intake`'s plan, or for `port` if the jump host chose one before. Returns the port; `None` when
+    /// it was refused, [`explain`](Self::explain) then says why.
     ///
     /// # Errors
-    /// Refused (exit code 4) when the jump host says no, failed when it says nothing.
-    pub async fn forward(&mut self, intake: &Intake, port: u16) -> Result<u16> {
+    /// Failed when the jump host says nothing, refused when it never will.
+    pub async fn ask(&mut self, intake: &Intake, port: u16) -> Result<Option<u16>> {
         let address = wire_address(&intake.plan().bind);
         self.leg.routes.expect(address, port, intake.clone());
         let asked = timeout(PHASE_TIMEOUT, self.leg.handle.tcpip_forward(address, u32::from(port))).await;
-        let target = self.leg.settings.target();
-        let error = match asked {
+        let target = self.target();
+        let answer = match asked {
             Ok(Ok(chosen)) => {
                 let chosen = if port == 0 { u16::try_from(chosen).unwrap_or(0) } else { port };
                 if chosen != 0 {
                     self.leg.routes.chosen(address, chosen);
                     self.granted.push((address.to_owned(), chosen));
-                    return Ok(chosen);
+                    return Ok(Some(chosen));
                 }
-                Error::failed(format!("{target} granted a port and did not say which"))
+                Err(Error::failed(format!("{target} granted a port and did not say which")))
             }
-            Ok(Err(russh::Error::RequestDenied)) => {
-                let software = self.leg.meter.software();
-                refusal::explain(&self.leg.handle, &self.leg.settings, software, &intake.plan().bind, port).await
-            }
-            Ok(Err(e)) => {
-                Error::failed(format!("lost the connection to {target} while asking for port {port}: {}", reason(&e)))
-            }
+            Ok(Err(russh::Error::RequestDenied)) => Ok(None),
+            Ok(Err(e)) => Err(Error::failed(format!(
+                "lost the connection to {target} while asking for port {port}: {}",
+                reason(&e)
+            ))),
             Err(_) if refusal::has_no_forwards(self.leg.meter.software()) => {
-                refusal::without_forwards(&target, self.leg.meter.software(), &intake.plan().bind, port)
+                Err(refusal::without_forwards(&target, self.leg.meter.software(), &intake.plan().bind, port))
             }
-            Err(_) => Error::failed(format!(
+            Err(_) => Err(Error::failed(format!(
                 "{target} did not answer the request for port {port} within {} s (phase: forward)",
                 PHASE_TIMEOUT.as_secs()
-            )),
+            ))),
         };
         self.leg.routes.forget(address, port);
-        Err(error)
+        answer
+    }
+
+    /// Why `port` was refused; asks the jump host a few more questions.
+    pub async fn explain(&self, intake: &Intake, port: u16) -> Refused {
+        let software = self.leg.meter.software();
+        refusal::explain(&self.leg.handle, &self.leg.settings, software, &intake.plan().bind, port).await
+    }
+
+    /// The error for `port`, which was ours and which nobody here can free.
+    #[must_use]
+    pub fn still_held(&self, port: u16, left: Left) -> Error {
+        let shell = left == Left::Unknown && self.leg.settings.commands;
+        refusal::still_held(&self.target(), self.leg.meter.software(), port, shell)
+    }
+
+    /// `user@host:port`.
+    #[must_use]
+    pub fn target(&self) -> String {
+        self.leg.settings.target()
+    }
+
+    /// What this connection leaves behind when it is lost.
+    #[must_use]
+    pub fn trace(&self) -> &Arc<Trace> {
+        &self.trace
+    }
+
+    /// The process of the jump host that serves this connection, once it is known.
+    #[must_use]
+    pub fn process(&self) -> Option<&Identity> {
+        self.trace.identity()
+    }
+
+    /// Begins to find out which process of the jump host serves this connection; nothing waits for that. An account that
+    /// may run no command never tells, and does without.
+    pub fn inquire(&mut self) {
+        if self.inquired || !self.leg.settings.commands {
+            return;
+        }
+        self.inquired = true;
+        let (handle, trace) = (Arc::clone(&self.leg.handle), Arc::clone(&self.trace));
+        self.inquiry = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let mark = server_process::mark();
+            let identity = server_process::run(&handle, server_process::find(&mark), &mark).await.identity;
+            tracing::debug!(?identity, "the process of the jump host that serves this connection");
+            if let Some(identity) = identity {
+                trace.found(identity);
+            }
+        })));
+    }
+
+    /// Ends the processes of connections that were lost, as far as they are known and still there.
+    pub async fn end(&mut self, past: &Past) -> Left {
+        let (all, known): (usize, Vec<Identity>) = {
+            let processes = past.processes();
+            (processes.len(), processes.into_iter().flatten().collect())
+        };
+        if known.is_empty() || self.inquired || !self.leg.settings.commands {
+            return if all == 0 { Left::Nothing } else { Left::Unknown };
+        }
+        self.inquired = true;
+        let mark = server_process::mark();
+        let said = server_process::run(&self.leg.handle, server_process::end(&mark, &known), &mark).await;
+        let mut over = 0;
+        for who in &known {
+            let fate = said.fate(who);
+            tracing::info!(
+                pid = who.pid,
+                ?fate,
+                "what became of the jump host's process of the connection that was lost"
+            );
+            over += usize::from(fate.is_some_and(server_process::Fate::is_over));
+        }
+        if let Some(identity) = said.identity {
+            self.trace.found(identity);
+        }
+        match over {
+            _ if over == all => Left::Nothing,
+            _ if over < known.len() => Left::OutOfReach,
+            _ => Left::Unknown,
+        }
+    }
+
+    /// Every port is granted: lets senders in, those first who came meanwhile and were kept waiting.
+    pub async fn open_doors(&self) {
+        self.leg.porch.open().await;
     }
 
     /// Gives all ports back: nobody new gets in. Waits for the jump host's word, but no longer than a phase.
     pub async fn cancel(&mut self) {
+        let mut confirmed = true;
         for (address, port) in std::mem::take(&mut self.granted) {
             let cancelled =
                 timeout(PHASE_TIMEOUT, self.leg.handle.cancel_tcpip_forward(address.as_str(), u32::from(port))).await;
             if !matches!(cancelled, Ok(Ok(()))) {
                 tracing::debug!(port, "the jump host did not confirm that the port is closed");
+                confirmed = false;
             }
             self.leg.routes.forget(&address, port);
         }
+        if confirmed {
+            self.trace.leave();
+        }
+    }
+
+    /// Our address of the wire to the first host on the way; none behind a program.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.hops.first().unwrap_or(&self.leg).local_address()
     }
 
     /// Waits until it is lost and says how; a hop that was lost is named.
@@ -123,7 +242,11 @@ impl Connection {
     }
 
     /// Says good-bye and waits for the end of the connection, at most for `patience`.
-    pub async fn close(self, patience: Duration) {
+    pub async fn close(mut self, patience: Duration) {
+        if let Some(inquiry) = self.inquiry.take() {
+            inquiry.abort();
+            let _ = inquiry.await;
+        }
         self.leg.close(patience).await;
         close(self.hops).await;
     }

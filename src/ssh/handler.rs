@@ -1,20 +1,21 @@
 //! What the server may do to us: deliver senders of forwards that we asked for, and nothing else.
 //!
-//! Bytes are handled here, inside the connection's loop: it is the fastest way, and awaiting the sink's room here is the
-//! brake of the whole connection. Nothing here may await something that needs the loop itself.
+//! Bytes are handled here, inside the connection's loop: it is the fastest way. When an output takes no more, the brake of
+//! the wire is pressed; nothing here waits for it, and nothing may await something that needs the loop itself.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::{PublicKey, PublicKeyOrCertificate};
-use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Names};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Names};
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
 use super::algorithms;
 use super::auth::brief;
 use super::host_key::{self, KnownHosts};
+use super::pipe::Inlet;
+use super::porch::{Caller, Place, Porch, Slot};
 use super::prompt::Desk;
 use super::rekey::{Action, Rekey};
 use super::routes::Routes;
@@ -23,7 +24,7 @@ use super::socket::Meter;
 use super::strange::{MAX_HALF_CLOSED, MAX_UNASKED, Strange};
 use crate::error::Error;
 use crate::escape::escape_str;
-use crate::intake::{End, Sender};
+use crate::intake::End;
 
 /// Characters of a server's reason that are told.
 const LONGEST_REASON: usize = 200;
@@ -35,12 +36,16 @@ pub struct Guest {
     pub desk: Desk,
     pub routes: Routes,
     pub meter: Arc<Meter>,
-    /// Nobody wants this connection any more.
-    pub kill: CancellationToken,
     /// Why the connection was refused from here; read when the library reports its own, poorer error.
     pub refusal: Refusal,
-    pub ended: Option<oneshot::Sender<Error>>,
+    pub ended: Ended,
     pub senders: HashMap<ChannelId, Slot>,
+    /// Where senders wait until all ports are granted.
+    pub porch: Porch,
+    /// Where the bytes of the tunnel that was asked for go.
+    pub tunnel: Expected,
+    /// The same once it is open.
+    pub opened: Option<(ChannelId, Inlet)>,
     /// Ended for us, not yet closed by the server.
     pub half_closed: HashSet<ChannelId>,
     pub strange: Strange,
@@ -56,10 +61,17 @@ pub type Refusal = Arc<Mutex<Option<Error>>>;
 /// A place for a few words of the server, safe to show.
 pub type Words = Arc<Mutex<String>>;
 
-/// One channel that we accepted. The write half is kept so that the library keeps the channel.
-pub struct Slot {
-    sender: Sender,
-    _channel: ChannelWriteHalf<Msg>,
+/// A place for the pipe of a tunnel that was asked for.
+pub type Expected = Arc<Mutex<Option<Inlet>>>;
+
+/// Who hears of the end; whoever knows of it first tells why.
+pub type Ended = Arc<Mutex<Option<oneshot::Sender<Error>>>>;
+
+/// Tells why a connection has ended, unless that was told before.
+pub fn tell(ended: &Ended, error: Error) {
+    if let Some(ended) = ended.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let _ = ended.send(error);
+    }
 }
 
 /// What ends the connection's loop.
@@ -79,6 +91,15 @@ impl Guest {
         let Err(error) = checked else { return true };
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         false
+    }
+
+    /// Lets in whoever waited on the porch for this channel.
+    fn claim(&mut self, channel: ChannelId) {
+        if !self.senders.contains_key(&channel)
+            && let Some(slot) = self.porch.claim(channel)
+        {
+            self.senders.insert(channel, slot);
+        }
     }
 
     /// Refuses a channel of this `kind`; `what` it is, for the log.
@@ -141,23 +162,71 @@ impl Handler for Guest {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
-        match intake.admit(&peer) {
-            Ok(sender) => {
-                let id = channel.id();
-                // The read half goes: nobody reads it, and a queue that fills up would stop the connection.
-                let (_, write) = channel.split();
-                self.senders.insert(id, Slot { sender, _channel: write });
+        let Some(channel) = self.hold_back(channel, &intake, connected_port, originator_address, &peer) else {
+            reply.accept().await;
+            return Ok(());
+        };
+        let caller = match self.porch.receive(Caller { channel, peer, intake, reply }) {
+            Place::Waits => return Ok(()),
+            Place::Open(caller) => caller,
+            Place::Full(caller) => {
+                if self.strange.is_new("crowd") {
+                    tracing::warn!("too many senders wait for the last port to be granted; more of them are refused");
+                }
+                caller.reply.reject(ChannelOpenFailure::ResourceShortage).await;
+                return Ok(());
+            }
+        };
+        match caller.admit() {
+            Ok((id, slot, reply)) => {
+                self.senders.insert(id, slot);
                 reply.accept().await;
             }
-            Err(_) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
+            Err(reply) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
+        }
+        Ok(())
+    }
+
+    /// Before the first byte of the channel.
+    async fn channel_open_confirmation(
+        &mut self,
+        channel: ChannelId,
+        _max_packet_size: u32,
+        _window_size: u32,
+        _session: &mut Session,
+    ) -> Result<(), Stop> {
+        if let Some(inlet) = self.tunnel.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            self.opened = Some((channel, inlet));
         }
         Ok(())
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Stop> {
-        // What a hop carries belongs to no sender, and wears out its keys all the same.
-        if let Some(slot) = self.senders.get_mut(&channel) {
-            slot.sender.feed(data);
+        if let Some((tunnel, inlet)) = &self.opened
+            && *tunnel == channel
+        {
+            if !inlet.push(data) {
+                self.meter.brake.press(inlet.room());
+            }
+        } else {
+            if !self.senders.contains_key(&channel) {
+                self.claim(channel);
+            }
+            if self.was_held_back(channel, Some(data), session)? {
+                return Ok(());
+            }
+            if let Some(Slot { sender, .. }) = self.senders.get_mut(&channel) {
+                sender.feed(data);
+                if !sender.has_room() {
+                    self.meter.brake.press(sender.wait());
+                } else if sender.is_released() {
+                    return Err(Stop::Abandoned);
+                }
+            }
+        }
+        if self.meter.brake.is_on() {
+            // Not now: who begins to renew the keys has to read on, and may say nothing else until it is done.
+            return Ok(());
         }
         let (passed, caught_up) = (self.meter.passed(), self.meter.caught_up());
         match self.rekey.as_mut().map_or(Action::None, |rekey| rekey.observe(passed, caught_up)) {
@@ -168,18 +237,15 @@ impl Handler for Guest {
                 session.initiate_rekey()?;
             }
         }
-        let Some(slot) = self.senders.get_mut(&channel) else { return Ok(()) };
-        if !slot.sender.has_room() {
-            // A connection that is given up ends here, too: its next read, which would tell, is far away.
-            tokio::select! {
-                () = slot.sender.room() => {}
-                () = self.kill.cancelled() => return Err(Stop::Abandoned),
-            }
-        }
-        if slot.sender.is_released() { Err(Stop::Abandoned) } else { Ok(()) }
+        Ok(())
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
+        self.claim(channel);
+        if self.was_held_back(channel, None, session)? {
+            self.half_closed.insert(channel);
+            session.eof(channel)?;
+        }
         if let Some(slot) = self.senders.remove(&channel) {
             slot.sender.end(End::Clean);
             self.half_closed.insert(channel);
@@ -187,14 +253,18 @@ impl Handler for Guest {
             // After a CLOSE of ours it would keep some 3 KiB a sender until the connection ends.
             session.eof(channel)?;
         }
+        self.opened.take_if(|(tunnel, _)| *tunnel == channel);
         Ok(())
     }
 
-    async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Stop> {
+    async fn channel_close(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
+        self.was_held_back(channel, None, session)?;
         self.half_closed.remove(&channel);
+        self.claim(channel);
         if let Some(slot) = self.senders.remove(&channel) {
             slot.sender.end(End::Clean);
         }
+        self.opened.take_if(|(tunnel, _)| *tunnel == channel);
         Ok(())
     }
 
@@ -206,8 +276,9 @@ impl Handler for Guest {
         _reason: ChannelOpenFailure,
         description: &str,
         _language: &str,
-        _session: &mut Session,
+        session: &mut Session,
     ) -> Result<(), Stop> {
+        self.was_held_back(channel, None, session)?;
         *self.turned_down.lock().unwrap_or_else(PoisonError::into_inner) =
             escape_str(&description.chars().take(LONGEST_REASON).collect::<String>());
         self.half_closed.remove(&channel);
@@ -215,15 +286,15 @@ impl Handler for Guest {
         Ok(())
     }
 
-    /// No forward has a second stream (RFC 4254, section 5.2): it is none of the sender's bytes.
+    /// No forward has a second stream (RFC 4254, section 5.2): it is none of the sender's bytes. A command of ours has one.
     async fn extended_data(
         &mut self,
-        _channel: ChannelId,
+        channel: ChannelId,
         code: u32,
         _data: &[u8],
         _session: &mut Session,
     ) -> Result<(), Stop> {
-        if self.strange.is_new("extended data") {
+        if self.senders.contains_key(&channel) && self.strange.is_new("extended data") {
             tracing::warn!(code, "the jump host sent data that is not a sender's; left out");
         }
         Ok(())
@@ -251,9 +322,9 @@ impl Handler for Guest {
         };
         // Whoever is still in was cut off.
         self.senders.clear();
-        if let Some(ended) = self.ended.take() {
-            let _ = ended.send(Error::failed(error));
-        }
+        self.porch.clear();
+        self.routes.lookout.end();
+        tell(&self.ended, Error::failed(error));
         match reason {
             DisconnectReason::ReceivedDisconnect(_) => Ok(()),
             DisconnectReason::Error(e) => Err(e),

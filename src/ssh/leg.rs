@@ -1,7 +1,8 @@
 //! One SSH connection over one wire: to the jump host, or to a hop on the way.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use russh::client::Handle;
@@ -11,14 +12,18 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::handler::{Guest, Refusal, Stop, Words};
+use super::brake::{self, Braked};
+use super::handler::{self, Expected, Guest, Refusal, Stop, Words};
 use super::host_key::KnownHosts;
+use super::pipe::pipe;
+use super::porch::Porch;
 use super::prompt::{Desk, Waited};
 use super::proxy::{self, Program};
 use super::routes::Routes;
 use super::settings::{Proxy, Settings};
 use super::socket::{self, Meter, Metered, Wire};
 use super::strange::Strange;
+use super::vigil;
 use super::{Phase, algorithms, auth, dial, reason};
 use crate::error::{Error, Result};
 use crate::escape::escape_str;
@@ -26,7 +31,7 @@ use crate::plan::bracketed;
 
 /// The window of one sender in bytes: also what sshd may buffer for it on the jump host. OpenSSH's own is 2 MiB; the
 /// third is what a renewal of keys under load needs, see [`super::rekey`].
-const WINDOW: u32 = 3 * 1024 * 1024;
+pub const WINDOW: u32 = 3 * 1024 * 1024;
 /// The largest packet; OpenSSH's own size, and sshd reads no more at a time.
 const MAX_PACKET: u32 = 32 * 1024;
 /// Bytes read from the socket at once. Fewer, larger reads are the cheapest speed there is.
@@ -42,13 +47,17 @@ pub type Progress<'a> = &'a (dyn Fn(Phase, &str) + Sync);
 /// One SSH connection, logged in.
 pub struct Leg {
     /// Asks the library's loop.
-    pub handle: Handle<Guest>,
+    pub handle: Arc<Handle<Guest>>,
     /// Whom it leads to.
     pub settings: Arc<Settings>,
     /// The forwards asked for.
     pub routes: Routes,
     /// What has passed, and what the server calls itself.
     pub meter: Arc<Meter>,
+    /// Senders wait here until it is opened.
+    pub porch: Porch,
+    /// Where the handler looks for the pipe of a tunnel.
+    tunnel: Expected,
     /// Why a tunnel was not opened, in the server's words.
     turned_down: Words,
     ended: oneshot::Receiver<Error>,
@@ -77,9 +86,8 @@ impl Leg {
                 }
             };
         }
-        let stream = dial::dial(&settings).await?;
-        let dead_after = settings.keepalive.map(|k| k * u32::try_from(settings.keepalive_count + 1).unwrap_or(4));
-        socket::tune(&stream, dead_after);
+        let stream = dial::dial(&settings, &desk.memory).await?;
+        socket::tune(&stream, keepalive(&settings).map(|(interval, count)| interval * count));
         Self::over(Wire::Tcp(stream), settings, known, desk, progress).await
     }
 
@@ -93,6 +101,8 @@ impl Leg {
         let (here, there) = (self.settings.target(), format!("{}:{}", bracketed(&settings.host), settings.port));
         let there = escape_str(&there);
         // The originator means nothing to anybody here (RFC 4254, section 7.2).
+        let (inlet, outlet) = pipe();
+        *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(inlet);
         let open = self.handle.channel_open_direct_tcpip(&settings.host, settings.port.into(), "127.0.0.1", 0);
         let channel = match timeout(settings.connect_timeout, open).await {
             Ok(Ok(channel)) => channel,
@@ -121,7 +131,9 @@ impl Leg {
                 )));
             }
         };
-        Self::over(Wire::Tunnel(Box::new(channel.into_stream())), settings, known, desk, progress).await
+        // What comes goes to the pipe. A queue of the library that nobody reads would stop the hop's loop.
+        let writer = channel.split().1.make_writer();
+        Self::over(Wire::Tunnel(Box::new(tokio::io::join(outlet, writer))), settings, known, desk, progress).await
     }
 
     /// Greets the server at the other end of `wire`, checks its host key and logs in.
@@ -137,24 +149,30 @@ impl Leg {
         let (stream, meter) = Metered::new(wire, phase, &kill);
         let config = Arc::new(library_config(&settings, &known));
         let (ended_tx, ended) = oneshot::channel();
+        let ended_tx = Arc::new(Mutex::new(Some(ended_tx)));
         let (routes, refusal, turned_down) = (Routes::default(), Refusal::default(), Words::default());
+        let (porch, tunnel) = (Porch::default(), Expected::default());
         let guest = Guest {
             settings: Arc::clone(&settings),
             known,
             desk: desk.clone(),
             routes: routes.clone(),
             meter: Arc::clone(&meter),
-            kill: kill.clone(),
             refusal: Arc::clone(&refusal),
-            ended: Some(ended_tx),
+            ended: Arc::clone(&ended_tx),
             senders: HashMap::new(),
+            porch: porch.clone(),
+            tunnel: Arc::clone(&tunnel),
+            opened: None,
             half_closed: HashSet::new(),
             strange: Strange::default(),
             turned_down: Arc::clone(&turned_down),
             rekey: None,
         };
+        // Above the buffer: what is in it has been read for good, and compressed bytes may be a thousand times as many.
+        let stream = Braked::new(BufReader::with_capacity(READ_BUFFER, stream), Arc::clone(&meter), &kill);
+        let killed = kill.clone();
         let kill = kill.drop_guard();
-        let stream = BufReader::with_capacity(READ_BUFFER, stream);
         let greeting = russh::client::connect_stream(config, stream, guest);
         let (handle, phase) = watch_phases(greeting, phases, &settings, &desk.waited, progress).await?;
         let mut handle = handle.map_err(|e| {
@@ -178,7 +196,18 @@ impl Leg {
                 )));
             }
         }
-        Ok(Self { handle, settings, routes, meter, turned_down, ended, kill, program: None })
+        let handle = Arc::new(handle);
+        let watch = keep_watch(Arc::clone(&handle), Arc::clone(&meter), keepalive(&settings));
+        tokio::spawn(async move {
+            tokio::select! {
+                () = killed.cancelled() => {}
+                error = watch => {
+                    handler::tell(&ended_tx, error);
+                    killed.cancel();
+                }
+            }
+        });
+        Ok(Self { handle, settings, routes, meter, porch, tunnel, turned_down, ended, kill, program: None })
     }
 
     /// Waits until it is lost and says how.
@@ -198,12 +227,17 @@ impl Leg {
         self.ended.try_recv().ok()
     }
 
+    /// Our address of the wire; none behind a program or in a tunnel.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.meter.local_address()
+    }
+
     /// Says good-bye and waits for the end of the connection, at most for `patience`.
     pub async fn close(self, patience: Duration) {
-        let Self { handle, kill, program, .. } = self;
+        let Self { handle, ended, kill, program, .. } = self;
         let farewell = async {
             let _ = handle.disconnect(Disconnect::ByApplication, "", "").await;
-            let _ = handle.await;
+            let _ = ended.await;
         };
         let _ = timeout(patience, farewell).await;
         drop(kill);
@@ -218,6 +252,20 @@ async fn known_hosts(settings: &Arc<Settings>, desk: &Desk) -> Result<KnownHosts
     let (settings, memory) = (Arc::clone(settings), Arc::clone(&desk.memory));
     let reading = tokio::task::spawn_blocking(move || KnownHosts::read(&settings, &memory.accepted));
     reading.await.unwrap_or_else(|_| Err(Error::host_key("cannot read the known hosts: reclog failed")))
+}
+
+/// After how long a silence the server is asked whether it lives, and how often.
+fn keepalive(settings: &Settings) -> Option<(Duration, u32)> {
+    settings.keepalive.map(|interval| (interval, u32::try_from(settings.keepalive_count).unwrap_or(u32::MAX)))
+}
+
+/// Returns when nobody answers any more.
+async fn keep_watch(handle: Arc<Handle<Guest>>, meter: Arc<Meter>, keepalive: Option<(Duration, u32)>) -> Error {
+    let ask = || async {
+        // A question that does not even get into the loop's queue is one without an answer.
+        let _ = timeout(brake::BEAT, handle.send_keepalive(true)).await;
+    };
+    vigil::watch(&meter, keepalive, ask).await
 }
 
 /// How [`proxy::Program::last_words`] begin when there was no such program.
@@ -250,8 +298,8 @@ fn library_config(settings: &Settings, known: &KnownHosts) -> russh::client::Con
         window_size: WINDOW,
         maximum_packet_size: MAX_PACKET,
         preferred: algorithms::preferred(&settings.algorithms, &known.algorithms(), known.wants_certificates()),
-        keepalive_interval: settings.keepalive,
-        keepalive_max: settings.keepalive_count,
+        // Who is braked does not read the answers that the library would count.
+        keepalive_interval: None,
         nodelay: true,
         ..russh::client::Config::default()
     }

@@ -5,29 +5,38 @@
 
 mod algorithms;
 mod auth;
+mod brake;
 mod config;
 mod connection;
 mod dial;
+mod doors;
 mod handler;
 mod host_key;
 mod jumps;
 mod leg;
+mod pipe;
+mod porch;
 mod prompt;
 mod proxy;
 mod refusal;
 mod rekey;
 mod routes;
+mod server_process;
 mod settings;
 mod socket;
 mod strange;
+mod vigil;
 
 use crate::error::io_reason;
 
 pub use auth::Memory;
-pub use connection::Connection;
+pub use connection::{Connection, Left};
+pub use dial::knock;
+pub use doors::check as check_doors;
 pub use jumps::resolve;
-pub use leg::Progress;
+pub use leg::{Progress, WINDOW};
 pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind, keep_out_of_core_files};
+pub use server_process::{Identity, Past};
 pub use settings::{Algorithms, Family, Method, Proxy, Settings, StrictHostKeyChecking};
 
 /// How far an attempt to connect has come. Each phase has its own deadline.
@@ -67,7 +76,6 @@ fn reason(error: &russh::Error) -> String {
         E::HUP | E::Disconnect => "the server closed the connection".into(),
         E::IO(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => "the server closed the connection".into(),
         E::IO(e) => io_reason(e),
-        E::KeepaliveTimeout => "no answer to keepalives".into(),
         E::SendError => "the connection is gone".into(),
         other => auth::brief(&other.to_string()),
     }

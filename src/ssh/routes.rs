@@ -3,11 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::doors::lookout::Lookout;
 use crate::intake::Intake;
 
 /// The forwards of one connection; shared between whoever asks for them and the handler that gets their senders.
 #[derive(Debug, Clone, Default)]
-pub struct Routes(Arc<Mutex<Vec<Route>>>);
+pub struct Routes {
+    routes: Arc<Mutex<Vec<Route>>>,
+    /// Echoes of ours that are awaited.
+    pub lookout: Lookout,
+}
 
 #[derive(Debug)]
 struct Route {
@@ -19,7 +24,7 @@ struct Route {
 
 impl Routes {
     fn lock(&self) -> MutexGuard<'_, Vec<Route>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The forward of `address` and `port` is about to be asked for: its first sender may come before the answer does.

@@ -148,6 +148,8 @@ pub struct Settings {
     pub keepalive_count: usize,
     /// Bytes after which reclog renews the keys; `None`: as the cipher needs it.
     pub rekey_limit: Option<u64>,
+    /// Whether a command may be run on the host; not with `SessionType none`.
+    pub commands: bool,
     /// What the configuration asks for and reclog does not do, a sentence each, where somebody may wait for it in vain.
     pub notes: Vec<String>,
 }
@@ -263,6 +265,13 @@ mod tests {
         {
             assert!(weak.contains(part), "{weak}");
         }
+    }
+
+    #[test]
+    fn session_type_none_means_no_command() {
+        assert!(resolve(&[], "SessionType default\n").unwrap().commands && resolve(&[], "").unwrap().commands);
+        assert!(!resolve(&[], "SessionType NONE\n").unwrap().commands);
+        assert!(!resolve(&[("SessionType", "none")], "SessionType default\n").unwrap().commands);
     }
 
     #[test]

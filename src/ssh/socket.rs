@@ -1,6 +1,7 @@
 //! The wire below SSH: tuned, counted.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,10 +13,11 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::Phase;
+use super::brake::Brake;
 
 /// The receive buffer while we renew the keys under load; see [`super::rekey`].
 const SMALL_BUFFER: usize = 128 * 1024;
@@ -42,9 +44,40 @@ pub struct Meter {
     caught_up: AtomicBool,
     socket: Option<OwnedFd>,
     software: OnceLock<String>,
+    /// Whether anything is read at all.
+    pub brake: Brake,
+    begin: Instant,
+    /// When something was read last, in milliseconds since `begin`.
+    heard: AtomicU64,
 }
 
 impl Meter {
+    /// Of a wire that has read nothing yet.
+    pub(super) fn new(socket: Option<OwnedFd>) -> Self {
+        Self {
+            read: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            caught_up: AtomicBool::new(true),
+            socket,
+            software: OnceLock::new(),
+            brake: Brake::default(),
+            begin: Instant::now(),
+            heard: AtomicU64::new(0),
+        }
+    }
+
+    /// When something was read last, or the brake let go.
+    #[must_use]
+    pub fn heard(&self) -> Instant {
+        self.begin + Duration::from_millis(self.heard.load(Ordering::Relaxed))
+    }
+
+    /// The server lives, or could not be heard until now.
+    pub fn heard_now(&self) {
+        let now = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard.store(now, Ordering::Relaxed);
+    }
+
     /// Bytes of the busier direction.
     #[must_use]
     pub fn passed(&self) -> u64 {
@@ -62,6 +95,12 @@ impl Meter {
     #[must_use]
     pub fn software(&self) -> &str {
         self.software.get().map_or("", String::as_str)
+    }
+
+    /// Our address, where the wire is a socket.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        SockRef::from(self.socket.as_ref()?).local_addr().ok()?.as_socket()
     }
 
     /// Makes the receive buffer small from now on.
@@ -126,13 +165,7 @@ impl Metered {
             Wire::Tcp(stream) => stream.as_fd().try_clone_to_owned().ok(),
             Wire::Tunnel(_) => None,
         };
-        let meter = Arc::new(Meter {
-            read: AtomicU64::new(0),
-            written: AtomicU64::new(0),
-            caught_up: AtomicBool::new(true),
-            socket,
-            software: OnceLock::new(),
-        });
+        let meter = Arc::new(Meter::new(socket));
         (
             Self {
                 stream,
@@ -187,6 +220,7 @@ impl AsyncRead for Metered {
         ready!(self.stream.half().poll_read(cx, buf))?;
         let read = buf.filled().len() - before;
         self.meter.read.fetch_add(read as u64, Ordering::Relaxed);
+        self.meter.heard_now();
         self.meter.caught_up.store(read < room, Ordering::Relaxed);
         // sshd leaves Nagle on for forwards and waits for our delayed ACK; Linux forgets QUICKACK after each use. In the
         // middle of a stream the ACKs come by themselves.
@@ -216,7 +250,11 @@ impl AsyncWrite for Metered {
         self.stream.half().poll_flush(cx)
     }
 
+    /// Whoever is gone need not be told, and the library would take the trouble for the reason of the end.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.half().poll_shutdown(cx)
+        if self.check_killed(cx).is_ok() {
+            let _ = ready!(self.stream.half().poll_shutdown(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 }

@@ -3,6 +3,9 @@
 //! - [`agent`]: agents, real and misbehaving
 //! - [`env`]: one folder, one set of collectors a test; nothing of the user's own account is read or written
 //! - [`account`]: a user of this machine, made for one test
+//! - [`control`]: requests at the control socket
+//! - [`cutter`]: a network that is cut without a word
+//! - [`disk`]: file systems to fill, freeze and take away
 //! - [`dropbear`]: a real Dropbear
 //! - [`tinyssh`]: a real TinySSH
 //! - [`run`]: one command of reclog, its output and exit code, always with a time limit
@@ -13,6 +16,7 @@
 //! - [`snapshot`]: reading `status --json`
 //! - [`login`]: `up` to a server of a test
 //! - [`procs`]: who runs, who listens
+//! - [`netns`]: two machines and a cable between them
 //! - [`pty`]: a command at a terminal, and who types there
 //! - [`pam`]: a password that real sshd asks for
 //! - [`gate`]: an SSH server that asks, says and does what a test wants
@@ -22,11 +26,15 @@
 pub mod account;
 pub mod agent;
 pub mod client;
+pub mod control;
+pub mod cutter;
+pub mod disk;
 pub mod dropbear;
 pub mod env;
 pub mod gate;
 pub mod hostile;
 pub mod login;
+pub mod netns;
 pub mod pam;
 pub mod procs;
 pub mod pty;
@@ -111,6 +119,8 @@ fn package(program: &str) -> &str {
         "sshd" => "openssh-server",
         "ssh" | "ssh-keygen" | "ssh-agent" | "ssh-add" => "openssh-client",
         "nc" => "netcat-openbsd",
+        "ip" => "iproute2",
+        "nft" => "nftables",
         "rsyslogd" => "rsyslog",
         "logger" => "bsdutils",
         "dropbear" | "dropbearkey" => "dropbear-bin",
@@ -155,6 +165,17 @@ macro_rules! require {
         let name = std::any::type_name_of_val(&here).trim_end_matches("::here");
         $(if $crate::common::left_out(name, $program) { return; })+
     };
+}
+
+/// A small disk in the test's folder, or the end of the test where there can be none.
+#[macro_export]
+macro_rules! disk {
+    ($env:expr, $size:expr) => {{
+        fn here() {}
+        let name = std::any::type_name_of_val(&here).trim_end_matches("::here");
+        let Some(disk) = $crate::common::disk::Disk::mount(&$env, name, $size) else { return };
+        disk
+    }};
 }
 
 /// The whole file.

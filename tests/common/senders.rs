@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::SOON;
@@ -125,4 +126,49 @@ pub fn check_flood(path: &Path, senders: usize, lines: usize) {
     let counts = check_order(&text);
     assert_eq!(counts.len(), senders, "senders in the file");
     assert!(counts.values().all(|n| *n == lines), "lines of each sender: {counts:?}");
+}
+
+/// Sends numbered lines until told to stop or cut; returns how many went out whole.
+pub fn pour(port: u16, s: usize, over: &AtomicBool) -> usize {
+    let mut sender = Sender::open(port);
+    let mut n = 0;
+    while !over.load(Ordering::Relaxed) {
+        let many: String = (n..n + 1000).map(|n| numbered(s, n)).collect();
+        if !sender.try_write(many) {
+            break;
+        }
+        n += 1000;
+    }
+    n
+}
+
+/// Ends the threads that pour, also when the test fails.
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Every line whole and in its sender's order. The last one of a sender that was cut may end early; no more of them than
+/// `cut`. Returns the whole lines of each sender.
+#[track_caller]
+pub fn check_cut(text: &str, cut: usize) -> BTreeMap<usize, usize> {
+    assert!(text.ends_with('\n'), "the last line has no end");
+    let (mut next, mut ended): (BTreeMap<usize, usize>, Vec<Option<usize>>) = Default::default();
+    for line in text.lines() {
+        // Of a line that was cut early not even the sender may be known.
+        let s: Option<usize> = line.get(1..5).and_then(|s| s.parse().ok());
+        let expected = numbered(s.unwrap_or_default(), s.map_or(0, |s| *next.entry(s).or_default()));
+        assert!(s.is_none() || !ended.contains(&s), "this sender was cut before: {line:?}");
+        if line == expected.trim_end() {
+            *next.entry(s.unwrap()).or_default() += 1;
+        } else {
+            assert!(!line.is_empty() && expected.starts_with(line), "torn line: {line:?}");
+            ended.push(s);
+        }
+    }
+    assert!(ended.len() <= cut, "{cut} senders were cut, and these lines are not whole: {ended:?}");
+    next
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::pam::Pam;
@@ -18,6 +19,8 @@ pub struct Sshd {
     host_keys: Vec<String>,
     child: Mutex<Option<Child>>,
     pam: Option<Pam>,
+    /// The namespace in which it runs, and its address there.
+    net: Option<(String, String)>,
 }
 
 impl Sshd {
@@ -34,20 +37,26 @@ impl Sshd {
     /// With a password that [`Pam`] takes, and these lines of sshd_config.
     #[track_caller]
     pub fn with_pam(lines: &[&str]) -> Self {
-        Self::run(&["ed25519"], &[&["UsePAM yes"], lines].concat(), Some(Pam::new()))
+        Self::run(&["ed25519"], &[&["UsePAM yes"], lines].concat(), Some(Pam::new()), None)
     }
 
     /// With host keys of these types, and these lines of sshd_config before the usual ones.
     #[track_caller]
     pub fn with(host_keys: &[&str], lines: &[&str]) -> Self {
-        Self::run(host_keys, lines, None)
+        Self::run(host_keys, lines, None, None)
+    }
+
+    /// In this network namespace, at this address of it.
+    #[track_caller]
+    pub fn in_namespace(name: &str, address: &str, lines: &[&str]) -> Self {
+        Self::run(&["ed25519"], lines, None, Some((name.to_owned(), address.to_owned())))
     }
 
     #[track_caller]
-    fn run(host_keys: &[&str], lines: &[&str], pam: Option<Pam>) -> Self {
+    fn run(host_keys: &[&str], lines: &[&str], pam: Option<Pam>, net: Option<(String, String)>) -> Self {
         let dir = tempfile::Builder::new().prefix("rl-sshd-").tempdir_in("/tmp").expect("a temporary folder");
         let host_keys: Vec<String> = host_keys.iter().map(|&k| k.to_owned()).collect();
-        let mut sshd = Self { dir, port: 0, host_keys, child: Mutex::default(), pam };
+        let mut sshd = Self { dir, port: 0, host_keys, child: Mutex::default(), pam, net };
         for kind in &sshd.host_keys {
             keygen(&sshd.host_key(kind), kind);
         }
@@ -72,7 +81,8 @@ impl Sshd {
         config.extend(self.host_keys.iter().map(|kind| format!("HostKey {}", self.host_key(kind).display())));
         config.push(format!("AuthorizedKeysFile {}", self.file("authorized_keys").display()));
         config.push(format!("PidFile {}", self.file("pid").display()));
-        let usual = "ListenAddress 127.0.0.1\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
+        config.push(format!("ListenAddress {}", self.address()));
+        let usual = "StrictModes no\nUsePAM no\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nPermitRootLogin yes\nGatewayPorts clientspecified\nMaxStartups 200\n\
              LogLevel VERBOSE\n";
         let penalties = if knows_penalties(self.dir.path()) { "PerSourcePenalties no\n" } else { "" };
@@ -83,7 +93,15 @@ impl Sshd {
     fn try_start(&self) -> bool {
         let log = File::options().create(true).append(true).open(self.file("log")).unwrap();
         let program = self.pam.as_ref().map_or_else(program, Pam::program);
-        let mut child = Command::new(program)
+        let mut command = match &self.net {
+            None => Command::new(program),
+            Some((name, _)) => {
+                let mut ip = Command::new("ip");
+                ip.args(["netns", "exec", name]).arg(program);
+                ip
+            }
+        };
+        let mut child = command
             .args(["-D", "-e", "-f"])
             .arg(self.file("sshd_config"))
             .stdin(Stdio::null())
@@ -95,11 +113,16 @@ impl Sshd {
             if child.try_wait().unwrap().is_some() {
                 return Some(false);
             }
-            let listens = self.log().contains(&format!("Server listening on 127.0.0.1 port {}", self.port));
-            (listens && TcpStream::connect(("127.0.0.1", self.port)).is_ok()).then_some(true)
+            let listens = self.log().contains(&format!("Server listening on {} port {}", self.address(), self.port));
+            let reached = self.net.is_some() || TcpStream::connect(("127.0.0.1", self.port)).is_ok();
+            (listens && reached).then_some(true)
         });
         *self.child.lock().unwrap() = up.then_some(child);
         up
+    }
+
+    fn address(&self) -> &str {
+        self.net.as_ref().map_or("127.0.0.1", |(_, address)| address)
     }
 
     /// A file in the server's folder.
@@ -137,7 +160,7 @@ impl Sshd {
 
     /// The line of one host key.
     pub fn known_hosts_line(&self, kind: &str) -> String {
-        format!("[127.0.0.1]:{} {}\n", self.port, self.host_key_public(kind))
+        format!("[{}]:{} {}\n", self.address(), self.port, self.host_key_public(kind))
     }
 
     /// Makes the server another one: a new host key of this type, at the next start.
@@ -169,7 +192,8 @@ impl Sshd {
 
     /// The lines of a Host block that lead here: nothing of the machine's own files is read.
     pub fn config_lines(&self) -> String {
-        format!("  HostName 127.0.0.1\n  Port {}\n  User {}\n  GlobalKnownHostsFile /dev/null\n", self.port, whoami())
+        let (address, port) = (self.address(), self.port);
+        format!("  HostName {address}\n  Port {port}\n  User {}\n  GlobalKnownHostsFile /dev/null\n", whoami())
     }
 
     /// The server process of each connection.
@@ -186,6 +210,14 @@ impl Sshd {
             procs::kill(*pid);
         }
         wait_until("the sessions are gone", SOON, || (!sessions.iter().any(|p| procs::alive(*p))).then_some(()));
+    }
+
+    /// Stops the server that accepts connections: they come about and nobody serves them, until what this returns is
+    /// dropped.
+    pub fn freeze(&self) -> Frozen {
+        let pid = self.child.lock().unwrap().as_ref().expect("sshd runs").id();
+        procs::signal(pid, Signal::STOP);
+        Frozen(pid)
     }
 
     /// Ends the server and all of its sessions.
@@ -206,6 +238,15 @@ impl Sshd {
     pub fn start_again(&self) {
         std::fs::remove_file(self.file("log")).unwrap();
         assert!(self.try_start(), "sshd does not start again on port {}:\n{}", self.port, self.log());
+    }
+}
+
+/// A server that stands still. `Drop` lets it go on.
+pub struct Frozen(u32);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        procs::signal(self.0, Signal::CONT);
     }
 }
 

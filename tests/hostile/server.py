@@ -51,6 +51,23 @@ class Door(paramiko.ServerInterface):
             time.sleep(3600)
         return port or 45000
 
+    def check_channel_direct_tcpip_request(self, number, origin, destination):
+        if self.stall != "doors":
+            return paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        if destination[0] != "127.0.0.1":
+            return paramiko.OPEN_FAILED_CONNECT_FAILED
+        threading.Thread(target=self.listen, daemon=True).start()
+        return paramiko.OPEN_SUCCEEDED
+
+    def listen(self):
+        """What is sent to the port that it was asked to connect to."""
+        channel = self.transport.accept(PATIENCE)
+        line = b""
+        while more := channel.recv(1000):
+            line += more
+        self.nonce = line
+        say(asked=line.decode())
+
     def cancel_port_forward_request(self, address, port):
         say(cancel=[address, port])
 
@@ -60,10 +77,13 @@ class Wild:
         self.heard = queue.Queue()
         self.next = 1000
         self.deaf = False
+        # Pings that are not answered before the echo has been sent.
+        self.pings = 0 if stall == "doors" else None
+        self.quiet = []
         self.transport = paramiko.Transport(connection)
         self.transport.add_server_key(key)
         self.listen_in()
-        door = Door(stall)
+        door = self.door = Door(stall)
         door.transport = self.transport
         self.transport.start_server(server=door, event=threading.Event())
 
@@ -75,6 +95,9 @@ class Wild:
             while self.deaf:
                 time.sleep(1)
             kind, message = read()
+            while self.pings is not None and kind == GLOBAL and b"keepalive@openssh.com" in message.asbytes():
+                self.pings += 1
+                kind, message = read()
             if 90 <= kind <= 100:
                 answer = Message(message.asbytes())
                 self.heard.put((kind, answer.get_int(), answer))
@@ -199,6 +222,40 @@ class Wild:
             self.answer(number, EOF)
             self.send(CLOSE, theirs)
         say(line=how)
+
+    def sends(self, address, port, origin, pieces, end):
+        """A sender from `origin` that says this, each piece in a packet of its own."""
+        number, how, theirs = self.sender(address, port, (origin, 4711))
+        if how == "opened":
+            for piece in pieces:
+                self.send(DATA, theirs, piece)
+            if end:
+                self.send(EOF, theirs)
+                self.answer(number, EOF)
+                self.send(CLOSE, theirs)
+            elif pieces:
+                self.quiet.append(theirs)
+        say(sends=how)
+
+    def go_on(self, text):
+        """More of all that were not ended."""
+        for theirs in self.quiet:
+            self.send(DATA, theirs, text)
+        say(go_on="sent")
+
+    def echo(self, address, port):
+        """What was sent to the port comes back by the forward."""
+        number, how, theirs = self.sender(address, port, ("127.0.0.1", 4712))
+        line = self.door.nonce
+        self.send(DATA, theirs, line[:20])
+        self.send(DATA, theirs, line[20:])
+        self.send(EOF, theirs)
+        self.answer(number, EOF)
+        self.send(CLOSE, theirs)
+        pings, self.pings = self.pings or 0, None
+        for _ in range(pings):
+            self.send(82)
+        say(echo=how)
 
     def far_away(self, address, port, size):
         """A sender whose address has so many bytes, and last words of so many."""

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use russh::keys::{PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
+use crate::ssh::dial::Left;
+use crate::ssh::doors::Before;
 use crate::ssh::host_key::Accepted;
 
 /// What a reconnect needs and only a person could tell: keys taken out of their passphrases, passwords. Kept for the life
@@ -17,6 +19,10 @@ pub struct Memory {
     kept: Mutex<Kept>,
     /// Host keys that a person took.
     pub accepted: Accepted,
+    /// What the last attempt to connect knows of the way.
+    pub left: Left,
+    /// The address families of ports that were ours before.
+    pub doors: Before,
 }
 
 #[derive(Default)]

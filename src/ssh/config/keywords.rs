@@ -145,6 +145,7 @@ const TABLE: &[Keyword] = table! {
         "serveraliveinterval": Kind::Time;
         "protocolkeepalives" => "serveraliveinterval": Kind::Time;
         "setuptimeout" => "connecttimeout": Kind::Time;
+        "sessiontype": Kind::Choice(&["none", "subsystem", "default"]);
         "stricthostkeychecking": Kind::Choice(STRICT);
         "tag": Kind::Text;
         "user": Kind::Text;
@@ -204,7 +205,6 @@ const TABLE: &[Keyword] = table! {
         "requesttty": Kind::Choice(&["true", "false", "yes", "no", "force", "auto"]);
         "securitykeyprovider": Kind::Text;
         "sendenv": Kind::Loose;
-        "sessiontype": Kind::Choice(&["none", "subsystem", "default"]);
         "setenv": Kind::Loose;
         "stdinnull": Kind::Flag;
         "streamlocalbindmask": Kind::Text;

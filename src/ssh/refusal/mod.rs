@@ -38,9 +38,39 @@ pub fn without_forwards(target: &str, software: &str, bind: &str, port: u16) -> 
         .hint("the jump host needs another SSH server, such as OpenSSH or Dropbear")
 }
 
-/// The error for `port` on `bind`, which a server that calls itself `software` refused to open. Asks it a few questions
+/// The error for `port` that a connection held which was lost; `shell`: one for the account would help.
+#[must_use]
+pub fn still_held(target: &str, software: &str, port: u16, shell: bool) -> Error {
+    let (cure, how) = match Server::of(software) {
+        Server::Dropbear => ("the option `-K 15` of dropbear makes", "run dropbear there with -K 15"),
+        Server::OpenSsh | Server::Other => (
+            "`ClientAliveInterval 15` and `ClientAliveCountMax 3` in sshd_config there make",
+            "for sshd_config there, a line each: `ClientAliveInterval 15` and `ClientAliveCountMax 3`",
+        ),
+    };
+    let error = Error::refused(format!(
+        "{target} refused to open port {port} again: most likely the connection that was lost still holds it there, until the \
+         server notices the loss; {cure} that a minute"
+    ))
+    .hint(how);
+    if shell {
+        error.hint("with a login shell for the account, reclog ends what is left of a lost connection itself")
+    } else {
+        error
+    }
+}
+
+/// Why a port was refused.
+pub struct Refused {
+    /// For whoever wants it open.
+    pub error: Error,
+    /// Whether somebody may listen there; `false`: a rule is in the way.
+    pub maybe_taken: bool,
+}
+
+/// The reason for `port` on `bind`, which a server that calls itself `software` refused to open. Asks it a few questions
 /// first.
-pub async fn explain(handle: &Handle<Guest>, settings: &Settings, software: &str, bind: &str, port: u16) -> Error {
+pub async fn explain(handle: &Handle<Guest>, settings: &Settings, software: &str, bind: &str, port: u16) -> Refused {
     let deadline = Instant::now() + ALL;
     let mut answers = Answers::default();
     while let Some(question) = answers.next(bind, port) {
@@ -50,7 +80,9 @@ pub async fn explain(handle: &Handle<Guest>, settings: &Settings, software: &str
         answers.record(&question, answered);
     }
     let server = Server::of(software);
-    answers.verdict(bind, port).error(server, &settings.target(), &settings.user, bind, port)
+    let verdict = answers.verdict(bind, port);
+    let error = verdict.error(server, &settings.target(), &settings.user, bind, port);
+    Refused { error, maybe_taken: verdict.maybe_taken() }
 }
 
 async fn ask(handle: &Handle<Guest>, question: &Question<'_>) -> Answer {

@@ -152,6 +152,12 @@ fn names_an_address(bind: &str) -> bool {
 }
 
 impl Verdict {
+    /// Whether somebody may listen on the port.
+    #[must_use]
+    pub fn maybe_taken(self) -> bool {
+        matches!(self, Self::Taken | Self::TakenOrNeedsRoot | Self::Unknown)
+    }
+
     /// The error for `port` on `bind`, which `target` refused to open for `user`.
     #[must_use]
     pub fn error(self, server: Server, target: &str, user: &str, bind: &str, port: u16) -> Error {

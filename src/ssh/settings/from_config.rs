@@ -115,6 +115,7 @@ pub fn resolve(plan: &SshPlan) -> Result<Settings> {
         // For ssh, none means that the first silence ends the connection; for the library, that nothing does.
         keepalive_count: values.number("serveralivecountmax").map_or(3, |n| usize::try_from(n).unwrap_or(3).max(1)),
         notes,
+        commands: !values.text("sessiontype").is_some_and(|kind| kind.eq_ignore_ascii_case("none")),
         rekey_limit: values.text("rekeylimit").and_then(config::value::rekey_bytes).filter(|bytes| *bytes > 0),
         host,
     })

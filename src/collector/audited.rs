@@ -1,0 +1,108 @@
+//! Beginning and end of a collector in the audit trail, and what became of the one before.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::audit::before::Unended;
+use crate::audit::{Event, Trail};
+use crate::error::{Error, Result};
+use crate::ledger::StreamSnapshot;
+use crate::plan::Plan;
+use crate::sink;
+
+const MIB: u64 = 1024 * 1024;
+/// What one sender may have sent without that it was taken here, in bytes: the window of its channel, which sshd holds for
+/// it on the jump host (3 MiB), the receive buffer of the jump host's kernel (32 MiB; `net.ipv4.tcp_rmem` goes up to 6 MiB
+/// by default, and tuned machines have more) and the sender's own send buffer (4 MiB, the default end of `tcp_wmem`).
+const OF_A_SENDER: u64 = (3 + 32 + 4) * MIB;
+/// What may have been taken and not yet written, in bytes for each output: its queue, and what waits beside it for a line
+/// end.
+const OF_AN_OUTPUT: u64 = (64 + 64) * MIB;
+
+/// Begins the trail of `plan` in the collector's state `folder`.
+///
+/// # Errors
+/// When there can be no trail: then there is no collector either.
+pub fn begin(folder: &Path, plan: &Plan, target: Option<&str>) -> Result<Trail> {
+    let (trail, before) = Trail::open(folder)?;
+    let mut events = vec![Event::Start {
+        reclog: env!("CARGO_PKG_VERSION").into(),
+        pid: std::process::id(),
+        target: target.map(str::to_owned),
+        outputs: plan.streams.iter().map(|stream| stream.out.clone()).collect(),
+    }];
+    if let Some(before) = before {
+        let written = before.outputs.iter().filter_map(|output| written(output)).max();
+        events.extend(aftermath(&before, written, Timestamp::now()));
+    }
+    // Together: a start without its gap would hide the crash from the next one.
+    trail.tell_all(&events);
+    Ok(trail)
+}
+
+/// Ends it: `streams` as they are at the end, and why, when it was not asked for.
+pub async fn end(trail: &Trail, streams: &[StreamSnapshot], error: Option<&Error>) {
+    let ledgers = || streams.iter().map(|stream| &stream.ledger);
+    trail.tell(&Event::Stop {
+        stored: ledgers().map(|ledger| ledger.stored).sum(),
+        lost: ledgers().map(|ledger| ledger.pending + ledger.discarded.get(sink::LOST).unwrap_or(&0)).sum(),
+        why: error.map(|error| error.message.clone()),
+    });
+    trail.finish().await;
+}
+
+/// When a file was written to last.
+fn written(path: &PathBuf) -> Option<Timestamp> {
+    Timestamp::try_from(std::fs::metadata(path).ok()?.modified().ok()?).ok()
+}
+
+/// What is told of a collector that ended without a word. `written`: when one of its outputs was written to last.
+fn aftermath(before: &Unended, written: Option<Timestamp>, now: Timestamp) -> [Event; 2] {
+    let who =
+        before.pid.map_or_else(|| "the collector before".into(), |pid| format!("the collector before, pid {pid},"));
+    let life = written.map_or(before.last, |written| written.max(before.last)).min(now);
+    // What an output that stalled did not take has waited since the stall began.
+    let from = before.stalled.map_or(life, |stalled| stalled.min(life));
+    let outputs = before.outputs.len().max(1) as u64;
+    [
+        Event::Warn { message: format!("{who} ended without a word: it was killed, or the machine went down") },
+        Event::Gap {
+            from,
+            to: now,
+            senders_cut: before.open,
+            bytes_at_most: before.open * OF_A_SENDER + outputs * OF_AN_OUTPUT,
+        },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn gap(stalled: Option<i64>, written: Option<i64>) -> (i64, i64, u64, u64) {
+        let outputs = vec!["/a".into(), "/b".into()];
+        let before = Unended { pid: Some(7), last: at(100), outputs, open: 3, stalled: stalled.map(at) };
+        match aftermath(&before, written.map(at), at(200)) {
+            [Event::Warn { message }, Event::Gap { from, to, senders_cut, bytes_at_most }] => {
+                assert!(message.contains("pid 7"));
+                (from.as_second(), to.as_second(), senders_cut, bytes_at_most)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_gap_begins_with_the_last_sign_of_life() {
+        let bound = 3 * OF_A_SENDER + 2 * OF_AN_OUTPUT;
+        assert_eq!(gap(None, None), (100, 200, 3, bound));
+        assert_eq!(gap(None, Some(90)), (100, 200, 3, bound));
+        assert_eq!(gap(None, Some(150)), (150, 200, 3, bound));
+        assert_eq!(gap(None, Some(900)), (200, 200, 3, bound), "a clock that was set back");
+        assert_eq!(gap(Some(50), Some(150)), (50, 200, 3, bound), "since the stall began");
+    }
+}

@@ -1,0 +1,106 @@
+//! The lives of the connection as the audit trail tells them: made, cut, made again, and what may be missing between.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::flight::{self, RECEIVE_BUFFER};
+use crate::audit::Event;
+use crate::ledger::StreamLedger;
+use crate::ssh::Settings;
+
+/// Who hears of it.
+pub type Tell = Box<dyn Fn(&Event) + Send>;
+
+/// See the module.
+pub struct Lives {
+    tell: Tell,
+    ledgers: Vec<StreamLedger>,
+    /// The jump host; none for ports of this machine.
+    target: Option<String>,
+    /// A connection may be dead for so long before it is noticed; `None`: for ever.
+    unnoticed: Option<Duration>,
+    /// When this life began; none before the first.
+    since: Option<Timestamp>,
+    /// Senders cut in earlier lives.
+    cut_before: u64,
+    /// It is over: nothing is missing before this.
+    gap: Option<Timestamp>,
+    /// Attempts since.
+    attempts: u64,
+}
+
+impl Lives {
+    /// Before the first one.
+    #[must_use]
+    pub fn new(tell: Tell, ledgers: Vec<StreamLedger>, settings: Option<&Settings>) -> Self {
+        let unnoticed = settings.and_then(|s| {
+            let rounds = u32::try_from(s.keepalive_count + 1).ok()?;
+            s.keepalive?.checked_mul(rounds)
+        });
+        let target = settings.map(Settings::target);
+        Self { tell, ledgers, target, unnoticed, since: None, cut_before: 0, gap: None, attempts: 0 }
+    }
+
+    /// Another attempt begins.
+    pub fn attempt(&mut self) {
+        self.attempts += 1;
+    }
+
+    /// The connection is there: `ports` are stream, address and port of each.
+    pub fn began<'a>(&mut self, ports: impl Iterator<Item = (&'a str, &'a str, u16)>) {
+        let gap = self.gap.take();
+        if let Some(target) = self.target.clone() {
+            (self.tell)(&match self.since {
+                None => Event::Connect { target },
+                Some(_) => Event::Reconnect { target, attempts: self.attempts },
+            });
+        }
+        for (stream, bind, remote_port) in ports {
+            (self.tell)(&Event::Forward { stream: stream.into(), bind: bind.into(), remote_port });
+        }
+        if let Some(from) = gap {
+            self.tell_gap(from);
+        }
+        (self.since, self.cut_before, self.attempts) = (Some(Timestamp::now()), self.cut(), 0);
+    }
+
+    /// The connection is lost: whoever is in is cut.
+    pub fn ended(&mut self, why: &str) {
+        let (Some(since), None) = (self.since, self.gap) else { return };
+        let open: u64 = self.ledgers.iter().map(|l| l.counts().senders.open).sum();
+        let senders_cut = self.cut() - self.cut_before + open;
+        (self.tell)(&Event::Cut { why: why.to_owned(), senders_cut });
+        // What was sent and never received may be as old as this.
+        let alive = self.unnoticed.and_then(|unnoticed| Timestamp::now().checked_sub(unnoticed).ok());
+        self.gap = Some(alive.map_or(since, |alive| alive.max(since)));
+    }
+
+    /// `down` begins to wait for senders.
+    pub fn draining(&mut self) {
+        self.since = self.since.map(|_| Timestamp::now());
+    }
+
+    /// The collector ends.
+    pub fn over(mut self) {
+        let cut = self.cut() > self.cut_before;
+        if let Some(from) = self.gap.take().or(self.since.filter(|_| cut)) {
+            self.tell_gap(from);
+        }
+    }
+
+    fn tell_gap(&self, from: Timestamp) {
+        let senders_cut = self.cut() - self.cut_before;
+        let bytes_at_most = flight::bytes_at_most(senders_cut, RECEIVE_BUFFER, self.target.is_some());
+        (self.tell)(&Event::Gap { from, to: Timestamp::now(), senders_cut, bytes_at_most });
+    }
+
+    /// Senders cut since the start.
+    fn cut(&self) -> u64 {
+        self.ledgers.iter().map(|l| l.counts().senders.cut).sum()
+    }
+}
+
+#[cfg(test)]
+#[path = "lives_tests.rs"]
+mod tests;

@@ -1,0 +1,113 @@
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::plan::SshPlan;
+
+/// The lives of a collector with one stream, its ledger, and what was told.
+fn lives(jump_host: bool) -> (Lives, StreamLedger, Arc<Mutex<Vec<Event>>>) {
+    let plan = SshPlan {
+        user: Some("u".into()),
+        host: "h".into(),
+        config_file: Some("none".into()),
+        keepalive: Some(Duration::from_secs(15)),
+        ..SshPlan::default()
+    };
+    let settings = jump_host.then(|| Settings::resolve(&plan).unwrap());
+    let (ledger, told) = (StreamLedger::new(), Arc::<Mutex<Vec<Event>>>::default());
+    let hear = Arc::clone(&told);
+    let tell: Tell = Box::new(move |event| hear.lock().unwrap().push(event.clone()));
+    (Lives::new(tell, vec![ledger.clone()], settings.as_ref()), ledger, told)
+}
+
+fn begin(lives: &mut Lives) {
+    lives.attempt();
+    lives.began([("main", "*", 7)].into_iter());
+}
+
+/// The tags of what was told, and the gap at its end.
+fn names(told: &Arc<Mutex<Vec<Event>>>) -> (Vec<&'static str>, Option<(u64, u64)>) {
+    let told = told.lock().unwrap();
+    let name = |event: &Event| match event {
+        Event::Connect { target } => (target == "u@h:22").then_some("connect").unwrap(),
+        Event::Forward { remote_port: 7, .. } => "forward",
+        Event::Cut { .. } => "cut",
+        Event::Reconnect { .. } => "reconnect",
+        Event::Gap { from, to, .. } => (from <= to).then_some("gap").unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let gap = match told.last() {
+        Some(Event::Gap { senders_cut, bytes_at_most, .. }) => Some((*senders_cut, *bytes_at_most)),
+        _ => None,
+    };
+    (told.iter().map(name).collect(), gap)
+}
+
+#[test]
+fn a_cut_and_a_reconnect_are_told_with_what_may_be_missing() {
+    let (mut lives, ledger, told) = lives(true);
+    begin(&mut lives);
+    for _ in 0..3 {
+        ledger.sender_opened();
+    }
+    // One is gone already when the loss is heard of, and one had said that it is done.
+    ledger.sender_closed(false);
+    ledger.sender_closed(true);
+    lives.ended("pulled out");
+    lives.ended("heard of twice");
+    ledger.sender_closed(true);
+    lives.attempt();
+    lives.attempt();
+    begin(&mut lives);
+    let at_most = flight::bytes_at_most(2, RECEIVE_BUFFER, true);
+    let all = ["connect", "forward", "cut", "reconnect", "forward", "gap"];
+    assert_eq!(names(&told), (all.to_vec(), Some((2, at_most))));
+    let told = told.lock().unwrap();
+    assert_eq!(told[2], Event::Cut { why: "pulled out".into(), senders_cut: 2 });
+    assert_eq!(told[3], Event::Reconnect { target: "u@h:22".into(), attempts: 3 });
+    let Event::Gap { from, to, .. } = &told[5] else { panic!() };
+    assert!(to.duration_since(*from).as_secs() < 60, "no life was longer than that");
+}
+
+#[test]
+fn down_while_disconnected_ends_with_the_gap() {
+    let (mut lives, ledger, told) = lives(true);
+    begin(&mut lives);
+    ledger.sender_opened();
+    ledger.sender_closed(true);
+    lives.ended("pulled out");
+    lives.draining();
+    lives.over();
+    assert_eq!(names(&told).0, ["connect", "forward", "cut", "gap"]);
+    assert_eq!(names(&told).1.unwrap().0, 1);
+}
+
+#[test]
+fn a_drain_has_a_gap_only_if_somebody_was_cut() {
+    for cut in [false, true] {
+        let (mut lives, ledger, told) = lives(true);
+        begin(&mut lives);
+        ledger.sender_opened();
+        lives.draining();
+        ledger.sender_closed(cut);
+        lives.over();
+        assert_eq!(names(&told).1.map(|(senders, _)| senders), cut.then_some(1));
+    }
+}
+
+#[test]
+fn a_collector_that_never_was_up_has_nothing_to_tell() {
+    let (mut lives, _, told) = lives(true);
+    lives.attempt();
+    lives.ended("not even begun");
+    lives.over();
+    assert_eq!(names(&told).0, Vec::<&str>::new());
+}
+
+#[test]
+fn a_port_of_this_machine_has_no_jump_host_to_connect_to() {
+    let (mut lives, _, told) = lives(false);
+    begin(&mut lives);
+    lives.draining();
+    lives.over();
+    assert_eq!(names(&told).0, ["forward"]);
+}

@@ -1,0 +1,194 @@
+//! The disk as a writer sees it: one function a system call, so that a test can let each of them fail.
+
+use std::fmt::Debug;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, fstatvfs, renameat_with};
+use rustix::io::Errno;
+
+use crate::archive;
+
+/// What stat(2) tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Device and inode: which file it is, whatever its name.
+    pub id: (u64, u64),
+    /// Bytes.
+    pub size: u64,
+    /// Names that lead to it; none when it was removed and is still open.
+    pub links: u64,
+    /// When it was last written.
+    pub modified: Timestamp,
+    /// What it is, when it is no regular file: `a folder`.
+    pub unusual: Option<&'static str>,
+}
+
+/// System calls on paths and open files. Paths are followed through links unless it says otherwise.
+pub trait Disk: Debug + Send + Sync + 'static {
+    /// An open file.
+    type File: Debug + Send + Sync + 'static;
+
+    /// Makes a file (mode 0600) that must not exist and opens it for appending.
+    fn create(&self, path: &Path) -> io::Result<Self::File>;
+    /// Opens a file that exists for appending.
+    fn open(&self, path: &Path) -> io::Result<Self::File>;
+    /// Takes the lock of a file; `WouldBlock` when somebody else has it. File systems without locks are used without.
+    fn lock(&self, file: &Self::File) -> io::Result<()>;
+    /// One write(2) at the end; may write less than asked.
+    fn write(&self, file: &Self::File, bytes: &[u8]) -> io::Result<usize>;
+    /// Forces what was written to the disk.
+    fn sync(&self, file: &Self::File) -> io::Result<()>;
+    /// Forces the names in a folder to the disk.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+    /// What an open file is.
+    fn stat_of(&self, file: &Self::File) -> io::Result<Stat>;
+    /// What a path leads to.
+    fn stat(&self, path: &Path) -> io::Result<Stat>;
+    /// Where a symbolic link leads; `None` when the path is none, or is not there.
+    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>>;
+    /// Bytes of the file system that may still be written by this user.
+    fn free(&self, file: &Self::File) -> io::Result<u64>;
+    /// The last byte of a file that is not empty.
+    fn last_byte(&self, path: &Path) -> io::Result<u8>;
+    /// Changes two names for one another at once. `Unsupported` where the file system cannot.
+    fn swap(&self, one: &Path, other: &Path) -> io::Result<()>;
+    /// Gives a file another name, which must not exist.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Takes a name away.
+    fn unlink(&self, path: &Path) -> io::Result<()>;
+    /// The stamp of the newest archive of a file.
+    fn newest(&self, file: &Path) -> io::Result<Option<Timestamp>>;
+}
+
+/// The real one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    type File = File;
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        appending().create_new(true).open(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<File> {
+        appending().open(path)
+    }
+
+    fn lock(&self, file: &File) -> io::Result<()> {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                tracing::warn!("this file system has no locks; nothing keeps a second writer away");
+                Ok(())
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn write(&self, mut file: &File, bytes: &[u8]) -> io::Result<usize> {
+        file.write(bytes)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        match File::open(folder).and_then(|f| f.sync_all()) {
+            // Some file systems cannot sync folders, some folders may be written but not read.
+            Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn stat_of(&self, file: &File) -> io::Result<Stat> {
+        Ok(Stat::of(&file.metadata()?))
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        Ok(Stat::of(&std::fs::metadata(path)?))
+    }
+
+    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        match std::fs::symlink_metadata(path) {
+            Ok(meta) if meta.is_symlink() => std::fs::canonicalize(path).map(Some),
+            Ok(_) => Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn free(&self, file: &File) -> io::Result<u64> {
+        let system = fstatvfs(file)?;
+        Ok(system.f_bavail.saturating_mul(system.f_frsize))
+    }
+
+    fn last_byte(&self, path: &Path) -> io::Result<u8> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-1))?;
+        let mut byte = [0];
+        file.read_exact(&mut byte)?;
+        Ok(byte[0])
+    }
+
+    fn swap(&self, one: &Path, other: &Path) -> io::Result<()> {
+        match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Err(io::ErrorKind::Unsupported.into()),
+            other => Ok(other?),
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // Network file systems do not know the flag. A second name refuses to take the place of another file, too.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                std::fs::hard_link(from, to)?;
+                std::fs::remove_file(from)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn newest(&self, file: &Path) -> io::Result<Option<Timestamp>> {
+        archive::newest(file)
+    }
+}
+
+/// NONBLOCK: opening a FIFO must not wait for its reader; it means nothing to a regular file.
+fn appending() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.append(true).mode(0o600).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    options
+}
+
+impl Stat {
+    fn of(meta: &std::fs::Metadata) -> Self {
+        let kind = meta.file_type();
+        let unusual = if kind.is_file() {
+            None
+        } else if kind.is_dir() {
+            Some("a folder")
+        } else if kind.is_fifo() {
+            Some("a named pipe")
+        } else if kind.is_char_device() || kind.is_block_device() {
+            Some("a device")
+        } else {
+            Some("a socket")
+        };
+        Self {
+            id: (meta.dev(), meta.ino()),
+            size: meta.len(),
+            links: meta.nlink(),
+            modified: meta.modified().ok().and_then(|t| Timestamp::try_from(t).ok()).unwrap_or_default(),
+            unusual,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Whether the ports that were granted are ours over IPv4 and over IPv6.
+//!
+//! A server grants a port when it got one of the two families; what is sent to the other one goes to whoever has it. So the
+//! jump host is asked to connect to the port on both of its loopback addresses, and a line that nobody else can send
+//! ([`nonce`]) must come back through our own forward ([`lookout`]). Listeners on all addresses and those of
+//! `GatewayPorts no` are both behind these doors. What that means is in [`verdict`].
+
+mod guest;
+pub mod lookout;
+mod nonce;
+mod verdict;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rand::TryRngCore as _;
+use rand::rngs::OsRng;
+use russh::client::{Handle, Msg};
+use russh::{Channel, ChannelOpenFailure, Error as Ssh};
+use tokio::time::timeout;
+
+use self::lookout::Lookout;
+use self::nonce::{Nonce, RANDOM};
+use self::verdict::{Door, Doors, Family, Proven};
+use super::connection::Connection;
+use super::handler::Guest;
+use super::prompt::Person;
+use super::routes::wire_address;
+use super::settings::PHASE_TIMEOUT;
+use crate::error::Result;
+use crate::intake::Intake;
+
+/// The time that an echo is given, on top of two round trips.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Ports that are looked at side by side: a plan may have many, and sshd opens a connection for each.
+const SIDE_BY_SIDE: usize = 4;
+
+/// What was proven in earlier lives of a connection, by address and port.
+#[derive(Debug, Default)]
+pub struct Before(Mutex<HashMap<(String, u16), Proven>>);
+
+/// Looks behind every port of `connection` that is meant for both families; to be asked when all of them are granted.
+/// `ports` are those of `intakes`, in their order. What is worth a note is told to `person` when it is seen for the first
+/// time.
+///
+/// # Errors
+/// Refused (exit code 4): over one family senders would get to somebody else, or to nobody where they got here before.
+pub async fn check(
+    connection: &Connection,
+    intakes: &[Intake],
+    ports: &[u16],
+    before: &Before,
+    person: &dyn Person,
+) -> Result<()> {
+    let (leg, target) = (&connection.leg, connection.leg.settings.target());
+    let all = intakes.iter().zip(ports).filter(|(intake, _)| means_both(&intake.plan().bind));
+    let all: Vec<_> = all.map(|(intake, port)| (intake, *port)).collect();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let lane = async || {
+        let mut seen = Vec::new();
+        while let Some((intake, port)) = all.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+            // A stalled output stops the whole connection, and the answers with it.
+            let doors = if intake.has_room() {
+                look(&leg.handle, &leg.routes.lookout, *port).await
+            } else {
+                Doors { v4: Door::CannotTell, v6: Door::CannotTell }
+            };
+            tracing::debug!(port, v4 = ?doors.v4, v6 = ?doors.v6, "looked behind the port");
+            seen.push((wire_address(&intake.plan().bind).to_owned(), *port, doors));
+        }
+        seen
+    };
+    let lanes: [_; SIDE_BY_SIDE] = tokio::join!(lane(), lane(), lane(), lane()).into();
+    let seen: Vec<_> = lanes.into_iter().flatten().collect();
+
+    let mut known = before.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut notes = Vec::new();
+    for (bind, port, doors) in &seen {
+        let proven = known.get(&(bind.clone(), *port));
+        match doors.judge(proven.copied().unwrap_or_default(), &target, *port) {
+            Ok(note) => notes.extend(note.filter(|_| proven.is_none())),
+            Err(error) => {
+                leg.routes.lookout.end();
+                return Err(error);
+            }
+        }
+    }
+    for (bind, port, doors) in seen {
+        let proven = known.entry((bind, port)).or_default();
+        *proven = proven.and(doors);
+    }
+    drop(known);
+    for note in notes {
+        tracing::warn!("{note}");
+        person.tell(&format!("note: {note}"));
+    }
+    Ok(())
+}
+
+/// Whether this address stands for both families.
+fn means_both(bind: &str) -> bool {
+    matches!(wire_address(bind), "" | "localhost")
+}
+
+/// Looks behind `port` over both families at once.
+async fn look(handle: &Handle<Guest>, lookout: &Lookout, port: u16) -> Doors {
+    let (v4, v6) = tokio::join!(knock(handle, lookout, port, Family::V4), knock(handle, lookout, port, Family::V6));
+    for channel in lookout.finish(port) {
+        let _ = channel.close().await;
+    }
+    Doors { v4, v6 }
+}
+
+async fn knock(handle: &Handle<Guest>, lookout: &Lookout, port: u16, family: Family) -> Door {
+    let mut random = [0; RANDOM];
+    if let Err(error) = OsRng.try_fill_bytes(&mut random) {
+        tracing::debug!(%error, "no randomness");
+        return Door::CannotTell;
+    }
+    let nonce = Nonce::new(&random);
+    let mut comes = lookout.expect(port, nonce.clone());
+    let open = handle.channel_open_direct_tcpip(family.loopback(), u32::from(port), "127.0.0.1", 0);
+    let channel = match timeout(PHASE_TIMEOUT, open).await {
+        Ok(Ok(channel)) => channel,
+        Ok(Err(Ssh::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed))) => return nobody(handle, family).await,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, ?family, "may not ask");
+            return Door::CannotTell;
+        }
+        Err(_) => return Door::CannotTell,
+    };
+    let sent = async {
+        channel.data_bytes(nonce.line().to_vec()).await?;
+        // Our own end comes back by the forward, and both channels are over without a word from here.
+        channel.eof().await
+    };
+    if !matches!(timeout(PHASE_TIMEOUT, sent).await, Ok(Ok(()))) {
+        return Door::CannotTell;
+    }
+    if let Ok(Ok(())) = timeout(PATIENCE, &mut comes).await {
+        return Door::Ours;
+    }
+    // A slow way is not somebody else's door: what came before the second answer would have been here.
+    let answers = async {
+        handle.send_ping().await?;
+        handle.send_ping().await
+    };
+    let answered = timeout(PHASE_TIMEOUT, answers).await;
+    let came = comes.try_recv().is_ok();
+    forget(channel).await;
+    match answered {
+        _ if came => Door::Ours,
+        Ok(Ok(())) if !handle.is_closed() => Door::Other,
+        _ => Door::CannotTell,
+    }
+}
+
+/// Nobody listens: is there the family at all? A server's words about it are as good as none, but only a host that has it can
+/// open a port on it. Where the rules forbid that, it counts as absent.
+async fn nobody(handle: &Handle<Guest>, family: Family) -> Door {
+    match timeout(PATIENCE, handle.tcpip_forward(family.loopback(), 0)).await {
+        Ok(Ok(port)) => {
+            let _ = timeout(PATIENCE, handle.cancel_tcpip_forward(family.loopback(), port)).await;
+            Door::Nobody
+        }
+        _ => Door::Absent,
+    }
+}
+
+/// Whoever is behind it hears that nothing more comes.
+async fn forget(channel: Channel<Msg>) {
+    let _ = channel.close().await;
+}

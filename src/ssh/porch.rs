@@ -1,0 +1,121 @@
+//! Where senders wait until every port of the connection is granted. Let in before, they could fill a queue that is full
+//! already, and the answer about the next port would never be read.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use russh::client::{ChannelOpenHandle, Msg};
+use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf};
+
+use crate::intake::{Intake, Sender};
+
+/// Senders that wait; as many as a stream lets in unless it is told otherwise. None of their bytes is here yet: the server
+/// reads from a sender when its channel is open.
+const MOST: usize = 4096;
+
+/// A sender at the door.
+pub struct Caller {
+    pub channel: Channel<Msg>,
+    pub peer: String,
+    pub intake: Intake,
+    /// Says no when it is dropped.
+    pub reply: ChannelOpenHandle,
+}
+
+/// A sender that was let in. The write half is kept so that the library keeps the channel.
+pub struct Slot {
+    pub sender: Sender,
+    _channel: ChannelWriteHalf<Msg>,
+}
+
+impl Slot {
+    /// A sender and what it came by.
+    pub fn new(sender: Sender, channel: ChannelWriteHalf<Msg>) -> Self {
+        Self { sender, _channel: channel }
+    }
+}
+
+/// What is to be done with a sender.
+pub enum Place {
+    /// Nothing: it waits.
+    Waits,
+    /// Let it in, the door is open.
+    Open(Caller),
+    /// Too many wait.
+    Full(Caller),
+}
+
+impl Caller {
+    /// Asks the intake; whoever may come in has still to be told so.
+    pub fn admit(self) -> Result<(ChannelId, Slot, ChannelOpenHandle), ChannelOpenHandle> {
+        let Self { channel, peer, intake, reply } = self;
+        let Ok(sender) = intake.admit(&peer) else { return Err(reply) };
+        let id = channel.id();
+        // The read half goes: nobody reads it, and a queue that fills up would stop the connection.
+        let (_, write) = channel.split();
+        Ok((id, Slot::new(sender, write), reply))
+    }
+}
+
+/// The porch of one connection.
+#[derive(Clone, Default)]
+pub struct Porch(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    open: bool,
+    /// First come, first served.
+    waiting: VecDeque<Caller>,
+    /// Let in from here, not yet known to the handler.
+    admitted: HashMap<ChannelId, Slot>,
+}
+
+impl Porch {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a sender in if the door is still shut.
+    pub fn receive(&self, caller: Caller) -> Place {
+        let mut inner = self.lock();
+        if inner.open {
+            return Place::Open(caller);
+        }
+        if inner.waiting.len() >= MOST {
+            return Place::Full(caller);
+        }
+        inner.waiting.push_back(caller);
+        Place::Waits
+    }
+
+    /// Every port is granted: who waits comes in, and so does everybody after them.
+    pub async fn open(&self) {
+        let waiting = {
+            let mut inner = self.lock();
+            inner.open = true;
+            std::mem::take(&mut inner.waiting)
+        };
+        for caller in waiting {
+            match caller.admit() {
+                Ok((id, slot, reply)) => {
+                    // Before it hears so: its first byte may come at once.
+                    self.lock().admitted.insert(id, slot);
+                    reply.accept().await;
+                }
+                Err(reply) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
+            }
+        }
+    }
+
+    /// Hands a sender that was let in from here to the handler.
+    #[must_use]
+    pub fn claim(&self, channel: ChannelId) -> Option<Slot> {
+        self.lock().admitted.remove(&channel)
+    }
+
+    /// The connection is over: who is in was cut, and nobody waits any more.
+    pub fn clear(&self) {
+        let Inner { waiting, admitted, .. } = std::mem::take(&mut *self.lock());
+        drop((waiting, admitted));
+    }
+}

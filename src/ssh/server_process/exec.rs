@@ -1,0 +1,60 @@
+//! One command on the jump host, and what it says; bounded in time and bytes, whatever the server does.
+
+use std::time::Duration;
+
+use russh::client::Handle;
+use russh::{ChannelMsg, ChannelReadHalf};
+use tokio::time::timeout;
+
+use super::identity::{LONGEST_OUTPUT, Said};
+use crate::ssh::handler::Guest;
+
+/// What it may take altogether: the start of a shell, and the end of a process that has to be waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What saying good-bye to its channel may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Runs `command`, whose lines begin with `mark`. An account that may not run it says nothing.
+pub async fn run(handle: &Handle<Guest>, command: String, mark: &str) -> Said {
+    let opened = timeout(PATIENCE, handle.channel_open_session()).await;
+    let channel = match opened {
+        Ok(Ok(channel)) => channel,
+        Ok(Err(error)) => {
+            tracing::debug!("the jump host opens no session: {error}");
+            return Said::default();
+        }
+        Err(_) => {
+            tracing::debug!("the jump host does not answer whether it opens a session");
+            return Said::default();
+        }
+    };
+    let (mut read, write) = channel.split();
+    let mut output = Vec::new();
+    let talk = async {
+        if write.exec(true, command).await.is_ok() {
+            listen(&mut read, &mut output, mark).await;
+        }
+    };
+    let _ = timeout(PATIENCE, talk).await;
+    // First of all, or a server that talks on would fill a queue that nobody reads, and stop the connection.
+    drop(read);
+    let _ = timeout(FAREWELL, write.close()).await;
+    Said::parse(&output, mark)
+}
+
+/// Until it is done, or has said too much, or ends.
+async fn listen(read: &mut ChannelReadHalf, output: &mut Vec<u8>, mark: &str) {
+    while let Some(message) = read.wait().await {
+        match message {
+            ChannelMsg::Data { data } => {
+                let room = LONGEST_OUTPUT.saturating_sub(output.len());
+                output.extend_from_slice(&data[..data.len().min(room)]);
+                if output.len() >= LONGEST_OUTPUT || Said::parse(output, mark).done {
+                    return;
+                }
+            }
+            ChannelMsg::Failure | ChannelMsg::Eof | ChannelMsg::Close => return,
+            _ => {}
+        }
+    }
+}
