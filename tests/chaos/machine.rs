@@ -306,7 +306,9 @@ impl Machine {
             if at > 0 {
                 std::thread::sleep(length);
             }
-            sessions.iter().for_each(|pid| procs::signal(*pid, *signal));
+            for pid in &sessions {
+                procs::signal(*pid, *signal);
+            }
         }
         String::new()
     }

@@ -225,7 +225,7 @@ fn wait_while_cut(mode: &AtomicU8) {
 }
 
 fn pump(mut from: TcpStream, mut to: TcpStream, mode: &AtomicU8) {
-    let mut buffer = [0; 32 * 1024];
+    let mut buffer = vec![0; 32 * 1024];
     while let Ok(n @ 1..) = from.read(&mut buffer) {
         if mode.load(Ordering::Relaxed) == SLOW {
             std::thread::sleep(Duration::from_millis(30));
