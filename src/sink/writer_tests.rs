@@ -101,7 +101,8 @@ fn whatever_call_fails_no_byte_is_lost_or_doubled() {
                 disk.plan(fault, call, times);
                 disk.watch(&ledger);
                 run(&disk, &case, &ledger, LINES);
-                let what = format!("{fault:?} at call {call}, {times} times, {:?}, no_swap {}", case.sync, case.no_swap);
+                let what =
+                    format!("{fault:?} at call {call}, {times} times, {:?}, no_swap {}", case.sync, case.no_swap);
                 assert_eq!(all(&disk), sent, "{what}");
                 for (name, content) in disk.files() {
                     assert!(content.is_empty() || content.ends_with(b"\n"), "{name:?}: {what}");
