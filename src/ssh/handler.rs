@@ -208,9 +208,10 @@ impl Handler for Guest {
             if !self.senders.contains_key(&channel) {
                 self.claim(channel);
             }
-            if let Some(Slot { sender, .. }) = self.senders.get_mut(&channel) {
+            if let Some(Slot { sender, channel }) = self.senders.get_mut(&channel) {
                 sender.feed(data);
                 if !sender.has_room() {
+                    self.meter.brake.speak_on(channel);
                     self.meter.brake.press(sender.wait());
                 } else if sender.is_released() {
                     return Err(Stop::Abandoned);

@@ -5,8 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use russh::client::{ChannelOpenHandle, Msg};
-use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf};
+use russh::{Channel, ChannelId, ChannelOpenFailure};
 
+use super::brake::Voice;
 use crate::intake::{Intake, Sender};
 
 /// Senders that wait; as many as a stream lets in unless it is told otherwise. None of their bytes is here yet: the server
@@ -25,7 +26,7 @@ pub struct Caller {
 /// A sender that was let in. The write half is kept so that the library keeps the channel.
 pub struct Slot {
     pub sender: Sender,
-    _channel: ChannelWriteHalf<Msg>,
+    pub channel: Voice,
 }
 
 /// What is to be done with a sender.
@@ -46,7 +47,7 @@ impl Caller {
         let id = channel.id();
         // The read half goes: nobody reads it, and a queue that fills up would stop the connection.
         let (_, write) = channel.split();
-        Ok((id, Slot { sender, _channel: write }, reply))
+        Ok((id, Slot { sender, channel: Arc::new(write) }, reply))
     }
 }
 
