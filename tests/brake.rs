@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use common::disk::{Disk, QUEUE};
 use common::senders::{Over, check_cut, check_order, numbered, pour, send};
 use common::snapshot::{assert_settled, number};
-use common::{Env, SOON, Sender, Sshd, free_port, listening, read_text, wait_until};
+use common::{Env, SOON, Sshd, free_port, listening, read_text, wait_until};
 use serde_json::Value;
 
 /// A jump host that has no patience: three seconds without a word from us are the end.
