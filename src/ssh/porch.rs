@@ -31,7 +31,7 @@ pub struct Slot {
 
 impl Slot {
     /// A sender and what it came by.
-    pub fn new(sender: Sender, channel: ChannelWriteHalf<Msg>) -> Self {
+    pub fn new(sender: Sender, channel: russh::ChannelWriteHalf<Msg>) -> Self {
         Self { sender, channel: Arc::new(channel) }
     }
 }
