@@ -4,6 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::flight::{self, RECEIVE_BUFFER};
 use crate::audit::before::Unended;
 use crate::audit::{Event, Trail};
 use crate::error::{Error, Result};
@@ -11,14 +12,9 @@ use crate::ledger::StreamSnapshot;
 use crate::plan::Plan;
 use crate::sink;
 
-const MIB: u64 = 1024 * 1024;
-/// What one sender may have sent without that it was taken here, in bytes: the window of its channel, which sshd holds for
-/// it on the jump host (3 MiB), the receive buffer of the jump host's kernel (32 MiB; `net.ipv4.tcp_rmem` goes up to 6 MiB
-/// by default, and tuned machines have more) and the sender's own send buffer (4 MiB, the default end of `tcp_wmem`).
-const OF_A_SENDER: u64 = (3 + 32 + 4) * MIB;
 /// What may have been taken and not yet written, in bytes for each output: its queue, and what waits beside it for a line
 /// end.
-const OF_AN_OUTPUT: u64 = (64 + 64) * MIB;
+const OF_AN_OUTPUT: u64 = (64 + 64) << 20;
 
 /// Begins the trail of `plan` in the collector's state `folder`.
 ///
@@ -71,7 +67,7 @@ fn aftermath(before: &Unended, written: Option<Timestamp>, now: Timestamp) -> [E
             from,
             to: now,
             senders_cut: before.open,
-            bytes_at_most: before.open * OF_A_SENDER + outputs * OF_AN_OUTPUT,
+            bytes_at_most: flight::bytes_at_most(before.open, RECEIVE_BUFFER, true) + outputs * OF_AN_OUTPUT,
         },
     ]
 }
@@ -98,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_gap_begins_with_the_last_sign_of_life() {
-        let bound = 3 * OF_A_SENDER + 2 * OF_AN_OUTPUT;
+        let bound = flight::bytes_at_most(3, RECEIVE_BUFFER, true) + 2 * OF_AN_OUTPUT;
         assert_eq!(gap(None, None), (100, 200, 3, bound));
         assert_eq!(gap(None, Some(90)), (100, 200, 3, bound));
         assert_eq!(gap(None, Some(150)), (150, 200, 3, bound));

@@ -1,5 +1,6 @@
 //! The lives of the connection as the audit trail tells them: made, cut, made again, and what may be missing between.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use super::flight::{self, RECEIVE_BUFFER};
 use crate::audit::Event;
 use crate::ledger::StreamLedger;
-use crate::ssh::Settings;
+use crate::ssh::{Past, Settings};
 
 /// Who hears of it.
 pub type Tell = Box<dyn Fn(&Event) + Send>;
@@ -16,6 +17,8 @@ pub type Tell = Box<dyn Fn(&Event) + Send>;
 pub struct Lives {
     tell: Tell,
     ledgers: Vec<StreamLedger>,
+    /// What is known of the jump host.
+    past: Arc<Past>,
     /// The jump host; none for ports of this machine.
     target: Option<String>,
     /// A connection may be dead for so long before it is noticed; `None`: for ever.
@@ -26,6 +29,8 @@ pub struct Lives {
     cut_before: u64,
     /// It is over: nothing is missing before this.
     gap: Option<Timestamp>,
+    /// What the jump host may hold of one sender, as it was then.
+    receive_buffer: u64,
     /// Attempts since.
     attempts: u64,
 }
@@ -33,13 +38,24 @@ pub struct Lives {
 impl Lives {
     /// Before the first one.
     #[must_use]
-    pub fn new(tell: Tell, ledgers: Vec<StreamLedger>, settings: Option<&Settings>) -> Self {
+    pub fn new(tell: Tell, ledgers: Vec<StreamLedger>, settings: Option<&Settings>, past: Arc<Past>) -> Self {
         let unnoticed = settings.and_then(|s| {
             let rounds = u32::try_from(s.keepalive_count + 1).ok()?;
             s.keepalive?.checked_mul(rounds)
         });
         let target = settings.map(Settings::target);
-        Self { tell, ledgers, target, unnoticed, since: None, cut_before: 0, gap: None, attempts: 0 }
+        Self {
+            tell,
+            ledgers,
+            past,
+            target,
+            unnoticed,
+            since: None,
+            cut_before: 0,
+            gap: None,
+            receive_buffer: RECEIVE_BUFFER,
+            attempts: 0,
+        }
     }
 
     /// Another attempt begins.
@@ -70,6 +86,7 @@ impl Lives {
         let (Some(since), None) = (self.since, self.gap) else { return };
         let open: u64 = self.ledgers.iter().map(|l| l.counts().senders.open).sum();
         let senders_cut = self.cut() - self.cut_before + open;
+        self.receive_buffer = self.past.receive_buffer().unwrap_or(RECEIVE_BUFFER);
         (self.tell)(&Event::Cut { why: why.to_owned(), senders_cut });
         // What was sent and never received may be as old as this.
         let alive = self.unnoticed.and_then(|unnoticed| Timestamp::now().checked_sub(unnoticed).ok());
@@ -91,7 +108,7 @@ impl Lives {
 
     fn tell_gap(&self, from: Timestamp) {
         let senders_cut = self.cut() - self.cut_before;
-        let bytes_at_most = flight::bytes_at_most(senders_cut, RECEIVE_BUFFER, self.target.is_some());
+        let bytes_at_most = flight::bytes_at_most(senders_cut, self.receive_buffer, self.target.is_some());
         (self.tell)(&Event::Gap { from, to: Timestamp::now(), senders_cut, bytes_at_most });
     }
 

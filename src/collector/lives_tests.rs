@@ -16,7 +16,7 @@ fn lives(jump_host: bool) -> (Lives, StreamLedger, Arc<Mutex<Vec<Event>>>) {
     let (ledger, told) = (StreamLedger::new(), Arc::<Mutex<Vec<Event>>>::default());
     let hear = Arc::clone(&told);
     let tell: Tell = Box::new(move |event| hear.lock().unwrap().push(event.clone()));
-    (Lives::new(tell, vec![ledger.clone()], settings.as_ref()), ledger, told)
+    (Lives::new(tell, vec![ledger.clone()], settings.as_ref(), Arc::default()), ledger, told)
 }
 
 fn begin(lives: &mut Lives) {

@@ -80,9 +80,15 @@ impl Supervisor {
         rescue: Rescue,
     ) -> Self {
         let ports = plan.streams.iter().map(|s| s.port).collect();
+        let past = Arc::<Past>::default();
         Self {
             plan,
-            lives: Lives::new(Box::new(move |event| trail.tell(event)), outputs.ledgers(), settings.as_deref()),
+            lives: Lives::new(
+                Box::new(move |event| trail.tell(event)),
+                outputs.ledgers(),
+                settings.as_deref(),
+                Arc::clone(&past),
+            ),
             settings,
             live,
             outputs,
@@ -92,7 +98,7 @@ impl Supervisor {
             rescue,
             machine: Machine::default(),
             memory: Arc::default(),
-            past: Arc::default(),
+            past,
             link: None,
             ports,
             was_up: false,

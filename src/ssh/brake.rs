@@ -137,7 +137,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Braked<S> {
                 }
             }
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        // What a stall has left in our receive buffer is much: others have their turn after some packets of it.
+        let turn = ready!(tokio::task::coop::poll_proceed(cx));
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if read.is_ready() {
+            turn.made_progress();
+        }
+        read
     }
 }
 

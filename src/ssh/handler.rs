@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::{PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Names};
-use tokio::sync::oneshot;
 
 use super::algorithms;
 use super::auth::brief;
@@ -22,6 +21,7 @@ use super::routes::Routes;
 use super::settings::Settings;
 use super::socket::Meter;
 use super::strange::{MAX_HALF_CLOSED, MAX_UNASKED, Strange};
+use super::vigil::{self, Ended};
 use crate::error::Error;
 use crate::escape::escape_str;
 use crate::intake::End;
@@ -64,16 +64,6 @@ pub type Words = Arc<Mutex<String>>;
 /// A place for the pipe of a tunnel that was asked for.
 pub type Expected = Arc<Mutex<Option<Inlet>>>;
 
-/// Who hears of the end; whoever knows of it first tells why.
-pub type Ended = Arc<Mutex<Option<oneshot::Sender<Error>>>>;
-
-/// Tells why a connection has ended, unless that was told before.
-pub fn tell(ended: &Ended, error: Error) {
-    if let Some(ended) = ended.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        let _ = ended.send(error);
-    }
-}
-
 /// What ends the connection's loop.
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
@@ -91,15 +81,6 @@ impl Guest {
         let Err(error) = checked else { return true };
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         false
-    }
-
-    /// Lets in whoever waited on the porch for this channel.
-    fn claim(&mut self, channel: ChannelId) {
-        if !self.senders.contains_key(&channel)
-            && let Some(slot) = self.porch.claim(channel)
-        {
-            self.senders.insert(channel, slot);
-        }
     }
 
     /// Refuses a channel of this `kind`; `what` it is, for the log.
@@ -209,9 +190,7 @@ impl Handler for Guest {
                 self.meter.brake.press(inlet.room());
             }
         } else {
-            if !self.senders.contains_key(&channel) {
-                self.claim(channel);
-            }
+            self.claim(channel);
             if self.was_held_back(channel, Some(data), session)? {
                 return Ok(());
             }
@@ -325,7 +304,7 @@ impl Handler for Guest {
         self.senders.clear();
         self.porch.clear();
         self.routes.lookout.end();
-        tell(&self.ended, Error::failed(error));
+        vigil::tell(&self.ended, Error::failed(error));
         match reason {
             DisconnectReason::ReceivedDisconnect(_) => Ok(()),
             DisconnectReason::Error(e) => Err(e),

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::brake::Braked;
-use super::handler::{self, Expected, Guest, Refusal, Stop, Words};
+use super::handler::{Expected, Guest, Refusal, Stop, Words};
 use super::host_key::KnownHosts;
 use super::pipe::pipe;
 use super::porch::Porch;
@@ -207,7 +207,7 @@ impl Leg {
             tokio::select! {
                 () = killed.cancelled() => {}
                 error = watch => {
-                    handler::tell(&ended_tx, error);
+                    vigil::tell(&ended_tx, error);
                     killed.cancel();
                 }
             }

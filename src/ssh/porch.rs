@@ -5,9 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use russh::client::{ChannelOpenHandle, Msg};
-use russh::{Channel, ChannelId, ChannelOpenFailure};
+use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf};
 
 use super::brake::Voice;
+use super::handler::Guest;
 use crate::intake::{Intake, Sender};
 
 /// Senders that wait; as many as a stream lets in unless it is told otherwise. None of their bytes is here yet: the server
@@ -31,7 +32,7 @@ pub struct Slot {
 
 impl Slot {
     /// A sender and what it came by.
-    pub fn new(sender: Sender, channel: russh::ChannelWriteHalf<Msg>) -> Self {
+    pub fn new(sender: Sender, channel: ChannelWriteHalf<Msg>) -> Self {
         Self { sender, channel: Arc::new(channel) }
     }
 }
@@ -55,6 +56,17 @@ impl Caller {
         // The read half goes: nobody reads it, and a queue that fills up would stop the connection.
         let (_, write) = channel.split();
         Ok((id, Slot::new(sender, write), reply))
+    }
+}
+
+impl Guest {
+    /// Lets in whoever waited on the porch for this channel.
+    pub(super) fn claim(&mut self, channel: ChannelId) {
+        if !self.senders.contains_key(&channel)
+            && let Some(slot) = self.porch.claim(channel)
+        {
+            self.senders.insert(channel, slot);
+        }
     }
 }
 

@@ -1,12 +1,24 @@
 //! Whether a connection is dead. Who is asked and says nothing for long enough is; while nothing is read because an
 //! output takes nothing, silence proves nothing, and only the system can tell: it finds no way for what we write.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use super::socket::Meter;
 use crate::error::Error;
+
+/// Who hears of the end; whoever knows of it first tells why.
+pub type Ended = Arc<Mutex<Option<oneshot::Sender<Error>>>>;
+
+/// Tells why a connection has ended, unless that was told before.
+pub fn tell(ended: &Ended, error: Error) {
+    if let Some(ended) = ended.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let _ = ended.send(error);
+    }
+}
 
 /// What is to be done now.
 #[derive(Debug, PartialEq, Eq)]
