@@ -10,12 +10,12 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::checker::{self, Audited, Evidence, Happened, Kind, Tally, Trouble, Verdict};
-use super::disk::Disk;
 use super::line::Rng;
 use super::network::Network;
 use super::report::Figures;
 use super::schedule::{Fault, KEEPALIVE, Step, schedule};
 use super::senders::{Burst, Crowd, Habit, Micros, now};
+use super::volume::Disk;
 use super::watch::{Subject, Watch};
 use crate::common::{Bg, Env, SOON, Sshd, free_port, listening, procs, wait_until};
 
