@@ -109,7 +109,9 @@ fn two_thousand_short_connections_are_all_there() {
     let port = env.listen(&["--out", &env.arg("f"), "--name", "c"]).port();
     let ten = move || (0..200).for_each(|_| send(port, "x\n"));
     let threads: Vec<_> = (0..10).map(|_| std::thread::spawn(ten)).collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     let down = env.run(&["down", "--json"]).ok().last_event();
     let trail = trail_of(&env, "c");
     assert_agrees(&trail, &down);
@@ -154,7 +156,7 @@ fn a_killed_collector_is_told_by_the_next_one() {
     let gap = &trail[7];
     assert_eq!(gap["senders_cut"], 2);
     assert!(number(&gap["bytes_at_most"]) > 2 * 1024 * 1024);
-    assert!(gap["from"].as_str() >= trail[4]["ts"].as_str() && gap["to"].as_str() >= trail[5]["ts"].as_str(), "{gap}");
+    assert!(gap["from"].as_str() >= trail[4]["ts"].as_str() && gap["to"].as_str() >= gap["from"].as_str(), "{gap}");
     env.down("c");
     env.listen(&args);
     env.down("c");

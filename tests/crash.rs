@@ -162,9 +162,9 @@ fn twenty_kills_in_a_row_tear_nothing_and_are_all_told() {
                 let over = Arc::new(AtomicBool::new(false));
                 let senders: Vec<_> = (first..first + 10)
                     .map(|s| {
-                        let over = Arc::clone(&over);
+                        let (over, mut sender) = (Arc::clone(&over), Sender::open(port));
                         std::thread::spawn(move || {
-                            let (mut sender, mut n, mut sent) = (Sender::open(port), 0, 0);
+                            let (mut n, mut sent) = (0, 0);
                             while !over.load(Ordering::Relaxed) && sender.try_write(numbered(s, n)) {
                                 sent += numbered(s, n).len() as u64;
                                 n += 1;

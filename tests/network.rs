@@ -66,8 +66,8 @@ fn long_pause(env: &Env, seconds: f64) {
 
 macro_rules! stage {
     ($lines:expr) => {{
-        require!("sshd", "ip", "nft", "bash");
         fn inside() {}
+        require!("sshd", "ip", "nft", "bash");
         let name = std::any::type_name_of_val(&inside).trim_end_matches("::inside");
         let Some(stage) = stage(name, $lines) else { return };
         stage

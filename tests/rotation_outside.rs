@@ -40,7 +40,7 @@ fn senders_that_send_on_lose_no_line_to_a_file_that_is_renamed_again_and_again()
             .collect();
         for n in 1..=4 {
             env.wait_collector("c", "has some", |c| number(&c["streams"][0]["outputs"][0]["bytes"]) > 1000);
-            let old = env.path(&format!("f.{n}"));
+            let old = env.path(format!("f.{n}"));
             std::fs::rename(env.path("f"), &old).unwrap();
             if n % 2 == 0 {
                 // As `create` of logrotate does.

@@ -150,7 +150,9 @@ impl Trail {
         if inner.closed {
             return;
         }
-        events.iter().for_each(|event| inner.take(event, shared.bound));
+        for event in events {
+            inner.take(event, shared.bound);
+        }
         if std::mem::take(&mut inner.sleeps) {
             shared.work.notify_one();
         }

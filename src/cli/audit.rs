@@ -91,7 +91,7 @@ fn note(torn: u64, printer: Printer) {
 /// The collector whose trail is meant: by its name, or the only one that has one.
 fn choose(name: Option<&str>, paths: &Paths) -> Result<String> {
     let mut all: Vec<String> =
-        std::fs::read_dir(&paths.state).into_iter().flatten().flatten().filter_map(has_trail).collect();
+        std::fs::read_dir(&paths.state).into_iter().flatten().flatten().filter_map(|entry| has_trail(&entry)).collect();
     all.sort();
     let there = || format!("there are trails of: {}", all.join(", "));
     match (name, all.as_slice()) {
@@ -110,7 +110,7 @@ fn choose(name: Option<&str>, paths: &Paths) -> Result<String> {
     }
 }
 
-fn has_trail(entry: std::fs::DirEntry) -> Option<String> {
+fn has_trail(entry: &std::fs::DirEntry) -> Option<String> {
     let name = entry.file_name().into_string().ok().filter(|name| is_name(name))?;
     let trail = |file: PathBuf| file.symlink_metadata().is_ok_and(|meta| meta.is_file());
     // For a moment of each rotation the newest is not there.

@@ -13,7 +13,7 @@ use crate::cli::args::Cli;
 /// Verbs whose first argument is a saved profile.
 const PROFILES: [&str; 6] = ["up", "profile show", "profile check", "profile edit", "profile path", "profile rm"];
 /// Verbs whose first argument is a running collector.
-const COLLECTORS: [&str; 6] = ["down", "status", "tail", "audit", "kick", "how"];
+const COLLECTORS: [&str; 7] = ["down", "status", "tail", "audit", "kick", "rotate", "how"];
 /// Of those, the ones that take more than one.
 const MANY: [&str; 1] = ["down"];
 

@@ -1,6 +1,6 @@
 //! Beginning and end of a collector in the audit trail, and what became of the one before.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 
@@ -33,7 +33,7 @@ pub fn begin(folder: &Path, plan: &Plan, target: Option<&str>) -> Result<Trail> 
         outputs: plan.streams.iter().map(|stream| stream.out.clone()).collect(),
     }];
     if let Some(before) = before {
-        let written = before.outputs.iter().filter_map(|output| written(output)).max();
+        let written = before.outputs.iter().filter_map(|output| written(output.as_path())).max();
         events.extend(aftermath(&before, written, Timestamp::now()));
     }
     // Together: a start without its gap would hide the crash from the next one.
@@ -53,7 +53,7 @@ pub async fn end(trail: &Trail, streams: &[StreamSnapshot], error: Option<&Error
 }
 
 /// When a file was written to last.
-fn written(path: &PathBuf) -> Option<Timestamp> {
+fn written(path: &Path) -> Option<Timestamp> {
     Timestamp::try_from(std::fs::metadata(path).ok()?.modified().ok()?).ok()
 }
 

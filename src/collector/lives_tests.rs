@@ -47,7 +47,7 @@ fn a_cut_and_a_reconnect_are_told_with_what_may_be_missing() {
     let (mut lives, ledger, told) = lives(true);
     begin(&mut lives);
     for _ in 0..3 {
-        ledger.sender_opened();
+        ledger.sender_opened(9).expect("room");
     }
     // One is gone already when the loss is heard of, and one had said that it is done.
     ledger.sender_closed(false);
@@ -72,7 +72,7 @@ fn a_cut_and_a_reconnect_are_told_with_what_may_be_missing() {
 fn down_while_disconnected_ends_with_the_gap() {
     let (mut lives, ledger, told) = lives(true);
     begin(&mut lives);
-    ledger.sender_opened();
+    ledger.sender_opened(9).expect("room");
     ledger.sender_closed(true);
     lives.ended("pulled out");
     lives.draining();
@@ -86,7 +86,7 @@ fn a_drain_has_a_gap_only_if_somebody_was_cut() {
     for cut in [false, true] {
         let (mut lives, ledger, told) = lives(true);
         begin(&mut lives);
-        ledger.sender_opened();
+        ledger.sender_opened(9).expect("room");
         lives.draining();
         ledger.sender_closed(cut);
         lives.over();

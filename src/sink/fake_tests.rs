@@ -47,6 +47,8 @@ struct State {
     /// Must be true before every call.
     ledger: Option<StreamLedger>,
     ended: bool,
+    /// This call stops half-way, if it is one that can.
+    short: bool,
 }
 
 #[derive(Debug, Default)]
@@ -143,6 +145,7 @@ impl Fake {
         // The writer is dropped after the end of its process; nobody hears of what it does then.
         assert!(!state.ended, "a call after the end");
         state.check();
+        state.short = false;
         let call = state.calls;
         state.calls += 1;
         let fault = state.fault.filter(|(_, first, times)| (*first..first + times).contains(&call)).map(|f| f.0);
@@ -156,7 +159,10 @@ impl Fake {
                 let _ = run(&mut state, false);
                 Err(errno.into())
             }
-            Some(Fault::Short) => run(&mut state, false),
+            Some(Fault::Short) => {
+                state.short = true;
+                run(&mut state, true)
+            }
             Some(Fault::CrashAfter) | None => run(&mut state, true),
         };
         if fault == Some(Fault::CrashAfter) {
@@ -206,12 +212,11 @@ impl Disk for Fake {
             if s.names.contains_key(path) {
                 return Err(Errno::EXIST.into());
             }
-            if really {
-                s.inodes.push(Inode::default());
-                s.names.insert(path.to_owned(), s.inodes.len() - 1);
-            }
+            only(really)?;
+            s.inodes.push(Inode::default());
+            s.names.insert(path.to_owned(), s.inodes.len() - 1);
             s.handles += 1;
-            Ok((s.handles, s.inodes.len().saturating_sub(1)))
+            Ok((s.handles, s.inodes.len() - 1))
         })?;
         Ok(Handle { disk: self.clone(), id, inode })
     }
@@ -239,14 +244,9 @@ impl Disk for Fake {
     }
 
     fn write(&self, file: &Handle, bytes: &[u8]) -> io::Result<usize> {
-        let refused = self.lock_state().fault.is_some_and(|(fault, ..)| matches!(fault, Fault::Refused(_)));
         self.enter(|s, really| {
-            // A call that is refused takes nothing.
-            let n = match really {
-                true => bytes.len(),
-                false if refused => 0,
-                false => bytes.len().div_ceil(2),
-            };
+            only(really)?;
+            let n = if s.short { bytes.len().div_ceil(2) } else { bytes.len() };
             let inode = &mut s.inodes[file.inode];
             assert_eq!(inode.locked, Some(file.id), "written without the lock");
             inode.content.extend_from_slice(&bytes[..n]);

@@ -26,7 +26,7 @@ pub struct OutputFile<D: Disk = RealDisk> {
     modified: Timestamp,
     /// The folder that it lies in, and the file system of that.
     pub(super) mount: Mount,
-    /// Its name survives a power cut.
+    /// Its name is known to survive a power cut. Whoever made it may have been killed before that.
     pub(super) named: bool,
 }
 
@@ -134,7 +134,7 @@ impl<D: Disk> OutputFile<D> {
             other => other?,
         }
         let mount = Mount::of(&*disk, folder(&place))?;
-        Ok(Self { disk, path, place, file: Arc::new(file), id, size, created, modified, mount, named: !created })
+        Ok(Self { disk, path, place, file: Arc::new(file), id, size, created, modified, mount, named: false })
     }
 
     /// Where it lies, as it was asked for.

@@ -175,12 +175,11 @@ impl Sink {
                     batch.len() - written
                 ));
             }
-            match rescue.map(|rescue| rescue.keep(&self.stream, ended.mend, rest)) {
-                Some(keeping) => match keeping.await {
+            if let Some(rescue) = rescue {
+                match rescue.keep(&self.stream, ended.mend, rest).await {
                     Ok(path) => kept = Some(path),
                     Err(why) => trouble.push(why),
-                },
-                None => {}
+                }
             }
             self.ledger.discarded(if kept.is_some() { RESCUED } else { LOST }, lost);
         }

@@ -50,11 +50,7 @@ impl<D: Disk> OutputFile<D> {
             _ => "reopened",
         };
         match Self::attempt(Arc::clone(&self.disk), &self.path, self.is_linked()) {
-            // Whoever made it may not have forced its name to the disk.
-            Ok(mut other) => {
-                other.named = false;
-                Ok(Found::Other(other, why))
-            }
+            Ok(other) => Ok(Found::Other(other, why)),
             Err(refusal) => Err(refusal.reason()),
         }
     }

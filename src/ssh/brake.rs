@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use russh::client::Msg;
+use russh::{ChannelWriteHalf, Sig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -21,7 +23,10 @@ use super::socket::Meter;
 
 /// How often a braked connection says something unasked. It does not read the questions of the server, whose
 /// `ClientAliveInterval` may be as short as a second, and anything from us counts as an answer.
-pub const BEAT: Duration = Duration::from_millis(500);
+///
+/// It is never a question: sshd answers a global request at once and waits until all that it has for us is on the wire. It
+/// would wait for the end of the stall, or for `ClientAliveInterval` times `ClientAliveCountMax` and then for nobody.
+const BEAT: Duration = Duration::from_millis(500);
 
 /// Ends when reading may go on; false: when it must not, for whatever is read now may be lost.
 type Room = Pin<Box<dyn Future<Output = bool> + Send>>;
@@ -32,7 +37,11 @@ pub struct Brake {
     on: AtomicBool,
     room: Mutex<Option<Room>>,
     beat: Arc<Notify>,
+    voice: Mutex<Option<Voice>>,
 }
+
+/// A channel that something may be said on.
+pub type Voice = Arc<ChannelWriteHalf<Msg>>;
 
 impl std::fmt::Debug for Brake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -68,9 +77,23 @@ impl Brake {
         self.on.load(Ordering::Acquire)
     }
 
-    /// Returns each time that a braked connection should say something.
+    /// What is said while it is on is said on this channel, which is open as long as nothing is read.
+    pub fn speak_on(&self, channel: &Voice) {
+        *self.voice.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(channel));
+    }
+
+    /// Returns each time that a braked connection should [say something](Self::say).
     pub async fn beat(&self) {
         self.beat.notified().await;
+    }
+
+    /// Says something that has no meaning and wants no answer.
+    pub async fn say(&self) {
+        let voice = self.voice.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(channel) = voice {
+            // A signal for a program, on a channel that has none (RFC 4254, section 6.9): it is left out.
+            let _ = channel.signal(Sig::Custom("reclog".into())).await;
+        }
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<bool> {
@@ -158,7 +181,7 @@ mod tests {
         let begin = Instant::now();
         tokio::select! {
             read = wire.read_u8() => panic!("{read:?} was read"),
-            error = super::super::vigil::watch(&meter, Some((Duration::from_secs(1), 1)), || async {
+            error = super::super::vigil::watch(&meter, Some((Duration::from_secs(1), 1)), async || {}, async || {
                 said.fetch_add(1, Ordering::Relaxed);
             }) => panic!("{error}"),
             () = sleep(HOUR) => {}
@@ -190,9 +213,9 @@ mod tests {
         let (asked, begin) = (std::sync::atomic::AtomicU32::new(0), Instant::now());
         let error = tokio::select! {
             read = wire.read_u8() => panic!("{read:?} was read"),
-            error = super::super::vigil::watch(&meter, Some((Duration::from_secs(15), 3)), || async {
+            error = super::super::vigil::watch(&meter, Some((Duration::from_secs(15), 3)), async || {
                 asked.fetch_add(1, Ordering::Relaxed);
-            }) => error,
+            }, async || {}) => error,
         };
         assert_eq!((asked.into_inner(), begin.elapsed().as_secs()), (3, 60));
         assert!(error.message.contains("no answer for 45 s"), "{error}");

@@ -215,9 +215,10 @@ impl Handler for Guest {
             if self.was_held_back(channel, Some(data), session)? {
                 return Ok(());
             }
-            if let Some(Slot { sender, .. }) = self.senders.get_mut(&channel) {
+            if let Some(Slot { sender, channel }) = self.senders.get_mut(&channel) {
                 sender.feed(data);
                 if !sender.has_room() {
+                    self.meter.brake.speak_on(channel);
                     self.meter.brake.press(sender.wait());
                 } else if sender.is_released() {
                     return Err(Stop::Abandoned);

@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::brake::{self, Braked};
+use super::brake::Braked;
 use super::handler::{self, Expected, Guest, Refusal, Stop, Words};
 use super::host_key::KnownHosts;
 use super::pipe::pipe;
@@ -40,6 +40,9 @@ const READ_BUFFER: usize = 256 * 1024;
 /// What a server may take for a login altogether, however soon each of its answers comes; sshd gives us no longer either
 /// (`LoginGraceTime`).
 const LONGEST_LOGIN: Duration = Duration::from_secs(120);
+
+/// The library's loop takes within this time what is to be sent, or is itself in trouble.
+const QUEUED: Duration = Duration::from_millis(500);
 
 /// Hears of each phase as it begins, and of the host that it is about (`user@host:port`).
 pub type Progress<'a> = &'a (dyn Fn(Phase, &str) + Sync);
@@ -132,8 +135,10 @@ impl Leg {
             }
         };
         // What comes goes to the pipe. A queue of the library that nobody reads would stop the hop's loop.
-        let writer = channel.split().1.make_writer();
-        Self::over(Wire::Tunnel(Box::new(tokio::io::join(outlet, writer))), settings, known, desk, progress).await
+        let (_, channel) = channel.split();
+        let wire = Wire::Tunnel(Box::new(tokio::io::join(outlet, channel.make_writer())));
+        self.meter.brake.speak_on(&Arc::new(channel));
+        Self::over(wire, settings, known, desk, progress).await
     }
 
     /// Greets the server at the other end of `wire`, checks its host key and logs in.
@@ -261,11 +266,10 @@ fn keepalive(settings: &Settings) -> Option<(Duration, u32)> {
 
 /// Returns when nobody answers any more.
 async fn keep_watch(handle: Arc<Handle<Guest>>, meter: Arc<Meter>, keepalive: Option<(Duration, u32)>) -> Error {
-    let ask = || async {
-        // A question that does not even get into the loop's queue is one without an answer.
-        let _ = timeout(brake::BEAT, handle.send_keepalive(true)).await;
-    };
-    vigil::watch(&meter, keepalive, ask).await
+    // What does not even get into the loop's queue has no answer either.
+    let ask = || async { drop(timeout(QUEUED, handle.send_keepalive(true)).await) };
+    let say = || async { drop(timeout(QUEUED, meter.brake.say()).await) };
+    vigil::watch(&meter, keepalive, ask, say).await
 }
 
 /// How [`proxy::Program::last_words`] begin when there was no such program.

@@ -157,16 +157,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_full_one_says_so_and_whoever_reads_makes_room() {
         let (inlet, mut outlet) = pipe();
-        assert!(inlet.push(&[0; LIMIT - 1]));
-        assert!(!inlet.push(&[0; 32 * 1024]));
+        assert!(inlet.push(&vec![0; LIMIT - 1]));
+        assert!(!inlet.push(&vec![0; 32 * 1024]));
         let room = inlet.room();
         tokio::pin!(room);
         assert!(tokio::time::timeout(std::time::Duration::from_secs(3600), &mut room).await.is_err());
-        outlet.read_exact(&mut [0; 32 * 1024]).await.unwrap();
+        outlet.read_exact(&mut vec![0; 32 * 1024]).await.unwrap();
         assert!(room.await);
-        assert!(!inlet.push(&[0; 32 * 1024]));
+        assert!(!inlet.push(&vec![0; 32 * 1024]));
         let room = inlet.room();
         drop(outlet);
-        assert!(room.await && inlet.push(&[0; LIMIT]), "nobody waits for a reader who is gone");
+        assert!(room.await && inlet.push(&vec![0; LIMIT]), "nobody waits for a reader who is gone");
     }
 }

@@ -5,8 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use russh::client::{ChannelOpenHandle, Msg};
-use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf};
+use russh::{Channel, ChannelId, ChannelOpenFailure};
 
+use super::brake::Voice;
 use crate::intake::{Intake, Sender};
 
 /// Senders that wait; as many as a stream lets in unless it is told otherwise. None of their bytes is here yet: the server
@@ -25,13 +26,13 @@ pub struct Caller {
 /// A sender that was let in. The write half is kept so that the library keeps the channel.
 pub struct Slot {
     pub sender: Sender,
-    _channel: ChannelWriteHalf<Msg>,
+    pub channel: Voice,
 }
 
 impl Slot {
     /// A sender and what it came by.
-    pub fn new(sender: Sender, channel: ChannelWriteHalf<Msg>) -> Self {
-        Self { sender, _channel: channel }
+    pub fn new(sender: Sender, channel: russh::ChannelWriteHalf<Msg>) -> Self {
+        Self { sender, channel: Arc::new(channel) }
     }
 }
 

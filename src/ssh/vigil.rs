@@ -62,12 +62,14 @@ impl Vigil {
     }
 }
 
-/// Asks with `ask` whenever there is reason to; returns when the connection is dead. `keepalive`: after how long a
-/// silence it is asked, and how many questions may stay without an answer; without it no silence is too long.
-pub async fn watch<A: Future<Output = ()>>(
+/// Asks with `ask` whenever there is reason to, and says something with `say` while nothing is read; returns when the
+/// connection is dead. `keepalive`: after how long a silence it is asked, and how many questions may stay without an
+/// answer; without it no silence is too long.
+pub async fn watch<A: Future<Output = ()>, S: Future<Output = ()>>(
     meter: &Meter,
     keepalive: Option<(Duration, u32)>,
     ask: impl Fn() -> A,
+    say: impl Fn() -> S,
 ) -> Error {
     let mut vigil = keepalive.map(|(interval, count)| Vigil::new(interval, count, Instant::now()));
     loop {
@@ -92,7 +94,7 @@ pub async fn watch<A: Future<Output = ()>>(
             }
         };
         tokio::select! {
-            () = meter.brake.beat() => ask().await,
+            () = meter.brake.beat() => say().await,
             () = due => {}
         }
     }

@@ -11,7 +11,7 @@ impl Env {
     /// The first answer of the collector `name` to `request`.
     #[track_caller]
     pub fn ask(&self, name: &str, request: &str) -> Value {
-        let mut socket = UnixStream::connect(self.path(&format!("run/{name}.sock"))).expect("a control socket");
+        let mut socket = UnixStream::connect(self.path(format!("run/{name}.sock"))).expect("a control socket");
         socket.set_read_timeout(Some(super::SOON)).unwrap();
         writeln!(socket, "{{\"request\":\"{request}\"}}").unwrap();
         let mut lines = BufReader::new(socket).lines();

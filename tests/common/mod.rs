@@ -167,17 +167,6 @@ macro_rules! require {
     };
 }
 
-/// A small disk in the test's folder, or the end of the test where there can be none.
-#[macro_export]
-macro_rules! disk {
-    ($env:expr, $size:expr) => {{
-        fn here() {}
-        let name = std::any::type_name_of_val(&here).trim_end_matches("::here");
-        let Some(disk) = $crate::common::disk::Disk::mount(&$env, name, $size) else { return };
-        disk
-    }};
-}
-
 /// The whole file.
 #[track_caller]
 pub fn read(path: impl AsRef<Path>) -> Vec<u8> {
