@@ -86,8 +86,9 @@ fn whatever_is_broken_no_line_is_torn_doubled_or_missing_without_a_word() {
         println!("✘ {:?}: {}", trouble.kind, trouble.says);
     }
     let (count, folder) = (troubles.len(), machine.keep(&figures));
+    let only = if wish.only.is_empty() { String::new() } else { format!(" --only {}", wish.only.join(",")) };
     panic!(
-        "{count} troubles. Everything is kept in {}\nonce more: RECLOG_SEED={} scripts/chaos --faults {}",
+        "{count} troubles. Everything is kept in {}\nonce more: RECLOG_SEED={} scripts/chaos --faults {}{only}",
         folder.display(),
         wish.seed,
         wish.faults
