@@ -3,7 +3,7 @@
 //!
 //!     RECLOG_SEED=N RECLOG_CHAOS_FAULTS=N RECLOG_CHAOS_SECONDS=N RECLOG_CHAOS_ONLY=kill-session,cut scripts/chaos
 //!
-//! - [`schedule`]: what is broken, when · [`network`], [`disk`]: how
+//! - [`schedule`]: what is broken, when · [`network`], [`volume`]: how
 //! - [`line`]: numbered lines · [`senders`]: who sends them, and what they remember
 //! - [`watch`]: who looks on · [`checker`]: what must be true · [`report`]: the figures · [`machine`]: all of it together
 
@@ -11,8 +11,6 @@ mod common;
 
 #[path = "chaos/checker.rs"]
 mod checker;
-#[path = "chaos/disk.rs"]
-mod disk;
 #[path = "chaos/line.rs"]
 mod line;
 #[path = "chaos/machine.rs"]
@@ -25,6 +23,8 @@ mod report;
 mod schedule;
 #[path = "chaos/senders.rs"]
 mod senders;
+#[path = "chaos/volume.rs"]
+mod volume;
 #[path = "chaos/watch.rs"]
 mod watch;
 
@@ -86,8 +86,9 @@ fn whatever_is_broken_no_line_is_torn_doubled_or_missing_without_a_word() {
         println!("✘ {:?}: {}", trouble.kind, trouble.says);
     }
     let (count, folder) = (troubles.len(), machine.keep(&figures));
+    let only = if wish.only.is_empty() { String::new() } else { format!(" --only {}", wish.only.join(",")) };
     panic!(
-        "{count} troubles. Everything is kept in {}\nonce more: RECLOG_SEED={} scripts/chaos --faults {}",
+        "{count} troubles. Everything is kept in {}\nonce more: RECLOG_SEED={} scripts/chaos --faults {}{only}",
         folder.display(),
         wish.seed,
         wish.faults

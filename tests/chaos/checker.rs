@@ -45,7 +45,7 @@ pub struct Gap {
     pub bytes_at_most: u64,
 }
 
-/// What the audit trail says; `None` of it where there is none yet.
+/// What the audit trail says.
 #[derive(Debug, Clone, Default)]
 pub struct Audited {
     pub gaps: Vec<Gap>,
@@ -170,8 +170,7 @@ pub struct Evidence<'a> {
     pub tally: &'a Tally,
     pub connections: &'a HashMap<Id, Connection>,
     pub faults: &'a [Happened],
-    /// `None`: there is no audit trail.
-    pub audited: Option<&'a Audited>,
+    pub audited: &'a Audited,
 }
 
 /// What came of it.
@@ -197,7 +196,7 @@ pub struct Verdict {
 pub fn check(evidence: &Evidence) -> Verdict {
     let Evidence { run, tally, connections, faults, audited } = *evidence;
     let mut verdict = Verdict { troubles: tally.troubles.clone(), ..Verdict::default() };
-    verdict.of_gaps = audited.map(|a| vec![0; a.gaps.len()]).unwrap_or_default();
+    verdict.of_gaps = vec![0; audited.gaps.len()];
     for id in tally.connections.keys().filter(|id| !connections.contains_key(id)) {
         verdict.troubles.push(Trouble::new(Kind::Torn, format!("{id}: nobody has opened this connection")));
     }
@@ -217,13 +216,11 @@ pub fn check(evidence: &Evidence) -> Verdict {
     }
     verdict.halves += tally.stubs;
     verdict.troubles.extend(one_half_a_kill(evidence));
-    if let Some(audited) = audited {
-        verdict.troubles.extend(audited.troubles.clone());
-        for (gap, missing) in audited.gaps.iter().zip(&verdict.of_gaps) {
-            if *missing > gap.bytes_at_most {
-                let says = format!("{missing} bytes are missing in a gap of at most {}: {gap:?}", gap.bytes_at_most);
-                verdict.troubles.push(Trouble::new(Kind::Bound, says));
-            }
+    verdict.troubles.extend(audited.troubles.clone());
+    for (gap, missing) in audited.gaps.iter().zip(&verdict.of_gaps) {
+        if *missing > gap.bytes_at_most {
+            let says = format!("{missing} bytes are missing in a gap of at most {}: {gap:?}", gap.bytes_at_most);
+            verdict.troubles.push(Trouble::new(Kind::Bound, says));
         }
     }
     verdict
@@ -260,7 +257,7 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    fn check(&self, faults: &[Happened], audited: Option<&Audited>, verdict: &mut Verdict) {
+    fn check(&self, faults: &[Happened], audited: &Audited, verdict: &mut Verdict) {
         let Self { id, connection, .. } = self;
         let handed = u32::try_from(connection.lines.len()).unwrap();
         verdict.connections += 1;
@@ -297,9 +294,7 @@ impl Told<'_> {
         let bytes = (bytes - self.half.unwrap_or(0)) as u64;
         verdict.missing += u64::from(missing);
         verdict.missing_bytes += bytes;
-        if let Some(audited) = audited {
-            self.audited(audited, from, ended, bytes, verdict);
-        }
+        self.audited(audited, from, ended, bytes, verdict);
     }
 
     /// What is missing lies in a gap.

@@ -18,7 +18,7 @@ struct Case {
     lines: Vec<Vec<u8>>,
     connections: HashMap<Id, Connection>,
     faults: Vec<Happened>,
-    audited: Option<Audited>,
+    audited: Audited,
     taken: bool,
 }
 
@@ -32,7 +32,7 @@ impl Case {
             end: Some((15 * SECOND + 1, End::Clean)),
         };
         let connections = [(A, one.clone()), (B, one)].into();
-        Self { lines, connections, faults: Vec::new(), audited: None, taken: false }
+        Self { lines, connections, faults: Vec::new(), audited: Audited::default(), taken: false }
     }
 
     /// `A` is cut at 15 s by a killed session; its last two lines are missing. All of it is in the audit.
@@ -43,7 +43,7 @@ impl Case {
         case.faults.push(killed(Fault::KillSession));
         let bytes_at_most = (l(A, 3).len() + l(A, 4).len()) as u64;
         let gap = Gap { from: 13 * SECOND, to: 16 * SECOND, senders_cut: 1, bytes_at_most };
-        case.audited = Some(Audited { gaps: vec![gap], ..Audited::default() });
+        case.audited = Audited { gaps: vec![gap], ..Audited::default() };
         case
     }
 
@@ -54,7 +54,7 @@ impl Case {
     }
 
     fn gap(&mut self) -> &mut Gap {
-        &mut self.audited.as_mut().unwrap().gaps[0]
+        &mut self.audited.gaps[0]
     }
 
     fn verdict(&self) -> Verdict {
@@ -65,7 +65,7 @@ impl Case {
             tally: &tally,
             connections: &self.connections,
             faults: &self.faults,
-            audited: self.audited.as_ref(),
+            audited: &self.audited,
         })
     }
 
@@ -182,7 +182,7 @@ fn what_is_missing_without_a_cause_is_found() {
     assert_eq!(case.found(), [Kind::Unexplained], "a fault long ago is no excuse");
     let mut case = Case::good();
     case.lines.pop();
-    assert_eq!(case.found(), [Kind::Unexplained], "a connection that ended cleanly is complete");
+    assert_eq!(case.found(), [Kind::Unexplained, Kind::Unaudited], "a connection that ended cleanly is complete");
     let mut case = Case::good();
     case.cut_off(A);
     assert_eq!(case.found(), [Kind::Unexplained], "a connection is not cut without a cause");
@@ -191,7 +191,7 @@ fn what_is_missing_without_a_cause_is_found() {
 #[test]
 fn what_is_missing_outside_of_audited_gaps_is_found() {
     let mut case = Case::cut();
-    case.audited = Some(Audited::default());
+    case.audited = Audited::default();
     assert_eq!(case.found(), [Kind::Unaudited], "no gap");
     let mut case = Case::cut();
     *case.gap() = Gap { from: 20 * SECOND, to: 21 * SECOND, ..*case.gap() };
@@ -199,7 +199,7 @@ fn what_is_missing_outside_of_audited_gaps_is_found() {
     let mut case = Case::cut();
     case.gap().from = 15 * SECOND;
     assert_eq!(case.found(), [Kind::Unaudited], "sent before the gap");
-    case.audited.as_mut().unwrap().stalls.push((12 * SECOND, 15 * SECOND));
+    case.audited.stalls.push((12 * SECOND, 15 * SECOND));
     assert_eq!(case.found(), [], "sent before the gap, and held up by the disk");
     let mut case = Case::cut();
     case.gap().to = 12 * SECOND;

@@ -10,12 +10,12 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::checker::{self, Audited, Evidence, Happened, Kind, Tally, Trouble, Verdict};
-use super::disk::Disk;
 use super::line::Rng;
 use super::network::Network;
 use super::report::Figures;
 use super::schedule::{Fault, KEEPALIVE, Step, schedule};
 use super::senders::{Burst, Crowd, Habit, Micros, now};
+use super::volume::Disk;
 use super::watch::{Subject, Watch};
 use crate::common::{Bg, Env, SOON, Sshd, free_port, listening, procs, wait_until};
 
@@ -36,42 +36,9 @@ const HELP: Duration = Duration::from_secs(12);
 const LOST: Duration = Duration::from_secs(90);
 const NAME: &str = "chaos";
 
-/// What this reclog can do, as far as a fault or a check needs it. What it lacks is left out, and said.
-#[derive(Debug, Clone, Copy)]
-struct Abilities {
-    rotate_verb: bool,
-    rotate_size: bool,
-    min_free: bool,
-    audit: bool,
-}
-
-impl Abilities {
-    fn of(env: &Env) -> Self {
-        let help = |verb: &str| env.run(&[verb, "--help"]);
-        let up = help("up").stdout;
-        Self {
-            rotate_verb: help("rotate").status.success(),
-            rotate_size: up.contains("--rotate-size"),
-            min_free: up.contains("--min-free"),
-            audit: help("audit").status.success(),
-        }
-    }
-
-    fn missing(self) -> Vec<&'static str> {
-        let all = [
-            (self.rotate_verb, "`rotate`"),
-            (self.rotate_size, "rotation by size"),
-            (self.min_free, "min_free"),
-            (self.audit, "the audit trail"),
-        ];
-        all.into_iter().filter_map(|(there, what)| (!there).then_some(what)).collect()
-    }
-}
-
 /// One run.
 pub struct Machine {
     wish: Wish,
-    abilities: Abilities,
     pub env: Env,
     sshd: Sshd,
     network: Network,
@@ -107,38 +74,16 @@ impl Machine {
             socket: env.path(format!("run/{NAME}.sock")),
             audit: env.path(format!("state/{NAME}/audit.jsonl")),
         });
-        let abilities = Abilities::of(&env);
         let rng = Rng::new(wish.seed ^ 0x0b5e_55ed);
         let (bursts, troubles, happened) = (Vec::new(), Vec::new(), Vec::new());
         let (pid, helped, began) = (0, 0, Instant::now());
-        Self {
-            wish,
-            abilities,
-            env,
-            sshd,
-            network,
-            disk,
-            port,
-            pid,
-            rng,
-            crowd,
-            watch,
-            bursts,
-            troubles,
-            happened,
-            began,
-            helped,
-        }
+        Self { wish, env, sshd, network, disk, port, pid, rng, crowd, watch, bursts, troubles, happened, began, helped }
     }
 
     /// All of it. What was found is in the figures.
     pub fn run(mut self) -> (Figures, Self) {
         let run = self.crowd_run();
-        let left_out = self.abilities.missing();
         println!("seed {} · run {run:08x} · {} · disk: {}", self.wish.seed, self.network.what(), self.disk.what());
-        if !left_out.is_empty() {
-            println!("left out, this reclog lacks it: {}", left_out.join(", "));
-        }
         self.bring_up();
         self.crowd.start(Habit::Steady, 8);
         self.crowd.start(Habit::Short, 4);
@@ -159,12 +104,8 @@ impl Machine {
     }
 
     fn faults(&self) -> Vec<Fault> {
-        let can = |fault: &Fault| match fault {
-            Fault::Rotate => self.abilities.rotate_verb,
-            _ => true,
-        };
         let wished = |fault: &Fault| self.wish.only.is_empty() || self.wish.only.iter().any(|o| o == fault.name());
-        let faults: Vec<Fault> = Fault::ALL.into_iter().filter(|f| can(f) && wished(f)).collect();
+        let faults: Vec<Fault> = Fault::ALL.into_iter().filter(wished).collect();
         assert!(!faults.is_empty(), "no fault is called {:?}", self.wish.only);
         faults
     }
@@ -348,15 +289,10 @@ impl Machine {
         let sync = ["never", "interval", "always"][usize::try_from(self.rng.between(0, 2)).unwrap()];
         let mut stream = vec![format!("remote_port: {}", self.port), format!("out: {}", self.out().display())];
         stream.push(format!("sync: {sync}"));
-        if self.abilities.rotate_size {
-            let compress = ["none", "gzip", "zstd"][usize::try_from(self.rng.between(0, 2)).unwrap()];
-            let size = self.rng.between(1, 8);
-            stream.push(format!("rotate: {{ size: {size}MB, compress: {compress} }}"));
-        }
-        if self.abilities.min_free {
-            // Once in two the disk is really full, once reclog stops before.
-            stream.push(format!("min_free: {}", if self.rng.percent(50) { "0" } else { "1MB" }));
-        }
+        let compress = ["none", "gzip", "zstd"][usize::try_from(self.rng.between(0, 2)).unwrap()];
+        stream.push(format!("rotate: {{ size: {}MB, compress: {compress} }}", self.rng.between(1, 8)));
+        // Once in two the disk is really full, once reclog stops before.
+        stream.push(format!("min_free: {}", if self.rng.percent(50) { "0" } else { "1MB" }));
         let keepalive = KEEPALIVE.as_millis();
         let profile = format!(
             "target: jump\nssh: {{ keepalive: {keepalive}ms }}\ndrain_timeout: 1s\nstreams:\n  main:\n    {}\n",
@@ -452,19 +388,13 @@ impl Machine {
                 .unwrap_or_else(|e| self.troubles.push(Trouble::new(Kind::Torn, format!("cannot read {name}: {e}"))));
         }
         let connections = self.crowd.book.connections();
-        let audited: Option<Audited> =
-            (self.abilities.audit && !seen.audit.is_empty()).then(|| checker::audit(&seen.audit));
-        if self.abilities.audit && audited.is_none() {
+        let audited: Audited = checker::audit(&seen.audit);
+        if seen.audit.is_empty() {
             self.troubles.push(Trouble::new(Kind::Audit, "the audit trail is empty"));
         }
         let run = self.crowd_run();
-        let evidence = Evidence {
-            run,
-            tally: &tally,
-            connections: &connections,
-            faults: &self.happened,
-            audited: audited.as_ref(),
-        };
+        let evidence =
+            Evidence { run, tally: &tally, connections: &connections, faults: &self.happened, audited: &audited };
         let mut verdict: Verdict = checker::check(&evidence);
         verdict.troubles.append(&mut self.troubles);
         verdict.troubles.extend(seen.troubles.iter().cloned());
@@ -484,7 +414,6 @@ impl Machine {
         Figures {
             seed: self.wish.seed,
             what: format!("{} · disk: {}", self.network.what(), self.disk.what()),
-            left_out: self.abilities.missing().join(", "),
             took: self.began.elapsed(),
             files: files.len(),
             lines: tally.lines,
@@ -493,7 +422,7 @@ impl Machine {
             most_pending: seen.most_pending,
             most_resident: seen.most_resident,
             audit_lines: seen.audit.len(),
-            gaps: audited.as_ref().map_or_else(Vec::new, |a| a.gaps.clone()),
+            gaps: audited.gaps.clone(),
             helped: self.helped,
             happened: self.happened.clone(),
             verdict,

@@ -12,7 +12,6 @@ use super::schedule::Fault;
 pub struct Figures {
     pub seed: u64,
     pub what: String,
-    pub left_out: String,
     pub took: Duration,
     pub files: usize,
     pub lines: u64,
@@ -39,9 +38,6 @@ impl Figures {
         let mut page = String::new();
         let took = self.took.as_secs_f64();
         let _ = writeln!(page, "Seed {}, {} faults in {took:.0} s. {}.\n", self.seed, self.happened.len(), self.what);
-        if !self.left_out.is_empty() {
-            let _ = writeln!(page, "Left out, because this reclog lacks it: {}.\n", self.left_out);
-        }
         page.push_str("| | |\n|---|---:|\n");
         let mut row = |what: &str, figure: String| {
             let _ = writeln!(page, "| {what} | {figure} |");
@@ -60,15 +56,13 @@ impl Figures {
         row("bytes of them", v.missing_bytes.to_string());
         row("of those, sent to a jump host that had nobody to pass them to", v.sent_into_gaps.to_string());
         row("last lines of cut connections that are there by half", v.halves.to_string());
-        if self.audit_lines > 0 {
-            let bound: u64 = self.gaps.iter().map(|g| g.bytes_at_most).sum();
-            row("gaps in the audit", self.gaps.len().to_string());
-            row("bytes that they admit, MiB", format!("{:.1}", mib(bound)));
-            row("**missing outside of a gap**", self.count(&[Kind::Unaudited]).to_string());
-            row("**gaps that admit too little**", self.count(&[Kind::Bound]).to_string());
-            row("lines of the audit", self.audit_lines.to_string());
-            row("**faults of the audit itself**", self.count(&[Kind::Audit]).to_string());
-        }
+        let bound: u64 = self.gaps.iter().map(|g| g.bytes_at_most).sum();
+        row("gaps in the audit", self.gaps.len().to_string());
+        row("bytes that they admit, MiB", format!("{:.1}", mib(bound)));
+        row("**missing outside of a gap**", self.count(&[Kind::Unaudited]).to_string());
+        row("**gaps that admit too little**", self.count(&[Kind::Bound]).to_string());
+        row("lines of the audit", self.audit_lines.to_string());
+        row("**faults of the audit itself**", self.count(&[Kind::Audit]).to_string());
         row("samples of the status", self.samples.to_string());
         row("**samples that cannot be**", self.count(&[Kind::Sample]).to_string());
         row("**verbs that failed**", self.count(&[Kind::Verb]).to_string());
