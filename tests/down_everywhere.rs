@@ -157,7 +157,9 @@ fn while_it_connects_again() {
         let sessions = sshd.sessions();
         // The kernel takes the connection, and nobody says a word.
         let frozen = sshd.freeze();
-        sessions.iter().for_each(|pid| procs::kill(*pid));
+        for pid in &sessions {
+            procs::kill(*pid);
+        }
         env.wait_state("c", "connecting");
         let told = end(&env, pid, way, 0);
         drop(frozen);
