@@ -8,7 +8,7 @@ use super::flight::{self, RECEIVE_BUFFER};
 use crate::audit::before::Unended;
 use crate::audit::{Event, Trail};
 use crate::error::{Error, Result};
-use crate::ledger::StreamSnapshot;
+use crate::ledger::{Ledger, StreamSnapshot};
 use crate::plan::Plan;
 use crate::sink;
 
@@ -42,10 +42,16 @@ pub async fn end(trail: &Trail, streams: &[StreamSnapshot], error: Option<&Error
     let ledgers = || streams.iter().map(|stream| &stream.ledger);
     trail.tell(&Event::Stop {
         stored: ledgers().map(|ledger| ledger.stored).sum(),
-        lost: ledgers().map(|ledger| ledger.pending + ledger.discarded.get(sink::LOST).unwrap_or(&0)).sum(),
+        lost: ledgers().map(missing).sum(),
         why: error.map(|error| error.message.clone()),
     });
     trail.finish().await;
+}
+
+/// Payload bytes that are not in the output, as `down` counts them: those in a rescue file among them.
+fn missing(ledger: &Ledger) -> u64 {
+    let discarded = |reason: &str| ledger.discarded.get(reason).unwrap_or(&0);
+    ledger.pending + discarded(sink::LOST) + discarded(sink::RESCUED)
 }
 
 /// When a file was written to last.

@@ -21,6 +21,7 @@ mod retention;
 mod rotation;
 mod sync;
 mod turn;
+mod voice;
 mod writer;
 
 use std::path::PathBuf;

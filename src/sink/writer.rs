@@ -20,9 +20,9 @@ use super::queue::{Queue, Work};
 use super::rotation;
 use super::sync::{Flusher, Syncer};
 use super::turn::Found;
-use crate::audit::{Event, Trail};
+use super::voice::Voice;
 use crate::error::io_reason;
-use crate::ledger::{Stall, StreamLedger};
+use crate::ledger::StreamLedger;
 use crate::plan::{Rotate, Sync};
 
 /// The pause between two tries on a disk that refuses bytes. Space that is freed is noticed within this time.
@@ -58,8 +58,7 @@ pub struct Writer<D: Disk> {
     wanted: Vec<oneshot::Sender<Answer>>,
     /// No try to put the file away before.
     patience: Option<Instant>,
-    stream: String,
-    trail: Trail,
+    voice: Voice,
     /// Told of every archive.
     keeper: Option<Keeper>,
     retry: Duration,
@@ -92,6 +91,7 @@ impl<D: Disk> Writer<D> {
         let newest = if rotate.every.is_some() { file.disk.newest(&file.place).unwrap_or_default() } else { None };
         let begun = if file.size() > 0 { rotation::begun(newest, file.modified()) } else { Timestamp::now() };
         ledger.output(file.size());
+        let voice = Voice { stream, output: file.path().to_owned(), trail };
         Ok(Self {
             mend: lines && file.ends_in_mid_line(),
             headroom: Headroom::new(min_free),
@@ -108,8 +108,7 @@ impl<D: Disk> Writer<D> {
             asked: false,
             wanted: Vec::new(),
             patience: None,
-            stream,
-            trail,
+            voice,
             keeper,
             retry: RETRY,
         })
@@ -151,7 +150,7 @@ impl<D: Disk> Writer<D> {
             Work::Look => {
                 self.look = self.look.min(Instant::now());
                 match self.between() {
-                    Ok(()) => self.resume(),
+                    Ok(()) => self.voice.resume(&self.ledger),
                     Err(why) => self.stall(&why),
                 }
                 true
@@ -179,7 +178,7 @@ impl<D: Disk> Writer<D> {
                     let (payload, added) = batch.account(at, at + n);
                     self.ledger.stored(payload, added, self.file.size());
                     at += n;
-                    self.resume();
+                    self.voice.resume(&self.ledger);
                     if !self.queue.wrote(n) {
                         return false;
                     }
@@ -315,9 +314,7 @@ impl<D: Disk> Writer<D> {
     fn turned(&mut self, archive: Option<PathBuf>, bytes: u64, why: &str) {
         self.ledger.rotated(self.file.size());
         self.ledger.set_rotate_trouble(None);
-        let output = self.file.path().to_owned();
-        tracing::info!(path = %output.display(), ?archive, bytes, why, "the output goes on in a new file");
-        self.trail.tell(&Event::Rotate { stream: self.stream.clone(), output, archive, bytes, why: why.into() });
+        self.voice.turned(archive, bytes, why);
     }
 
     /// Puts the file away if somebody wants it, it is full, or it is time. A rotation that cannot be done does not hold
@@ -387,26 +384,7 @@ impl<D: Disk> Writer<D> {
 
     fn stall(&mut self, reason: &str) {
         self.refuse(reason);
-        let sentence = format!("cannot write to {}: {reason}; senders wait", self.file.path().display());
-        let known = self.ledger.counts().stall;
-        if known.as_ref().is_none_or(|s| s.sentence != sentence) {
-            tracing::warn!("{sentence}");
-            if known.is_none() {
-                let (stream, output) = (self.stream.clone(), self.file.path().to_owned());
-                self.trail.tell(&Event::Stall { stream, output, why: reason.to_owned() });
-            }
-            let since = known.map_or_else(Timestamp::now, |s| s.since);
-            let _ = self.ledger.set_stall(Some(Stall { since, sentence }));
-        }
-    }
-
-    fn resume(&self) {
-        if let Some(stall) = self.ledger.set_stall(None) {
-            tracing::info!(path = %self.file.path().display(), "the output takes bytes again");
-            let after_ms = u64::try_from(stall.since.duration_until(Timestamp::now()).as_millis()).unwrap_or_default();
-            let (stream, output) = (self.stream.clone(), self.file.path().to_owned());
-            self.trail.tell(&Event::Resume { stream, output, after_ms });
-        }
+        self.voice.stall(&self.ledger, reason);
     }
 }
 

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use super::super::fake::{Crash, Fake, Fault};
 use super::*;
+use crate::audit::Trail;
 
 const FILE: &str = "/d/f";
 

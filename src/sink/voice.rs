@@ -1,0 +1,53 @@
+//! What a writer tells about itself: to the audit trail, the log, and `health`.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::audit::{Event, Trail};
+use crate::ledger::{Stall, StreamLedger};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Voice {
+    /// The stream.
+    pub stream: String,
+    /// The file, as it was asked for.
+    pub output: PathBuf,
+    /// Hears of it.
+    pub trail: Trail,
+}
+
+impl Voice {
+    /// The output takes nothing, for this `reason` (the end of a sentence). A new reason is the same stall.
+    pub fn stall(&self, ledger: &StreamLedger, reason: &str) {
+        let sentence = format!("cannot write to {}: {reason}; senders wait", self.output.display());
+        let known = ledger.counts().stall;
+        if known.as_ref().is_none_or(|s| s.sentence != sentence) {
+            tracing::warn!("{sentence}");
+            if known.is_none() {
+                let (stream, output) = (self.stream.clone(), self.output.clone());
+                self.trail.tell(&Event::Stall { stream, output, why: reason.to_owned() });
+            }
+            let since = known.map_or_else(Timestamp::now, |s| s.since);
+            let _ = ledger.set_stall(Some(Stall { since, sentence }));
+        }
+    }
+
+    /// It takes bytes; that is told when it did not before.
+    pub fn resume(&self, ledger: &StreamLedger) {
+        if let Some(stall) = ledger.set_stall(None) {
+            tracing::info!(path = %self.output.display(), "the output takes bytes again");
+            let after_ms = u64::try_from(stall.since.duration_until(Timestamp::now()).as_millis()).unwrap_or_default();
+            let (stream, output) = (self.stream.clone(), self.output.clone());
+            self.trail.tell(&Event::Resume { stream, output, after_ms });
+        }
+    }
+
+    /// It goes on in a new file; the old one has `bytes` and is called `archive` now, if it was put away here.
+    pub fn turned(&self, archive: Option<PathBuf>, bytes: u64, why: &str) {
+        let (stream, output) = (self.stream.clone(), self.output.clone());
+        tracing::info!(path = %output.display(), ?archive, bytes, why, "the output goes on in a new file");
+        self.trail.tell(&Event::Rotate { stream, output, archive, bytes, why: why.into() });
+    }
+}
