@@ -82,7 +82,8 @@ fn a_long_stall_costs_neither_the_connection_nor_a_byte_nor_memory() {
     require!("sshd");
     let (env, sshd) = (Env::new(), Sshd::with_lines(&IMPATIENT));
     env.trust(&sshd);
-    let disk = disk!(env, "384m");
+    // What 50 senders have on the way when the stall ends has to fit, too.
+    let disk = disk!(env, "640m");
     survives(&env, &disk, &[&sshd], 50, &[]);
 }
 
