@@ -137,7 +137,9 @@ fn a_connection_that_dies_in_a_stall_is_made_anew_before_the_stall_ends() {
         assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
         assert!(anew["last_error"].as_str().is_some_and(|e| e.contains("was lost")), "{anew}");
         assert_eq!(anew["streams"][0]["senders"]["cut"], 4);
-        first.into_iter().for_each(|t| drop(t.join()));
+        for thread in first {
+            let _ = thread.join();
+        }
         let late = scope.spawn(move || pour(port, 9, over));
         env.wait_collector("c", "has let the next one in", |c| c["streams"][0]["senders"]["open"] == 1);
         over.store(true, Ordering::Relaxed);
@@ -153,8 +155,8 @@ fn a_connection_that_dies_in_a_stall_is_made_anew_before_the_stall_ends() {
 
 #[test]
 fn a_kick_gets_every_port_back_although_one_stream_takes_nothing() {
-    require!("sshd");
     const STREAMS: usize = 8;
+    require!("sshd");
     let (env, sshd) = (Env::new(), Sshd::start());
     env.trust(&sshd);
     let disk = disk!(env, "384m");
