@@ -9,6 +9,7 @@ mod down;
 pub mod how;
 mod kick;
 pub mod names;
+pub mod options;
 mod pick;
 mod printer;
 pub mod profile;

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::{CompressArg, FramingArg, ListenArgs, RunArgs, SshArgs, StreamArgs, SyncArg, UpArgs};
+use super::args::{ListenArgs, UpArgs};
+use super::options::{CompressArg, FramingArg, RunArgs, SshArgs, StreamArgs, SyncArg};
 use super::printer::Printer;
 use super::prompt::Prompt;
 use super::spinner::Spinner;

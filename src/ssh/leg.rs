@@ -20,7 +20,7 @@ use super::porch::Porch;
 use super::prompt::{Desk, Waited};
 use super::proxy::{self, Program};
 use super::routes::Routes;
-use super::settings::{Proxy, Settings};
+use super::settings::{PHASE_TIMEOUT, Proxy, Settings};
 use super::socket::{self, Meter, Metered, Wire};
 use super::strange::Strange;
 use super::vigil;
@@ -256,7 +256,12 @@ impl Leg {
 async fn known_hosts(settings: &Arc<Settings>, desk: &Desk) -> Result<KnownHosts> {
     let (settings, memory) = (Arc::clone(settings), Arc::clone(&desk.memory));
     let reading = tokio::task::spawn_blocking(move || KnownHosts::read(&settings, &memory.accepted));
-    reading.await.unwrap_or_else(|_| Err(Error::host_key("cannot read the known hosts: reclog failed")))
+    match timeout(PHASE_TIMEOUT, reading).await {
+        Ok(read) => read.unwrap_or_else(|_| Err(Error::host_key("cannot read the known hosts: reclog failed"))),
+        // A thread stays behind until the disk answers; the runtime bounds how many there are.
+        Err(_) => Err(Error::failed(format!("the known hosts could not be read within {} s", PHASE_TIMEOUT.as_secs()))
+            .hint("the folder they lie in does not answer; a network disk?")),
+    }
 }
 
 /// After how long a silence the server is asked whether it lives, and how often.

@@ -137,7 +137,8 @@ pub fn paths(code: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut i = 0;
     while i < tokens.len() {
-        if tokens[i] == "use" {
+        // `impl Future + use<'_>` names what is captured, and imports nothing.
+        if tokens[i] == "use" && tokens.get(i + 1) != Some(&"<") {
             i = tree(&tokens, i + 1, "", &mut all);
         } else if tokens[i].starts_with(is_word) && tokens.get(i + 1) == Some(&"::") {
             let mut path = tokens[i].to_owned();
