@@ -54,6 +54,10 @@ pub struct Audited {
     pub troubles: Vec<Trouble>,
 }
 
+/// How long after a stall there may still be bytes on the way that were sent in it: the queue, the windows and the kernels
+/// between are full when it ends, and are worked off first.
+const BACKLOG: Micros = 10_000_000;
+
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -306,12 +310,12 @@ impl Told<'_> {
         let met = |gap: &Gap| gap.to >= from - SLACK && gap.from <= ended.saturating_add(SLACK);
         // What waits for a disk may be older than the gap that it is lost in.
         let since = |gap: &Gap| {
-            let waits = audited.stalls.iter().filter(|(begin, end)| *begin <= gap.from && *end + SLACK >= gap.from);
+            let waits = audited.stalls.iter().filter(|(begin, end)| *begin <= gap.from && *end + BACKLOG >= gap.from);
             waits.map(|(begin, _)| *begin).chain([gap.from]).min().unwrap_or(gap.from) - SLACK
         };
         let holds = |gap: &Gap| since(gap) <= first && last <= gap.to + SLACK;
         let met: Vec<usize> = (0..audited.gaps.len()).filter(|at| met(&audited.gaps[*at])).collect();
-        let Some(&at) = met.iter().find(|at| holds(&audited.gaps[**at])).or(met.first()) else {
+        let Some(&at) = met.iter().find(|at| holds(&audited.gaps[**at])).or(met.last()) else {
             tell(format!("{bytes} bytes are missing, and no gap is near (sent {} to {})", clock(first), clock(last)));
             return;
         };

@@ -201,6 +201,10 @@ fn what_is_missing_outside_of_audited_gaps_is_found() {
     assert_eq!(case.found(), [Kind::Unaudited], "sent before the gap");
     case.audited.stalls.push((12 * SECOND, 15 * SECOND));
     assert_eq!(case.found(), [], "sent before the gap, and held up by the disk");
+    case.audited.stalls[0] = (12 * SECOND, 13 * SECOND);
+    assert_eq!(case.found(), [], "sent in a stall, and still on the way when the gap came");
+    case.audited.stalls[0] = (2 * SECOND, 15 * SECOND - BACKLOG - 1);
+    assert_eq!(case.found(), [Kind::Unaudited], "a stall long ago is no excuse");
     let mut case = Case::cut();
     case.gap().to = 12 * SECOND;
     case.gap().from = 12 * SECOND;
