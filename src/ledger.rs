@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,8 @@ struct Books {
     unproven: u64,
     /// An fsync of the file that the output has now failed.
     broken: bool,
+    /// The last stall that is over: since when, until when.
+    last_stall: Option<(Timestamp, Timestamp)>,
 }
 
 impl Deref for Books {
@@ -223,7 +226,24 @@ impl StreamLedger {
     /// The output takes nothing (`Some`), or takes bytes again (`None`). Returns what it was before.
     #[must_use]
     pub fn set_stall(&self, stall: Option<Stall>) -> Option<Stall> {
-        std::mem::replace(&mut self.lock().stall, stall)
+        let mut books = self.lock();
+        let before = std::mem::replace(&mut books.stall, stall);
+        if let (Some(before), None) = (&before, &books.stall) {
+            books.last_stall = Some((before.since, Timestamp::now()));
+        }
+        before
+    }
+
+    /// Since when bytes may have waited for the output: the beginning of a stall that is on, or was over no longer ago than
+    /// `recently` before `now`.
+    #[must_use]
+    pub fn waited_since(&self, recently: Duration, now: Timestamp) -> Option<Timestamp> {
+        let books = self.lock();
+        let recent = |until: Timestamp| {
+            now.duration_since(until) <= jiff::SignedDuration::try_from(recently).unwrap_or_default()
+        };
+        let past = books.last_stall.filter(|(_, until)| recent(*until)).map(|(since, _)| since);
+        books.stall.iter().map(|stall| stall.since).chain(past).min()
     }
 
     /// A consistent copy.

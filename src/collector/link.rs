@@ -88,27 +88,25 @@ pub async fn connect(
         .map_err(|error| Failure { error, ports: false })?;
     (ears.step)(Phase::Forward, &target);
     if let Err(error) = claim::claim(&mut connection, &intakes, &mut ports, &past, ears.trouble).await {
-        let ports = error.kind == Kind::Refused;
-        if !ports {
-            past.may_hold(connection.trace());
-        }
-        connection.close(FAREWELL).await;
-        return Err(Failure { error, ports });
+        return Err(give_up(connection, &past, error).await);
     }
-    connection.inquire();
+    connection.inquire(&past);
     // While senders still wait: whoever else has half of the port would make liars of us.
     let checked = Box::pin(check_doors(&connection, &intakes, &ports, &memory.doors, &*person)).await;
     if let Err(error) = checked {
-        let ports = error.kind == Kind::Refused;
-        if !ports {
-            past.may_hold(connection.trace());
-        }
-        Link::Ssh(Box::new(connection)).leave().await;
-        return Err(Failure { error, ports });
+        return Err(give_up(connection, &past, error).await);
     }
     past.holds(connection.trace());
+    drop(past.keep());
     connection.open_doors().await;
     Ok((Link::Ssh(Box::new(connection)), ports))
+}
+
+/// Gives back what was granted; where the jump host does not confirm that, its process may hold it.
+async fn give_up(connection: Connection, past: &Past, error: Error) -> Failure {
+    past.may_hold(connection.trace());
+    Link::Ssh(Box::new(connection)).leave().await;
+    Failure { ports: error.kind == Kind::Refused, error }
 }
 
 /// Opens every port of the plan on this machine. All of them or none.

@@ -10,6 +10,9 @@ use crate::audit::Event;
 use crate::ledger::StreamLedger;
 use crate::ssh::{Past, Settings};
 
+/// After a stall, what waited on the way is worked off within this time: queue, windows and kernels were full.
+const CATCHING_UP: Duration = Duration::from_secs(30);
+
 /// Who hears of it.
 pub type Tell = Box<dyn Fn(&Event) + Send>;
 
@@ -89,8 +92,12 @@ impl Lives {
         self.receive_buffer = self.past.receive_buffer().unwrap_or(RECEIVE_BUFFER);
         (self.tell)(&Event::Cut { why: why.to_owned(), senders_cut });
         // What was sent and never received may be as old as this.
-        let alive = self.unnoticed.and_then(|unnoticed| Timestamp::now().checked_sub(unnoticed).ok());
-        self.gap = Some(alive.map_or(since, |alive| alive.max(since)));
+        let now = Timestamp::now();
+        let alive = self.unnoticed.and_then(|unnoticed| now.checked_sub(unnoticed).ok());
+        // In front of an output that took nothing it is older still.
+        let waited = self.ledgers.iter().filter_map(|ledger| ledger.waited_since(CATCHING_UP, now)).min();
+        let from = alive.unwrap_or(since).min(waited.unwrap_or(now));
+        self.gap = Some(from.max(since));
     }
 
     /// `down` begins to wait for senders.

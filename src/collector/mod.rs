@@ -21,6 +21,7 @@ mod shutdown;
 mod signals;
 pub mod state;
 mod supervisor;
+mod waits;
 
 use std::io;
 use std::path::Path;

@@ -127,12 +127,13 @@ impl Machine {
                 (Waiting, Action::Pause { length: self.next_pause(chance), knock })
             }
             (Up { since }, Event::Lost) => {
-                if now.saturating_duration_since(since) >= LONG_LIFE {
-                    self.pause = FIRST_PAUSE;
-                }
+                self.lived(since, now);
                 (Waiting, Action::Pause { length: self.next_pause(chance), knock: false })
             }
-            (Up { .. }, Event::Kick) => (Connecting, Action::Reconnect),
+            (Up { since }, Event::Kick) => {
+                self.lived(since, now);
+                (Connecting, Action::Reconnect)
+            }
             (Waiting, Event::Due | Event::Answers) | (Waiting | Failed, Event::Kick) => (Connecting, Action::Connect),
             // Late news of a connection that was already replaced, or a kick while an attempt is under way.
             (state, _) => (state, Action::None),
@@ -142,6 +143,13 @@ impl Machine {
             self.state = next;
         }
         action
+    }
+
+    /// A connection that was up from `since` until `now` is over.
+    fn lived(&mut self, since: Instant, now: Instant) {
+        if now.saturating_duration_since(since) >= LONG_LIFE {
+            self.pause = FIRST_PAUSE;
+        }
     }
 
     /// Between half and all of the current pause, which doubles.
@@ -188,6 +196,19 @@ mod tests {
         machine.step(Event::Connected, now, 1.0);
         now += LONG_LIFE;
         assert_eq!(pause(machine.step(Event::Lost, now, 0.0)), FIRST_PAUSE / 2);
+    }
+
+    #[test]
+    fn a_long_life_that_a_kick_ends_starts_the_pauses_anew_too() {
+        let (mut machine, mut now) = (Machine::default(), Instant::now());
+        for _ in 0..9 {
+            pause(machine.step(Event::AttemptFailed(Outlook::Passing), now, 1.0));
+            machine.step(Event::Due, now, 1.0);
+        }
+        machine.step(Event::Connected, now, 1.0);
+        now += LONG_LIFE;
+        machine.step(Event::Kick, now, 1.0);
+        assert_eq!(pause(machine.step(Event::AttemptFailed(Outlook::Passing), now, 1.0)), FIRST_PAUSE);
     }
 
     #[test]

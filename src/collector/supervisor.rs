@@ -9,30 +9,27 @@ use tokio::sync::mpsc;
 
 use super::Options;
 use super::events::{Event as Told, Up, UpStream};
-use super::link::{self, Ears, Failure, Link};
+use super::link::{self, Ears, FAREWELL, Failure, Link};
 use super::live::{self, Live};
 use super::lives::Lives;
-use super::network;
 use super::outputs::Outputs;
 use super::shutdown::{self, Ending};
 use super::signals::{Signal, Signals};
 use super::state::{Action, Event, Machine, Outlook, State};
+use super::waits::{self, lost, some};
 use crate::audit::Trail;
 use crate::control::server::Command;
 use crate::control::{DownReport, Reply, Request};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::sink::Rescue;
-use crate::ssh::{self, Memory, Nobody, Past, Person, Phase, Settings};
+use crate::ssh::{Memory, Nobody, Past, Person, Phase, Settings};
 
 /// With what came of it comes whether a server took the connection.
 type Attempt = Pin<Box<dyn Future<Output = (link::Attempted, bool)> + Send>>;
 
 /// A pause and how it ended.
 type Pause = Pin<Box<dyn Future<Output = Event> + Send>>;
-
-/// The first knock comes within this time.
-const SPREAD: Duration = Duration::from_millis(500);
 
 /// See the module.
 pub struct Supervisor {
@@ -80,7 +77,9 @@ impl Supervisor {
         rescue: Rescue,
     ) -> Self {
         let ports = plan.streams.iter().map(|s| s.port).collect();
-        let past = Arc::<Past>::default();
+        let past = Arc::new(settings.as_ref().map_or_else(Past::default, |settings| {
+            Past::kept(rescue.folder.join("connection.json"), settings.target())
+        }));
         Self {
             plan,
             lives: Lives::new(
@@ -118,17 +117,32 @@ impl Supervisor {
             // Nobody ever got in: nothing to drain.
             self.link = None;
             self.outputs.undo().await;
+            keep(&self.past).await;
             let report = shutdown::report(self.plan.name, self.live.snapshot().streams, Vec::new());
             shutdown::tell(self.goodbyes, self.commands, &report);
             return Err((gave_up.unwrap_or_else(Error::interrupted), false));
         }
         self.live.set_state(State::Draining);
-        let Self { plan, live, mut lives, outputs, commands, signals, link, goodbyes, now, signalled, rescue, .. } =
-            self;
+        let Self {
+            plan,
+            live,
+            mut lives,
+            outputs,
+            commands,
+            signals,
+            link,
+            goodbyes,
+            now,
+            signalled,
+            rescue,
+            past,
+            ..
+        } = self;
         lives.draining();
         let patience = plan.drain_timeout;
         let ending = Ending { link, outputs, commands, signals, goodbyes, now, signalled, patience, rescue };
         let ended = shutdown::run(ending, &live, lives, &plan.name).await;
+        keep(&past).await;
         let report = ended.map_err(|e| (e, true))?;
         match gave_up {
             Some(error) => Err((error, true)),
@@ -261,22 +275,7 @@ impl Supervisor {
     /// Waits for `length`. With `knock` it ends when the server answers.
     fn pause(&self, length: Duration, knock: bool) -> Pause {
         let way = self.settings.clone().filter(|_| knock).map(|settings| (settings, Arc::clone(&self.memory)));
-        Box::pin(async move {
-            let answers = async {
-                match &way {
-                    Some((settings, memory)) => {
-                        // Not everybody at the same instant, when it is the jump host that was away.
-                        tokio::time::sleep(SPREAD.mul_f64(rand::random())).await;
-                        ssh::knock(settings, memory).await;
-                    }
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = network::pause(length) => Event::Due,
-                () = answers => Event::Answers,
-            }
-        })
+        Box::pin(waits::pause(length, way))
     }
 
     fn commanded(&mut self, command: Command) -> Option<Event> {
@@ -367,23 +366,7 @@ impl Supervisor {
     }
 }
 
-/// Awaits what is there; what is not there never ends.
-async fn some<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
-    match future {
-        Some(future) => future.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn lost(link: &mut Option<Link>) -> Error {
-    match link {
-        Some(link) => {
-            let address = link.local_address();
-            tokio::select! {
-                error = link.lost() => error,
-                error = network::address_gone(address) => error,
-            }
-        }
-        None => std::future::pending().await,
-    }
+/// Leaves to the next collector what the jump host may not know to be over.
+async fn keep(past: &Arc<Past>) {
+    let _ = tokio::time::timeout(FAREWELL, past.keep()).await;
 }

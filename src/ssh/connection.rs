@@ -154,18 +154,19 @@ impl Connection {
 
     /// Begins to find out which process of the jump host serves this connection; nothing waits for that. An account that
     /// may run no command never tells, and does without.
-    pub fn inquire(&mut self) {
+    pub fn inquire(&mut self, past: &Arc<Past>) {
         if self.inquired || !self.leg.settings.commands {
             return;
         }
         self.inquired = true;
-        let (handle, trace) = (Arc::clone(&self.leg.handle), Arc::clone(&self.trace));
+        let (handle, trace, past) = (Arc::clone(&self.leg.handle), Arc::clone(&self.trace), Arc::clone(past));
         self.inquiry = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             let mark = server_process::mark();
             let identity = server_process::run(&handle, server_process::find(&mark), &mark).await.identity;
             tracing::debug!(?identity, "the process of the jump host that serves this connection");
             if let Some(identity) = identity {
                 trace.found(identity);
+                past.keep().await;
             }
         })));
     }

@@ -23,7 +23,7 @@ use super::routes::Routes;
 use super::settings::{PHASE_TIMEOUT, Proxy, Settings};
 use super::socket::{self, Meter, Metered, Wire};
 use super::strange::Strange;
-use super::vigil;
+use super::vigil::{self, Ending};
 use super::{Phase, algorithms, auth, dial, reason};
 use crate::error::{Error, Result};
 use crate::escape::escape_str;
@@ -63,7 +63,7 @@ pub struct Leg {
     tunnel: Expected,
     /// Why a tunnel was not opened, in the server's words.
     turned_down: Words,
-    ended: oneshot::Receiver<Error>,
+    ended: Ending,
     /// Ends the library's loop when the leg is dropped, whatever that loop is waiting for.
     kill: DropGuard,
     /// The program that is its wire.
@@ -212,13 +212,13 @@ impl Leg {
                 }
             }
         });
+        let ended = Ending::new(ended);
         Ok(Self { handle, settings, routes, meter, porch, tunnel, turned_down, ended, kill, program: None })
     }
 
     /// Waits until it is lost and says how.
     pub async fn lost(&mut self) -> Error {
-        let error = (&mut self.ended).await;
-        let mut error = error.unwrap_or_else(|_| Error::failed("the connection to the jump host was lost"));
+        let mut error = self.ended.wait().await;
         if let Some(program) = &mut self.program
             && let Some(words) = program.last_words().await
         {
@@ -229,7 +229,7 @@ impl Leg {
 
     /// How it was lost, if it was.
     pub fn is_lost(&mut self) -> Option<Error> {
-        self.ended.try_recv().ok()
+        self.ended.look()
     }
 
     /// Our address of the wire; none behind a program or in a tunnel.
@@ -239,10 +239,10 @@ impl Leg {
 
     /// Says good-bye and waits for the end of the connection, at most for `patience`.
     pub async fn close(self, patience: Duration) {
-        let Self { handle, ended, kill, program, .. } = self;
+        let Self { handle, mut ended, kill, program, .. } = self;
         let farewell = async {
             let _ = handle.disconnect(Disconnect::ByApplication, "", "").await;
-            let _ = ended.await;
+            ended.wait().await;
         };
         let _ = timeout(patience, farewell).await;
         drop(kill);

@@ -20,6 +20,39 @@ pub fn tell(ended: &Ended, error: Error) {
     }
 }
 
+/// Hears why a connection has ended. Asked again it says the same.
+#[derive(Debug)]
+pub struct Ending {
+    hear: oneshot::Receiver<Error>,
+    heard: Option<Error>,
+}
+
+impl Ending {
+    /// What [`tell`] is told first with the other end of `hear`.
+    #[must_use]
+    pub fn new(hear: oneshot::Receiver<Error>) -> Self {
+        Self { hear, heard: None }
+    }
+
+    /// Waits for it. Whoever gives up waiting may wait again.
+    pub async fn wait(&mut self) -> Error {
+        if let Some(error) = &self.heard {
+            return error.clone();
+        }
+        let error = (&mut self.hear).await;
+        let error = error.unwrap_or_else(|_| Error::failed("the connection to the jump host was lost"));
+        self.heard.insert(error).clone()
+    }
+
+    /// Looks whether it is there.
+    pub fn look(&mut self) -> Option<Error> {
+        if self.heard.is_none() {
+            self.heard = self.hear.try_recv().ok();
+        }
+        self.heard.clone()
+    }
+}
+
 /// What is to be done now.
 #[derive(Debug, PartialEq, Eq)]
 enum Act {
@@ -117,6 +150,22 @@ mod tests {
     use super::*;
 
     const S: Duration = Duration::from_secs(1);
+
+    #[tokio::test]
+    async fn the_end_is_told_as_often_as_it_is_asked_for() {
+        let (tell, hear) = oneshot::channel();
+        let mut ending = Ending::new(hear);
+        assert!(tokio::time::timeout(Duration::from_millis(1), ending.wait()).await.is_err());
+        assert_eq!(ending.look(), None);
+        tell.send(Error::failed("cut")).unwrap();
+        for _ in 0..2 {
+            assert_eq!(ending.wait().await.message, "cut");
+            assert_eq!(ending.look().unwrap().message, "cut");
+        }
+        let (_, hear) = oneshot::channel();
+        let mut nobody = Ending::new(hear);
+        assert_eq!(nobody.wait().await, nobody.wait().await);
+    }
 
     fn vigil() -> (Vigil, Instant) {
         let now = Instant::now();

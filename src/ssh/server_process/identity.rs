@@ -54,6 +54,23 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// As a line that [`Identity::from_line`] reads.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        let Self { pid, start, boot, space, name, receive_buffer } = self;
+        let receive_buffer = receive_buffer.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
+        // Whose it is, the jump host knows.
+        format!("{boot} {space} {pid} {start} {name} 0 {receive_buffer}")
+    }
+
+    /// Reads a line of [`Identity::to_line`]; whatever is not exactly one is none.
+    #[must_use]
+    pub fn from_line(line: &str) -> Option<Self> {
+        Self::parse(&line.split(' ').collect::<Vec<_>>())
+    }
+}
+
 /// Digits alone: no sign, no space.
 fn number(text: &str) -> Option<u64> {
     (text.len() <= MOST_DIGITS && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?

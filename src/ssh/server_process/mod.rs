@@ -7,6 +7,7 @@
 //! that may still be there. Nothing is ever ended by its port or its name: it is the very process, or nobody.
 
 mod exec;
+mod file;
 mod identity;
 mod past;
 mod script;

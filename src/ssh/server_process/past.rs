@@ -1,8 +1,10 @@
 //! What is remembered of the connections before this one.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::file::File;
 use super::identity::Identity;
 
 /// Connections that may still be there without us: one each time that the network goes in the middle of a reconnect.
@@ -37,13 +39,42 @@ impl Trace {
     }
 }
 
-/// The connections whose end the server may not have noticed; outlives them all.
+/// The connections whose end the server may not have noticed; outlives them all, and in its file the collector, too.
 #[derive(Debug, Default)]
-pub struct Past(Mutex<Vec<Arc<Trace>>>);
+pub struct Past {
+    traces: Mutex<Vec<Arc<Trace>>>,
+    file: Option<File>,
+}
 
 impl Past {
+    /// The past of the collector before, which is kept in `file` and is about `target` (`user@host:port`); what was about
+    /// another one is none.
+    #[must_use]
+    pub fn kept(file: PathBuf, target: String) -> Self {
+        let file = File::new(file, target);
+        let known = file.read().into_iter().map(|identity| {
+            let trace = Trace::default();
+            trace.found(identity);
+            Arc::new(trace)
+        });
+        Self { traces: Mutex::new(known.take(MOST).collect()), file: Some(file) }
+    }
+
+    /// Has the file say what is known now; a thread does it, for a disk that hangs is not waited for.
+    pub fn keep(self: &Arc<Self>) -> impl Future<Output = ()> + use<> {
+        let past = Arc::clone(self);
+        let writing = tokio::task::spawn_blocking(move || {
+            if let Some(file) = &past.file {
+                file.write(|| past.processes().into_iter().flatten().collect());
+            }
+        });
+        async move {
+            let _ = writing.await;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Trace>>> {
-        let mut traces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut traces = self.traces.lock().unwrap_or_else(PoisonError::into_inner);
         traces.retain(|trace| !trace.is_left());
         traces
     }
