@@ -139,7 +139,7 @@ fn a_greeting_of_the_account_is_no_answer_and_does_no_harm() {
     let Some(account) = Account::with_shell("a_greeting_of_the_account", "/bin/bash") else { return };
     std::fs::write(account.home().join(".bashrc"), "echo hello; echo there >&2; printf 'no end of line'; echo\n")
         .unwrap();
-    taken_back(&Scene::new(&[], "", Some(&account)), &[]);
+    taken_back(&Scene::new(&["SetEnv SHLVL=0"], "", Some(&account)), &[]);
 }
 
 #[test]
@@ -368,4 +368,52 @@ fn a_dropbear_that_lost_its_client_gives_the_port_back() {
     send(up.port(), "after\n");
     env.down("c");
     assert_eq!(read_text(env.path("f")), "before\nafter\n");
+}
+
+#[test]
+fn a_collector_that_was_killed_in_a_cut_leaves_the_port_to_the_next_one() {
+    require!("sshd");
+    let scene = Scene::new(&[], "", None);
+    let up = scene.up(&["-vv"]);
+    scene.wait_told();
+    let known = scene.env.path("state/c/connection.json");
+    wait_until("it is kept which process serves us", SOON, || known.exists().then_some(()));
+    let old = scene.sshd.sessions();
+    scene.cutter.cut();
+    procs::kill(up.pid);
+    let (port, out) = (up.port().to_string(), scene.env.arg("f"));
+    scene.env.up(&[&["--remote-port", &port, "--out", &out, "--name", "c"], &SOON_DEAD[..]].concat());
+    wait_gone(&old);
+    send(up.port(), "after\n");
+    scene.env.down("c");
+    assert_eq!(read_text(scene.env.path("f")), "after\n");
+    assert!(!known.exists(), "whoever says good-bye leaves nothing behind");
+}
+
+#[test]
+fn a_connection_that_is_lost_while_it_waits_for_its_port_is_one_more_loss() {
+    require!("sshd");
+    let scene = Scene::new(&["ForceCommand /bin/false"], "", None);
+    let up = scene.up(&[]);
+    let old = scene.sshd.sessions();
+    scene.cutter.cut();
+    scene.env.wait_collector("c", "waits for the port", |c| {
+        c["health"].as_array().is_some_and(|all| all.iter().any(|h| h.as_str().unwrap().contains("still holds it")))
+    });
+    let new: Vec<u32> = scene.sshd.sessions().into_iter().filter(|pid| !old.contains(pid)).collect();
+    assert!(!new.is_empty());
+    for pid in new {
+        procs::kill(pid);
+    }
+    scene.env.wait_collector("c", "tries again", |c| {
+        c["last_error"].as_str().is_some_and(|e| e.contains("was lost") || e.contains("lost the connection"))
+    });
+    for pid in old {
+        procs::kill(pid);
+    }
+    let back = scene.env.wait_collector("c", "is back", |c| c["state"] == "up");
+    assert_eq!(back["pid"], up.pid);
+    send(up.port(), "after\n");
+    scene.env.down("c");
+    assert_eq!(read_text(scene.env.path("f")), "after\n");
 }

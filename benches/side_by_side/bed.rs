@@ -78,7 +78,7 @@ impl Bed {
             "{more}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
              StrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
              GatewayPorts clientspecified\nAllowTcpForwarding yes\nMaxStartups 1000\nMaxSessions 100\nUseDNS no\n\
-             PrintMotd no\nLogLevel ERROR\n",
+             PrintMotd no\nLogLevel ERROR\nSetEnv SHLVL=2\n",
             at("host_key"),
             at("authorized_keys")
         );

@@ -162,7 +162,7 @@ impl Connection {
         let (handle, trace, past) = (Arc::clone(&self.leg.handle), Arc::clone(&self.trace), Arc::clone(past));
         self.inquiry = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             let mark = server_process::mark();
-            let identity = server_process::run(&handle, server_process::find(&mark), &mark).await.identity;
+            let identity = server_process::run_at_leisure(&handle, server_process::find(&mark), &mark).await.identity;
             tracing::debug!(?identity, "the process of the jump host that serves this connection");
             if let Some(identity) = identity {
                 trace.found(identity);

@@ -85,8 +85,11 @@ impl Sshd {
         let usual = "StrictModes no\nUsePAM no\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nPermitRootLogin yes\nGatewayPorts clientspecified\nMaxStartups 200\n\
              LogLevel VERBOSE\n";
+        // bash takes a command of sshd for a session of its own at this depth, and reads no .bashrc of this machine's account:
+        // what stands there may take its time, and leave locks behind when it is killed.
+        let depth = if lines.iter().any(|line| line.contains("SHLVL")) { "" } else { "SetEnv SHLVL=2\n" };
         let penalties = if knows_penalties(self.dir.path()) { "PerSourcePenalties no\n" } else { "" };
-        std::fs::write(self.file("sshd_config"), format!("{}\n{usual}{penalties}", config.join("\n"))).unwrap();
+        std::fs::write(self.file("sshd_config"), format!("{}\n{usual}{depth}{penalties}", config.join("\n"))).unwrap();
     }
 
     /// False when somebody else took the port first.

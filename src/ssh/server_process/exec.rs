@@ -9,13 +9,24 @@ use tokio::time::timeout;
 use super::identity::{LONGEST_OUTPUT, Said};
 use crate::ssh::handler::Guest;
 
-/// What it may take altogether: the start of a shell, and the end of a process that has to be waited for.
+/// How long somebody waits for it: the start of a shell, and the end of a process that has to be waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Where nobody does: what a shell reads as it starts takes a minute on some machines.
+const LONG_PATIENCE: Duration = Duration::from_secs(120);
 /// What saying good-bye to its channel may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Runs `command`, whose lines begin with `mark`. An account that may not run it says nothing.
 pub async fn run(handle: &Handle<Guest>, command: String, mark: &str) -> Said {
+    within(PATIENCE, handle, command, mark).await
+}
+
+/// As [`run`], when nobody waits for it.
+pub async fn run_at_leisure(handle: &Handle<Guest>, command: String, mark: &str) -> Said {
+    within(LONG_PATIENCE, handle, command, mark).await
+}
+
+async fn within(patience: Duration, handle: &Handle<Guest>, command: String, mark: &str) -> Said {
     let opened = timeout(PATIENCE, handle.channel_open_session()).await;
     let channel = match opened {
         Ok(Ok(channel)) => channel,
@@ -35,7 +46,7 @@ pub async fn run(handle: &Handle<Guest>, command: String, mark: &str) -> Said {
             listen(&mut read, &mut output, mark).await;
         }
     };
-    let _ = timeout(PATIENCE, talk).await;
+    let _ = timeout(patience, talk).await;
     // First of all, or a server that talks on would fill a queue that nobody reads, and stop the connection.
     drop(read);
     let _ = timeout(FAREWELL, write.close()).await;
