@@ -27,6 +27,19 @@ pub enum Found<D: Disk> {
 }
 
 impl<D: Disk> OutputFile<D> {
+    /// Whether nobody will look for our file under its name, nor anywhere else: the name leads elsewhere, and the file
+    /// has no other name, or its folder is not there any more, or a signal (`asked`) says so.
+    pub fn is_left(&self, asked: bool) -> bool {
+        match self.disk.stat(&self.path) {
+            Ok(there) if there.id == self.id => return false,
+            Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return false,
+            _ => {}
+        }
+        asked
+            || self.disk.stat_of(&self.file).is_ok_and(|ours| ours.links == 0)
+            || !matches!(self.mount.look(&*self.disk), Ok(Now::Same))
+    }
+
     /// Looks whether the name still leads to our file, and opens what stands there when it does not. `asked`: by a
     /// signal, which counts as the cause.
     ///

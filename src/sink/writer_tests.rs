@@ -183,3 +183,32 @@ fn what_counted_as_synced_survives_a_power_cut_at_any_call() {
         }
     }
 }
+
+#[test]
+fn a_file_that_is_removed_in_the_middle_of_a_record_is_left_and_the_record_begins_anew() {
+    let case = Case { sync: Sync::Never, no_swap: false };
+    let (disk, ledger) = (Fake::new(false), StreamLedger::new());
+    let (mut writer, queue) = start(&disk, &case, &ledger);
+    // Two records, and a piece of the third.
+    disk.fill(line(0).len() + line(1).len() + 5, FILE);
+    let sent: String = (0..4).map(line).collect();
+    queue.push(|batch| batch.payload(sent.as_bytes()));
+    ledger.received(sent.len() as u64, 4, 0);
+    let over = Arc::clone(&queue);
+    let watch = std::thread::spawn(move || {
+        let start = Instant::now();
+        while over.is_writing() || !over.is_abandoned() {
+            if start.elapsed() > Duration::from_secs(20) {
+                over.abandon();
+            }
+            std::thread::yield_now();
+        }
+    });
+    assert!(writer.turn(), "it waits for a file that nobody can find");
+    queue.abandon();
+    watch.join().unwrap();
+    assert_eq!(all(&disk), sent[line(0).len() + line(1).len()..], "from the beginning of the record");
+    let counts = ledger.counts();
+    assert_eq!((counts.ledger.stored, counts.ledger.pending), (sent.len() as u64, 0));
+    assert!(counts.stall.is_none());
+}
