@@ -210,7 +210,7 @@ impl State {
     fn stat(&self, inode: usize) -> Stat {
         let links = self.names.values().filter(|i| **i == inode).count() as u64;
         let size = self.inodes[inode].content.len() as u64;
-        Stat { id: (1, inode as u64 + 10), size, links, modified: Timestamp::UNIX_EPOCH, unusual: None }
+        Stat { id: (1, inode as u64 + 10), size, links, modified: Timestamp::UNIX_EPOCH, own: true, unusual: None }
     }
 }
 
@@ -306,7 +306,7 @@ impl Disk for Fake {
         self.enter(|s, _| match path.to_str() {
             Some("/d" | "/") => {
                 let folder = Some("a folder");
-                Ok(Stat { id: (1, 1), size: 0, links: 1, modified: Timestamp::UNIX_EPOCH, unusual: folder })
+                Ok(Stat { id: (1, 1), size: 0, links: 1, modified: Timestamp::UNIX_EPOCH, own: true, unusual: folder })
             }
             _ => s.find(path).map(|inode| s.stat(inode)),
         })
@@ -361,6 +361,10 @@ impl Disk for Fake {
             }
             only(really)
         })
+    }
+
+    fn is_archive(&self, _file: &Path, _id: (u64, u64)) -> io::Result<bool> {
+        self.enter(|_, _| Ok(false))
     }
 
     fn newest(&self, file: &Path) -> io::Result<Option<Timestamp>> {
