@@ -60,6 +60,14 @@ impl Voice {
         ));
     }
 
+    /// The file ended in the middle of a line, which has an end of ours now.
+    pub fn mended(&self) {
+        self.warn(&format!(
+            "{} ended in the middle of a line, as after a crash; that line was ended with a newline",
+            self.output.display()
+        ));
+    }
+
     /// Something that is no event of its own.
     pub fn warn(&self, sentence: &str) {
         tracing::warn!("{sentence}");

@@ -91,7 +91,9 @@ impl<D: Disk> Writer<D> {
         let newest = if rotate.every.is_some() { file.disk.newest(&file.place).unwrap_or_default() } else { None };
         let begun = if file.size() > 0 { rotation::begun(newest, file.modified()) } else { Timestamp::now() };
         ledger.output(file.size());
+        let trouble = file.trouble.clone();
         let voice = Voice { stream, output: file.path().to_owned(), trail };
+        trouble.iter().for_each(|sentence| voice.warn(sentence));
         Ok(Self {
             mend: lines && file.ends_in_mid_line(),
             headroom: Headroom::new(min_free),
@@ -140,10 +142,8 @@ impl<D: Disk> Writer<D> {
                     return false;
                 }
                 self.queue.done(batch);
-                match self.mode {
-                    Sync::Always => self.flusher.flush(),
-                    Sync::Interval => self.syncer.iter().for_each(Syncer::dirty),
-                    Sync::Never => {}
+                if self.mode == Sync::Always {
+                    self.flusher.flush();
                 }
                 self.put_away_if_due();
                 true
@@ -172,7 +172,7 @@ impl<D: Disk> Writer<D> {
     /// continued exactly where it stopped: the half record first, unless its file is lost. Then the record is written
     /// anew, and what was counted of it is not counted again.
     fn write(&mut self, batch: &Batch) -> bool {
-        let (mut at, mut counted) = (0, 0);
+        let (mut at, mut counted, mut flushed) = (0, 0, 0);
         while at < batch.len() {
             match self.step(batch, at) {
                 Ok(0) => {}
@@ -182,6 +182,8 @@ impl<D: Disk> Writer<D> {
                     counted = counted.max(at);
                     let (payload, added) = batch.account(before, counted);
                     self.ledger.stored(payload, added, self.file.size());
+                    // Not only when the whole batch is written: a disk that trickles may take hours for it.
+                    self.syncer.iter().for_each(Syncer::dirty);
                     self.voice.resume(&self.ledger);
                     if !self.queue.wrote(counted - before) {
                         return false;
@@ -193,6 +195,10 @@ impl<D: Disk> Writer<D> {
                         self.stall(&why);
                         if self.queue.is_abandoned() {
                             return false;
+                        }
+                        if self.mode == Sync::Always && flushed < counted {
+                            self.flusher.flush();
+                            flushed = counted;
                         }
                         self.queue.pause(self.retry);
                     }
@@ -273,6 +279,7 @@ impl<D: Disk> Writer<D> {
             if self.put(|file| file.write(b"\n"))? == 1 {
                 self.ledger.stored(0, 1, self.file.size());
                 self.mend = false;
+                self.voice.mended();
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::{LOOK, Writer};
+use crate::error::io_reason;
 use crate::plan::Sync;
 use crate::sink::batch::Batch;
 use crate::sink::disk::Disk;
@@ -61,9 +62,21 @@ impl<D: Disk> Writer<D> {
             Found::Other(new, why) => {
                 let old = self.go_on(new);
                 self.mend = self.lines && self.file.ends_in_mid_line();
+                if self.keeper.is_some() && old.place != self.file.place {
+                    self.keep_elsewhere();
+                }
                 self.turned(None, old.size(), why);
                 self.clock.begin(Timestamp::now());
             }
+        }
+    }
+
+    /// The archives lie elsewhere from now on: the path is a link that leads somewhere else.
+    fn keep_elsewhere(&mut self) {
+        let (stream, trail) = (&self.voice.stream, self.voice.trail.clone());
+        match Keeper::start(&self.file.place, &self.rotate, stream, trail) {
+            Ok(keeper) => self.keeper = Some(keeper),
+            Err(e) => self.voice.warn(&format!("cannot look after the archives: {}", io_reason(&e))),
         }
     }
 
