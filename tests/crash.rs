@@ -71,6 +71,10 @@ fn a_file_with_half_a_last_line_is_continued_on_a_fresh_one() {
     let ledger = &down["streams"][0]["ledger"];
     assert_eq!((&ledger["added"], &ledger["stored"]), (&1.into(), &5.into()), "the newline is ours: {ledger}");
     assert_eq!(down["streams"][0]["outputs"][0]["bytes"], 15);
+    let trail = env.run(&["audit", "c", "--json"]).ok().events();
+    let told = trail.iter().find(|line| line["event"] == "warn").unwrap_or_else(|| panic!("not told: {trail:?}"));
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains(&env.arg("f")) && message.contains("ended with a newline"), "{message}");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! The outputs of a plan: opened before anything else, undone when nothing comes of it.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +40,7 @@ impl Outputs {
                 Ok(file) => files.push(file),
                 Err(failure) => {
                     let created = files.iter().filter(|f: &&OutputFile| f.was_created());
-                    remove_empty(created.map(|f| f.path().to_owned()).collect());
+                    created.for_each(|f| remove_empty(f.place()));
                     return Err(match failure {
                         OpenFailure::Other(error) => error,
                         OpenFailure::Locked => locked(plan, stream, paths),
@@ -45,7 +48,7 @@ impl Outputs {
                 }
             }
         }
-        let created = files.iter().filter(|f| f.was_created()).map(|f| f.path().to_owned()).collect();
+        let created = files.iter().filter(|f| f.was_created()).map(|f| f.place().to_owned()).collect();
         let mut all = Self { intakes: Vec::new(), sinks: Vec::new(), wakers: Vec::new(), created };
         for (stream, file) in plan.streams.iter().zip(files) {
             let ledger = StreamLedger::new();
@@ -125,15 +128,22 @@ impl Outputs {
         let created = std::mem::take(&mut self.created);
         // Nothing was queued: there is nothing to wait for.
         self.finish(&CancellationToken::new(), None).await;
-        remove_empty(created);
+        created.iter().for_each(|file| take_back(file));
     }
 }
 
-fn remove_empty(files: Vec<PathBuf>) {
-    for file in files {
-        if std::fs::metadata(&file).is_ok_and(|m| m.len() == 0) {
-            let _ = std::fs::remove_file(file);
-        }
+/// Removes a file that is empty; whoever calls has its lock.
+fn remove_empty(file: &Path) {
+    if std::fs::metadata(file).is_ok_and(|m| m.len() == 0) {
+        let _ = std::fs::remove_file(file);
+    }
+}
+
+/// As [`remove_empty`], unless another collector has taken it meanwhile.
+fn take_back(file: &Path) {
+    let Ok(held) = File::open(file) else { return };
+    if flock(&held, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK) {
+        remove_empty(file);
     }
 }
 
@@ -152,5 +162,22 @@ fn locked(plan: &Plan, stream: &StreamPlan, paths: &Paths) -> Error {
         .hint(format!("stop it with `reclog down {}`, or choose another --out", holder.name)),
         None => Error::failed(format!("another program holds a lock on {out}"))
             .hint(format!("`fuser -v {out}` shows which")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_is_taken_back_unless_another_collector_has_it_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let other = OutputFile::open(&path).unwrap();
+        take_back(&path);
+        assert!(path.exists(), "it is written by another one");
+        drop(other);
+        take_back(&path);
+        assert!(!path.exists());
     }
 }

@@ -232,6 +232,17 @@ fn impossible_profiles_are_refused_with_their_place() {
 }
 
 #[test]
+fn a_file_with_the_name_that_another_has_while_it_is_put_away_is_refused() {
+    for (a, b) in [("/l/f", "/l/f.rotating"), ("/l/f.rotating", "/l/../l/f")] {
+        let text = format!(
+            "target: jump\nstreams: {{ a: {{ remote_port: 1, out: {a} }}, b: {{ remote_port: 2, out: {b} }} }}"
+        );
+        let error = Home::new(&[("p", &text)]).refused(&flags("p"));
+        assert!(error.contains("beside the file of `a`") && error.contains("FILE.rotating"), "{error}");
+    }
+}
+
+#[test]
 fn streams_that_do_not_meet_are_allowed() {
     for text in [
         "target: jump\nstreams: { a: { remote_port: 0, out: /a }, b: { remote_port: 0, out: /b } }",

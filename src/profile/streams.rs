@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::archive::aside;
 use crate::error::{Error, Result};
 use crate::paths::{absolute, expand_tilde};
 use crate::plan::{DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Framing, StreamPlan, Sync};
@@ -164,6 +165,15 @@ pub(super) fn check_streams(streams: &[StreamPlan], profile: &Profile) -> Result
                 return Err(profile.error(
                     Problem::key(&["streams", b], message)
                         .hint("records of one file come from one stream, so that lines stay whole"),
+                ));
+            }
+            let (one, other) = (normal(&first.out), normal(&second.out));
+            if aside(&one) == other || aside(&other) == one {
+                let out = quote(&second.out.display().to_string());
+                let message = format!("the stream `{b}` cannot write to {out} beside the file of `{a}`");
+                return Err(profile.error(
+                    Problem::key(&["streams", b], message)
+                        .hint("a file that is put away is called FILE.rotating for a moment; choose another name"),
                 ));
             }
         }

@@ -10,7 +10,11 @@ use jiff::Timestamp;
 use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, fstatvfs, renameat_with};
 use rustix::io::Errno;
 
+use super::file::folder;
 use crate::archive;
+
+/// Links that are followed to the file (as open(2) does).
+const MAX_LINKS: u32 = 40;
 
 /// What stat(2) tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub struct Stat {
     pub links: u64,
     /// When it was last written.
     pub modified: Timestamp,
+    /// It belongs to the user that we run as.
+    pub own: bool,
     /// What it is, when it is no regular file: `a folder`.
     pub unusual: Option<&'static str>,
 }
@@ -48,7 +54,7 @@ pub trait Disk: Debug + Send + Sync + 'static {
     fn stat_of(&self, file: &Self::File) -> io::Result<Stat>;
     /// What a path leads to.
     fn stat(&self, path: &Path) -> io::Result<Stat>;
-    /// Where a symbolic link leads; `None` when the path is none, or is not there.
+    /// Where a symbolic link leads, be there something or not; `None` when the path is none, or is not there.
     fn link(&self, path: &Path) -> io::Result<Option<PathBuf>>;
     /// Bytes of the file system that may still be written by this user.
     fn free(&self, file: &Self::File) -> io::Result<u64>;
@@ -60,6 +66,8 @@ pub trait Disk: Debug + Send + Sync + 'static {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Takes a name away.
     fn unlink(&self, path: &Path) -> io::Result<()>;
+    /// Whether the file that is `id` is one of the archives of `file`.
+    fn is_archive(&self, file: &Path, id: (u64, u64)) -> io::Result<bool>;
     /// The stamp of the newest archive of a file.
     fn newest(&self, file: &Path) -> io::Result<Option<Timestamp>>;
 }
@@ -115,7 +123,10 @@ impl Disk for RealDisk {
 
     fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
         match std::fs::symlink_metadata(path) {
-            Ok(meta) if meta.is_symlink() => std::fs::canonicalize(path).map(Some),
+            Ok(meta) if meta.is_symlink() => match std::fs::canonicalize(path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => target(path).map(Some),
+                other => other.map(Some),
+            },
             Ok(_) => Ok(None),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
@@ -147,7 +158,7 @@ impl Disk for RealDisk {
             // Network file systems do not know the flag. A second name refuses to take the place of another file, too.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 std::fs::hard_link(from, to)?;
-                std::fs::remove_file(from)
+                std::fs::remove_file(from).inspect_err(|_| drop(std::fs::remove_file(to)))
             }
             other => Ok(other?),
         }
@@ -157,9 +168,29 @@ impl Disk for RealDisk {
         std::fs::remove_file(path)
     }
 
+    fn is_archive(&self, file: &Path, id: (u64, u64)) -> io::Result<bool> {
+        Ok(archive::list(file)?.iter().any(|archive| archive.identity == id))
+    }
+
     fn newest(&self, file: &Path) -> io::Result<Option<Timestamp>> {
         archive::newest(file)
     }
+}
+
+/// Where a link leads at whose end there is nothing: the file is made there, as open(2) does.
+fn target(link: &Path) -> io::Result<PathBuf> {
+    let mut place = link.to_owned();
+    for _ in 0..MAX_LINKS {
+        match std::fs::read_link(&place) {
+            Ok(target) => place = folder(&place).join(target),
+            Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotFound) => {
+                let real = std::fs::canonicalize(folder(&place)).ok();
+                return Ok(real.zip(place.file_name()).map(|(folder, name)| folder.join(name)).unwrap_or(place));
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Err(Errno::LOOP.into())
 }
 
 /// NONBLOCK: opening a FIFO must not wait for its reader; it means nothing to a regular file.
@@ -187,6 +218,7 @@ impl Stat {
             id: (meta.dev(), meta.ino()),
             size: meta.len(),
             links: meta.nlink(),
+            own: meta.uid() == rustix::process::geteuid().as_raw(),
             modified: meta.modified().ok().and_then(|t| Timestamp::try_from(t).ok()).unwrap_or_default(),
             unusual,
         }

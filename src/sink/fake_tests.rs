@@ -47,6 +47,10 @@ struct State {
     /// Must be true before every call.
     ledger: Option<StreamLedger>,
     ended: bool,
+    /// Bytes that may still be written.
+    room: Option<usize>,
+    /// What somebody removes when the disk is full, to make room.
+    removed_when_full: Option<PathBuf>,
     /// This call stops half-way, if it is one that can.
     short: bool,
 }
@@ -79,6 +83,10 @@ impl Drop for Handle {
         let mut state = self.disk.lock_state();
         let inode = &mut state.inodes[self.inode];
         inode.locked = inode.locked.filter(|id| *id != self.id);
+        if !state.names.values().any(|i| *i == self.inode) {
+            // Its blocks are free now.
+            state.room = None;
+        }
     }
 }
 
@@ -118,6 +126,13 @@ impl Fake {
         if let Some(inode) = state.names.remove(Path::new(from)) {
             assert!(state.names.insert(to.into(), inode).is_none());
         }
+    }
+
+    /// The disk is full after `room` more bytes. Somebody removes the file then, which makes room only when nobody has it
+    /// open any more.
+    pub fn fill(&self, room: usize, then_remove: &str) {
+        let mut state = self.lock_state();
+        (state.room, state.removed_when_full) = (Some(room), Some(then_remove.into()));
     }
 
     /// Only what was forced to the disk is left.
@@ -195,7 +210,7 @@ impl State {
     fn stat(&self, inode: usize) -> Stat {
         let links = self.names.values().filter(|i| **i == inode).count() as u64;
         let size = self.inodes[inode].content.len() as u64;
-        Stat { id: (1, inode as u64 + 10), size, links, modified: Timestamp::UNIX_EPOCH, unusual: None }
+        Stat { id: (1, inode as u64 + 10), size, links, modified: Timestamp::UNIX_EPOCH, own: true, unusual: None }
     }
 }
 
@@ -246,7 +261,17 @@ impl Disk for Fake {
     fn write(&self, file: &Handle, bytes: &[u8]) -> io::Result<usize> {
         self.enter(|s, really| {
             only(really)?;
-            let n = if s.short { bytes.len().div_ceil(2) } else { bytes.len() };
+            let mut n = if s.short { bytes.len().div_ceil(2) } else { bytes.len() };
+            if let Some(room) = &mut s.room {
+                n = n.min(*room);
+                *room -= n;
+                if n == 0 {
+                    if let Some(name) = s.removed_when_full.take() {
+                        s.names.remove(&name);
+                    }
+                    return Err(Errno::NOSPC.into());
+                }
+            }
             let inode = &mut s.inodes[file.inode];
             assert_eq!(inode.locked, Some(file.id), "written without the lock");
             inode.content.extend_from_slice(&bytes[..n]);
@@ -281,7 +306,7 @@ impl Disk for Fake {
         self.enter(|s, _| match path.to_str() {
             Some("/d" | "/") => {
                 let folder = Some("a folder");
-                Ok(Stat { id: (1, 1), size: 0, links: 1, modified: Timestamp::UNIX_EPOCH, unusual: folder })
+                Ok(Stat { id: (1, 1), size: 0, links: 1, modified: Timestamp::UNIX_EPOCH, own: true, unusual: folder })
             }
             _ => s.find(path).map(|inode| s.stat(inode)),
         })
@@ -336,6 +361,10 @@ impl Disk for Fake {
             }
             only(really)
         })
+    }
+
+    fn is_archive(&self, _file: &Path, _id: (u64, u64)) -> io::Result<bool> {
+        self.enter(|_, _| Ok(false))
     }
 
     fn newest(&self, file: &Path) -> io::Result<Option<Timestamp>> {

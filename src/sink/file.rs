@@ -22,12 +22,18 @@ pub struct OutputFile<D: Disk = RealDisk> {
     /// Which file it is.
     pub(super) id: (u64, u64),
     pub(super) size: u64,
+    /// Names that led to it when it was opened.
+    links: u64,
     created: bool,
     modified: Timestamp,
     /// The folder that it lies in, and the file system of that.
     pub(super) mount: Mount,
     /// Its name is known to survive a power cut. Whoever made it may have been killed before that.
     pub(super) named: bool,
+    /// The file that this process wrote before. It may stand aside, if it could not become an archive.
+    pub(super) before: Option<(u64, u64)>,
+    /// What stands in the way of rotations, a sentence.
+    pub(super) trouble: Option<String>,
 }
 
 /// Why an output could not be opened.
@@ -80,18 +86,31 @@ impl OutputFile {
 impl<D: Disk> OutputFile<D> {
     /// As [`OutputFile::open`], on any disk.
     pub(super) fn open_on(disk: Arc<D>, path: &Path) -> Result<Self, OpenFailure> {
-        let mut opened = Self::attempt(disk, path, true).map_err(|refusal| match refusal {
-            Refusal::Locked => OpenFailure::Locked,
-            Refusal::Unusual(what) => OpenFailure::Other(unusual(path, what)),
-            Refusal::Io(e) => OpenFailure::Other(explain(path, &e)),
-        })?;
-        let failed = |e: io::Error| OpenFailure::Other(explain(path, &e));
+        let failed = |e: io::Error| {
+            let place = disk.link(path).ok().flatten();
+            OpenFailure::Other(explain(path, place.as_deref().unwrap_or(path), &e))
+        };
+        let open = || {
+            Self::attempt(Arc::clone(&disk), path, true).map_err(|refusal| match refusal {
+                Refusal::Locked => OpenFailure::Locked,
+                Refusal::Unusual(what) => OpenFailure::Other(unusual(path, what)),
+                Refusal::Io(e) => failed(e),
+            })
+        };
+        let mut opened = open()?;
+        if opened.links > 1 && disk.is_archive(&opened.place, opened.id).map_err(failed)? {
+            // Killed after the file had got the name of its archive, and before it had lost its own.
+            disk.unlink(&opened.place).map_err(failed)?;
+            drop(opened);
+            opened = open()?;
+        }
         if opened.created {
             opened.disk.sync_folder(folder(&opened.place)).map_err(failed)?;
             opened.named = true;
         }
-        if let Err(e) = opened.clear_away(opened.modified) {
-            tracing::warn!("what a rotation left beside {}: {}", path.display(), io_reason(&e));
+        // The new file of a rotation that was killed before the old one had the name of an archive is empty.
+        if let Err(why) = opened.clear_away(opened.modified, opened.size == 0 && !opened.created) {
+            opened.trouble = Some(why);
         }
         Ok(opened)
     }
@@ -125,7 +144,7 @@ impl<D: Disk> OutputFile<D> {
         file: D::File,
         created: bool,
     ) -> Result<Self, Refusal> {
-        let Stat { id, size, unusual, modified, .. } = disk.stat_of(&file)?;
+        let Stat { id, size, links, unusual, modified, .. } = disk.stat_of(&file)?;
         if let Some(what) = unusual {
             return Err(Refusal::Unusual(what));
         }
@@ -134,7 +153,8 @@ impl<D: Disk> OutputFile<D> {
             other => other?,
         }
         let mount = Mount::of(&*disk, folder(&place))?;
-        Ok(Self { disk, path, place, file: Arc::new(file), id, size, created, modified, mount, named: false })
+        let (file, named, before, trouble) = (Arc::new(file), false, None, None);
+        Ok(Self { disk, path, place, file, id, size, links, created, modified, mount, named, before, trouble })
     }
 
     /// Where it lies, as it was asked for.
@@ -197,9 +217,9 @@ fn unusual(path: &Path, what: &str) -> Error {
         .hint("--out takes the path of a regular file; it is created if it is not there")
 }
 
-fn explain(path: &Path, error: &io::Error) -> Error {
+fn explain(path: &Path, place: &Path, error: &io::Error) -> Error {
     let message = format!("cannot open the output {}: {}", path.display(), io_reason(error));
-    let folder = path.parent().unwrap_or(path).display();
+    let folder = folder(place).display();
     match error.kind() {
         io::ErrorKind::NotFound => Error::failed(message).hint(format!("make the folder first: mkdir -p {folder}")),
         io::ErrorKind::PermissionDenied => {
@@ -245,6 +265,78 @@ mod tests {
         let _first = OutputFile::open(&path).unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(matches!(OutputFile::open(&link), Err(OpenFailure::Locked)));
+    }
+
+    #[test]
+    fn a_link_to_nothing_makes_the_file_where_it_leads() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, hop) = (dir.path().join("link"), dir.path().join("hop"));
+        std::os::unix::fs::symlink("hop", &link).unwrap();
+        std::os::unix::fs::symlink("there/out", &hop).unwrap();
+        match OutputFile::open(&link) {
+            Err(OpenFailure::Other(e)) => {
+                assert!(format!("{e:?}").contains("/there\""), "the folder that is missing is named: {e:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+        std::fs::create_dir(dir.path().join("there")).unwrap();
+        let mut file = OutputFile::open(&link).unwrap();
+        file.write(b"one\n").unwrap();
+        assert_eq!(file.place(), dir.path().canonicalize().unwrap().join("there/out"));
+        // Renamed by others: the next one is made there, too.
+        std::fs::rename(dir.path().join("there/out"), dir.path().join("there/old")).unwrap();
+        let Ok(super::super::turn::Found::Other(mut next, "renamed")) = file.find(false) else { panic!("not noticed") };
+        next.write(b"two\n").unwrap();
+        assert_eq!(std::fs::read(&link).unwrap(), b"two\n");
+        // A circle is an error, not a loop.
+        std::fs::remove_file(&hop).unwrap();
+        std::os::unix::fs::symlink("link", &hop).unwrap();
+        assert!(OutputFile::open(&link).is_err());
+    }
+
+    #[test]
+    fn a_file_that_has_the_name_of_its_archive_already_loses_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, archive) = (dir.path().join("f"), dir.path().join("f.2026-11-21T00-41-28.123456Z"));
+        std::fs::write(&path, "old\n").unwrap();
+        std::fs::hard_link(&path, &archive).unwrap();
+        let file = OutputFile::open(&path).unwrap();
+        assert_eq!((file.size(), std::fs::read(&archive).unwrap()), (0, b"old\n".to_vec()));
+        drop(file);
+        // Any other second name is nobody's business.
+        std::fs::write(&path, "new\n").unwrap();
+        std::fs::hard_link(&path, dir.path().join("f.kept")).unwrap();
+        assert_eq!(OutputFile::open(&path).unwrap().size(), 4);
+    }
+
+    #[test]
+    fn what_a_user_calls_rotating_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, aside) = (dir.path().join("f"), dir.path().join("f.rotating"));
+        let now = Timestamp::now();
+        let left_alone = |what: &str| {
+            std::fs::write(&path, "mine\n").unwrap();
+            let mut file = OutputFile::open(&path).unwrap();
+            assert!(file.trouble.as_ref().is_some_and(|t| t.contains("f.rotating")), "{what}: {:?}", file.trouble);
+            assert!(file.put_away(now).is_err(), "{what}");
+            assert_eq!(std::fs::read(&path).unwrap(), b"mine\n", "{what}");
+            assert!(aside.symlink_metadata().is_ok(), "{what} is gone");
+            assert_eq!(crate::archive::list(&path).unwrap().len(), 0, "{what}");
+        };
+        std::fs::write(&aside, "a user's\n").unwrap();
+        left_alone("a file with bytes");
+        let other = OutputFile::open(&aside);
+        std::fs::write(&aside, "").unwrap();
+        left_alone("the file of another collector");
+        drop(other);
+        std::fs::remove_file(&aside).unwrap();
+        std::fs::create_dir(&aside).unwrap();
+        left_alone("a folder");
+        std::fs::remove_dir(&aside).unwrap();
+        std::os::unix::fs::symlink("nowhere", &aside).unwrap();
+        left_alone("a link");
+        std::fs::remove_file(&aside).unwrap();
+        assert!(OutputFile::open(&path).unwrap().put_away(now).is_ok());
     }
 
     #[test]

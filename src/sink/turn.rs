@@ -27,6 +27,19 @@ pub enum Found<D: Disk> {
 }
 
 impl<D: Disk> OutputFile<D> {
+    /// Whether nobody will look for our file under its name, nor anywhere else: the name leads elsewhere, and the file
+    /// has no other name, or its folder is not there any more, or a signal (`asked`) says so.
+    pub fn is_left(&self, asked: bool) -> bool {
+        match self.disk.stat(&self.path) {
+            Ok(there) if there.id == self.id => return false,
+            Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return false,
+            _ => {}
+        }
+        asked
+            || self.disk.stat_of(&self.file).is_ok_and(|ours| ours.links == 0)
+            || !matches!(self.mount.look(&*self.disk), Ok(Now::Same))
+    }
+
     /// Looks whether the name still leads to our file, and opens what stands there when it does not. `asked`: by a
     /// signal, which counts as the cause.
     ///
@@ -50,7 +63,10 @@ impl<D: Disk> OutputFile<D> {
             _ => "reopened",
         };
         match Self::attempt(Arc::clone(&self.disk), &self.path, self.is_linked()) {
-            Ok(other) => Ok(Found::Other(other, why)),
+            Ok(mut other) => {
+                other.before = Some(self.id);
+                Ok(Found::Other(other, why))
+            }
             Err(refusal) => Err(refusal.reason()),
         }
     }
@@ -66,7 +82,7 @@ impl<D: Disk> OutputFile<D> {
     /// The end of a sentence. The output is as it was: it can be written to.
     pub fn put_away(&mut self, now: Timestamp) -> Result<(Self, PathBuf), String> {
         let reason = |e: io::Error| io_reason(&e);
-        self.clear_away(now).map_err(reason)?;
+        self.clear_away(now, false)?;
         let aside = aside(&self.place);
         let made = self.disk.create(&aside).map_err(reason)?;
         let fresh = Self::locked(Arc::clone(&self.disk), self.path.clone(), self.place.clone(), made, true);
@@ -88,20 +104,46 @@ impl<D: Disk> OutputFile<D> {
             Ok((fresh, archive.map_err(reason)?))
         });
         // Whatever stands aside now is empty, or the next try goes on with it.
-        let (fresh, archive) = turned.inspect_err(|_| drop(self.clear_away(now)))?;
+        let (fresh, archive) = turned.inspect_err(|_| drop(self.clear_away(now, false)))?;
         Ok((std::mem::replace(self, fresh), archive))
     }
 
     /// Finishes a rotation that was interrupted: the new file that never got its name goes; the old one that had lost
-    /// its name already becomes an archive.
-    pub(super) fn clear_away(&self, now: Timestamp) -> io::Result<()> {
+    /// its name already becomes an archive. One with bytes is ours when this process wrote it, or when it is `known`:
+    /// what a user calls so is left alone.
+    ///
+    /// # Errors
+    /// A sentence: what is in the way.
+    pub(super) fn clear_away(&self, now: Timestamp, known: bool) -> Result<(), String> {
         let aside = aside(&self.place);
-        match self.disk.stat(&aside) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(e),
-            Ok(left) if left.size == 0 => self.disk.unlink(&aside),
-            Ok(_) => self.name_archive(&aside, now).map(drop),
+        let failed = |e: io::Error| format!("what a rotation left, {}: {}", aside.display(), io_reason(&e));
+        let foreign = |why: &str| Err(format!("{} is in the way: {why}", aside.display()));
+        if self.disk.link(&aside).map_err(failed)?.is_some() {
+            return foreign("it is a symbolic link");
         }
+        let left = match self.disk.stat(&aside) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            left => left.map_err(failed)?,
+        };
+        if let Some(what) = left.unusual {
+            return foreign(&format!("it is {what}"));
+        }
+        if !left.own {
+            return foreign("it belongs to another user");
+        }
+        if left.size > 0 && !known && left.id != self.id && Some(left.id) != self.before {
+            return foreign("it has bytes that reclog did not put there");
+        }
+        // Our own file is locked already.
+        let held = if left.id == self.id { None } else { Some(self.disk.open(&aside).map_err(failed)?) };
+        match held.as_ref().map_or(Ok(()), |file| self.disk.lock(file)) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return foreign("another program has it locked"),
+            locked => locked.map_err(failed)?,
+        }
+        if left.size == 0 || left.links > 1 && self.disk.is_archive(&self.place, left.id).map_err(failed)? {
+            return self.disk.unlink(&aside).map_err(failed);
+        }
+        self.name_archive(&aside, now).map(drop).map_err(failed)
     }
 
     /// Gives `from` the name of an archive that is later than all others.

@@ -50,4 +50,27 @@ impl Voice {
         tracing::info!(path = %output.display(), ?archive, bytes, why, "the output goes on in a new file");
         self.trail.tell(&Event::Rotate { stream, output, archive, bytes, why: why.into() });
     }
+
+    /// The file was lost in the middle of a record, of which it has `bytes`.
+    pub fn left_half(&self, bytes: usize) {
+        self.warn(&format!(
+            "{} was taken away in the middle of a record and takes nothing more: the {bytes} bytes that it has of it \
+             count as stored, and the whole record follows in the new file",
+            self.output.display()
+        ));
+    }
+
+    /// The file ended in the middle of a line, which has an end of ours now.
+    pub fn mended(&self) {
+        self.warn(&format!(
+            "{} ended in the middle of a line, as after a crash; that line was ended with a newline",
+            self.output.display()
+        ));
+    }
+
+    /// Something that is no event of its own.
+    pub fn warn(&self, sentence: &str) {
+        tracing::warn!("{sentence}");
+        self.trail.tell(&Event::Warn { message: format!("{}: {sentence}", self.stream) });
+    }
 }

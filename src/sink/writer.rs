@@ -1,7 +1,8 @@
 //! The writer thread: takes batches, writes them whole, and keeps the ledger true.
 
+mod names;
+
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,11 +16,10 @@ use super::disk::Disk;
 use super::file::OutputFile;
 use super::headroom::Headroom;
 use super::keeper::Keeper;
-use super::orders::{Answer, Archived, Order};
+use super::orders::{Answer, Order};
 use super::queue::{Queue, Work};
 use super::rotation;
 use super::sync::{Flusher, Syncer};
-use super::turn::Found;
 use super::voice::Voice;
 use crate::error::io_reason;
 use crate::ledger::StreamLedger;
@@ -31,8 +31,6 @@ const RETRY: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_millis(250);
 /// How often an idle one does.
 const IDLE_LOOK: Duration = Duration::from_millis(500);
-/// The pause between two tries to put the file away; it is written to meanwhile.
-const RETRY_ROTATION: Duration = Duration::from_secs(1);
 
 /// One output's writer.
 #[derive(Debug)]
@@ -54,6 +52,8 @@ pub struct Writer<D: Disk> {
     look: Instant,
     /// Asked by a signal to look.
     asked: bool,
+    /// Why there is no going on elsewhere for a file that has lost its name in the middle of a record.
+    no_way_on: Option<String>,
     /// Who wants the file put away.
     wanted: Vec<oneshot::Sender<Answer>>,
     /// No try to put the file away before.
@@ -91,7 +91,9 @@ impl<D: Disk> Writer<D> {
         let newest = if rotate.every.is_some() { file.disk.newest(&file.place).unwrap_or_default() } else { None };
         let begun = if file.size() > 0 { rotation::begun(newest, file.modified()) } else { Timestamp::now() };
         ledger.output(file.size());
+        let trouble = file.trouble.clone();
         let voice = Voice { stream, output: file.path().to_owned(), trail };
+        trouble.iter().for_each(|sentence| voice.warn(sentence));
         Ok(Self {
             mend: lines && file.ends_in_mid_line(),
             headroom: Headroom::new(min_free),
@@ -106,6 +108,7 @@ impl<D: Disk> Writer<D> {
             rotate,
             look: Instant::now(),
             asked: false,
+            no_way_on: None,
             wanted: Vec::new(),
             patience: None,
             voice,
@@ -139,10 +142,8 @@ impl<D: Disk> Writer<D> {
                     return false;
                 }
                 self.queue.done(batch);
-                match self.mode {
-                    Sync::Always => self.flusher.flush(),
-                    Sync::Interval => self.syncer.iter().for_each(Syncer::dirty),
-                    Sync::Never => {}
+                if self.mode == Sync::Always {
+                    self.flusher.flush();
                 }
                 self.put_away_if_due();
                 true
@@ -168,28 +169,40 @@ impl<D: Disk> Writer<D> {
     }
 
     /// Writes the whole batch, however long the disk takes. False: the queue was abandoned. A refused or short write is
-    /// continued exactly where it stopped: the half record first.
+    /// continued exactly where it stopped: the half record first, unless its file is lost. Then the record is written
+    /// anew, and what was counted of it is not counted again.
     fn write(&mut self, batch: &Batch) -> bool {
-        let mut at = 0;
+        let (mut at, mut counted, mut flushed) = (0, 0, 0);
         while at < batch.len() {
             match self.step(batch, at) {
                 Ok(0) => {}
                 Ok(n) => {
-                    let (payload, added) = batch.account(at, at + n);
-                    self.ledger.stored(payload, added, self.file.size());
                     at += n;
+                    let before = counted;
+                    counted = counted.max(at);
+                    let (payload, added) = batch.account(before, counted);
+                    self.ledger.stored(payload, added, self.file.size());
+                    // Not only when the whole batch is written: a disk that trickles may take hours for it.
+                    self.syncer.iter().for_each(Syncer::dirty);
                     self.voice.resume(&self.ledger);
-                    if !self.queue.wrote(n) {
+                    if !self.queue.wrote(counted - before) {
                         return false;
                     }
                 }
-                Err(why) => {
-                    self.stall(&why);
-                    if self.queue.is_abandoned() {
-                        return false;
+                Err(why) => match self.leave(batch, at, why) {
+                    Ok(begin) => at = begin,
+                    Err(why) => {
+                        self.stall(&why);
+                        if self.queue.is_abandoned() {
+                            return false;
+                        }
+                        if self.mode == Sync::Always && flushed < counted {
+                            self.flusher.flush();
+                            flushed = counted;
+                        }
+                        self.queue.pause(self.retry);
                     }
-                    self.queue.pause(self.retry);
-                }
+                },
             }
         }
         true
@@ -266,6 +279,7 @@ impl<D: Disk> Writer<D> {
             if self.put(|file| file.write(b"\n"))? == 1 {
                 self.ledger.stored(0, 1, self.file.size());
                 self.mend = false;
+                self.voice.mended();
             }
         }
         Ok(())
@@ -279,100 +293,6 @@ impl<D: Disk> Writer<D> {
                 Order::Rotate(answer) => self.wanted.push(answer),
             }
         }
-    }
-
-    /// Others may have done something to the file.
-    fn found(&mut self, found: Found<D>) {
-        match found {
-            Found::Ours => {}
-            Found::Shrunk(had) => {
-                self.mend = self.lines && self.file.ends_in_mid_line();
-                self.turned(None, had, "truncated");
-            }
-            Found::Other(new, why) => {
-                let old = self.go_on(new);
-                self.mend = self.lines && self.file.ends_in_mid_line();
-                self.turned(None, old.size(), why);
-                self.clock.begin(Timestamp::now());
-            }
-        }
-    }
-
-    /// Goes on in `new`. What the old one has is forced to the disk first.
-    fn go_on(&mut self, new: OutputFile<D>) -> OutputFile<D> {
-        self.flush_old();
-        let old = std::mem::replace(&mut self.file, new);
-        self.flusher.switch(&self.file);
-        old
-    }
-
-    /// `synced` stays 0 until the end when nobody asked for flushes.
-    fn flush_old(&self) {
-        if self.mode == Sync::Never { self.flusher.flush_silently() } else { self.flusher.flush() }
-    }
-
-    fn turned(&mut self, archive: Option<PathBuf>, bytes: u64, why: &str) {
-        self.ledger.rotated(self.file.size());
-        self.ledger.set_rotate_trouble(None);
-        self.voice.turned(archive, bytes, why);
-    }
-
-    /// Puts the file away if somebody wants it, it is full, or it is time. A rotation that cannot be done does not hold
-    /// up the writing.
-    fn put_away_if_due(&mut self) {
-        let due = self.clock.due(Timestamp::now());
-        let why = if !self.wanted.is_empty() {
-            "command"
-        } else if rotation::is_full(self.rotate.size, self.file.size()) {
-            "size"
-        } else if due {
-            "time"
-        } else {
-            return;
-        };
-        let now = Instant::now();
-        if why != "command" && self.patience.is_some_and(|until| now < until) {
-            return;
-        }
-        let answer = self.put_away(why);
-        self.patience = match &answer {
-            Ok(_) => None,
-            Err(reason) => {
-                let sentence = format!("cannot put {} away: {reason}; it grows", self.file.path().display());
-                if self.ledger.counts().rotate_trouble.as_ref() != Some(&sentence) {
-                    tracing::warn!("{sentence}");
-                }
-                self.ledger.set_rotate_trouble(Some(sentence));
-                self.look = now;
-                Some(now + if self.retry.is_zero() { self.retry } else { RETRY_ROTATION })
-            }
-        };
-        for wanted in self.wanted.drain(..) {
-            let _ = wanted.send(answer.clone());
-        }
-    }
-
-    fn put_away(&mut self, why: &str) -> Answer {
-        let now = Timestamp::now();
-        // What has our name must be ours.
-        let found = self.file.find(false)?;
-        self.found(found);
-        if self.file.size() == 0 {
-            self.clock.begin(now);
-            return Ok(None);
-        }
-        self.mend_line()?;
-        self.flush_old();
-        let (old, archive) = self.file.put_away(now)?;
-        self.flusher.switch(&self.file);
-        // The names, too.
-        self.flusher.flush_silently();
-        self.clock.begin(now);
-        let bytes = old.size();
-        drop(old);
-        self.turned(Some(archive.clone()), bytes, why);
-        self.keeper.iter().for_each(Keeper::archived);
-        Ok(Some(Archived { archive, bytes }))
     }
 
     /// Whoever waits for a rotation hears that there is none now.

@@ -183,3 +183,89 @@ fn what_counted_as_synced_survives_a_power_cut_at_any_call() {
         }
     }
 }
+
+#[test]
+fn a_file_that_is_removed_in_the_middle_of_a_record_is_left_and_the_record_begins_anew() {
+    let case = Case { sync: Sync::Never, no_swap: false };
+    let (disk, ledger) = (Fake::new(false), StreamLedger::new());
+    let (mut writer, queue) = start(&disk, &case, &ledger);
+    // Two records, and a piece of the third.
+    disk.fill(line(0).len() + line(1).len() + 5, FILE);
+    let sent: String = (0..4).map(line).collect();
+    queue.push(|batch| batch.payload(sent.as_bytes()));
+    ledger.received(sent.len() as u64, 4, 0);
+    let over = Arc::clone(&queue);
+    let watch = std::thread::spawn(move || {
+        let start = Instant::now();
+        while over.is_writing() || !over.is_abandoned() {
+            if start.elapsed() > Duration::from_secs(20) {
+                over.abandon();
+            }
+            std::thread::yield_now();
+        }
+    });
+    assert!(writer.turn(), "it waits for a file that nobody can find");
+    queue.abandon();
+    watch.join().unwrap();
+    assert_eq!(all(&disk), sent[line(0).len() + line(1).len()..], "from the beginning of the record");
+    let counts = ledger.counts();
+    assert_eq!((counts.ledger.stored, counts.ledger.pending), (sent.len() as u64, 0));
+    assert!(counts.stall.is_none());
+}
+
+#[test]
+fn what_a_stalled_disk_has_taken_of_a_batch_is_forced_to_it_before_the_wait() {
+    let case = Case { sync: Sync::Always, no_swap: false };
+    let (disk, ledger) = (Fake::new(false), StreamLedger::new());
+    let (mut writer, queue) = start(&disk, &case, &ledger);
+    let first = (line(0).len() + line(1).len()) as u64;
+    disk.fill(line(0).len() + line(1).len(), "/d/no such file");
+    queue.push(|batch| (0..4).for_each(|n| batch.payload(line(n).as_bytes())));
+    ledger.received((0..4).map(|n| line(n).len() as u64).sum(), 4, 0);
+    let (over, seen) = (Arc::clone(&queue), ledger.clone());
+    let watch = std::thread::spawn(move || {
+        let start = Instant::now();
+        while seen.counts().ledger.synced < first && start.elapsed() < Duration::from_secs(10) {
+            std::thread::yield_now();
+        }
+        let synced = seen.counts().ledger.synced;
+        over.abandon();
+        synced
+    });
+    assert!(!writer.turn(), "the disk is full");
+    assert_eq!(watch.join().unwrap(), first);
+}
+
+#[test]
+fn the_archives_of_a_link_that_leads_elsewhere_are_kept_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (link, one, other) = (dir.path().join("link"), dir.path().join("one"), dir.path().join("other"));
+    std::os::unix::fs::symlink(&one, &link).unwrap();
+    let file = OutputFile::open(&link).unwrap();
+    let rotate = Rotate { keep: Some(1), ..Rotate::default() };
+    let options = Options {
+        stream: "main".into(),
+        sync: Sync::Never,
+        fresh_line: true,
+        rotate: rotate.clone(),
+        min_free: 0,
+        trail: Trail::nowhere(),
+    };
+    let keeper = Keeper::start(file.place(), &rotate, "main", Trail::nowhere()).unwrap();
+    let (queue, ledger) = (Arc::new(Queue::default()), StreamLedger::new());
+    let mut writer = Writer::new(file, Arc::clone(&queue), ledger, options, Some(keeper)).unwrap();
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&other, &link).unwrap();
+    for n in 0..3 {
+        queue.push(|batch| batch.payload(line(n).as_bytes()));
+        assert!(writer.turn());
+        queue.order(Order::Rotate(oneshot::channel().0));
+        assert!(writer.turn());
+    }
+    let place = other.canonicalize().unwrap();
+    let start = Instant::now();
+    while crate::archive::list(&place).unwrap().len() != 1 {
+        assert!(start.elapsed() < Duration::from_secs(10), "nobody keeps them");
+        std::thread::yield_now();
+    }
+}
