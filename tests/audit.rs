@@ -156,7 +156,8 @@ fn a_killed_collector_is_told_by_the_next_one() {
     let gap = &trail[7];
     assert_eq!(gap["senders_cut"], 2);
     assert!(number(&gap["bytes_at_most"]) > 2 * 1024 * 1024);
-    assert!(gap["from"].as_str() >= trail[4]["ts"].as_str() && gap["to"].as_str() >= gap["from"].as_str(), "{gap}");
+    let came = of(&trail, "sender_open")[0]["ts"].as_str();
+    assert!(gap["from"].as_str() == came && gap["to"].as_str() > came, "since the first one that was in: {gap}");
     env.down("c");
     env.listen(&args);
     env.down("c");
@@ -246,6 +247,46 @@ fn a_reader_that_leaves_ends_audit_without_a_word() {
     let head = env.command("sh").args(["-c", &line]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&head.stdout).lines().count(), 1);
     assert_eq!(String::from_utf8_lossy(&head.stderr), "", "a broken pipe is no error");
+}
+
+#[test]
+fn a_full_disk_and_a_rotation_are_told() {
+    let env = Env::new();
+    let disk = disk!(env, "8m");
+    let out = env.arg("disk/f");
+    let collector = env.listen(&["--out", &out, "--name", "c", "--min-free", "0"]);
+    disk.fill(64 * 1024);
+    let sent = flood(collector.port(), 10, 1000);
+    env.wait_state("c", "stalled");
+    let stalled_for = std::time::Instant::now();
+    disk.free();
+    env.wait_stored("c", sent);
+    env.wait_state("c", "up");
+    let over = wait_until("the trail has the end of the stall", SOON, || {
+        of(&trail_of(&env, "c"), "resume").first().map(|line| (*line).clone())
+    });
+    assert!(number(&over["after_ms"]) < 60_000 + stalled_for.elapsed().as_millis() as u64, "{over}");
+    let rotated = env.run(&["rotate", "c", "--json"]).ok().last_event();
+    send(collector.port(), "new\n");
+    env.wait_stored("c", sent + 4);
+    env.down("c");
+
+    let trail = trail_of(&env, "c");
+    let place = |event: &str| events(&trail).iter().position(|told| *told == event).expect(event);
+    assert!(place("stall") < place("resume") && place("resume") < place("rotate"), "{trail:?}");
+    let count = |event: &str| of(&trail, event).len();
+    assert_eq!((count("stall"), count("resume"), count("rotate"), count("gap")), (1, 1, 1, 0));
+    for event in ["stall", "resume", "rotate"] {
+        let line = of(&trail, event)[0];
+        assert_eq!((&line["stream"], &line["output"]), (&"main".into(), &out.as_str().into()), "{line}");
+    }
+    assert!(of(&trail, "stall")[0]["why"].as_str().is_some_and(|why| why.contains("No space left")), "{trail:?}");
+    let line = of(&trail, "rotate")[0];
+    assert_eq!((&line["why"], &line["bytes"]), (&"command".into(), &sent.into()), "{line}");
+    let archive = line["archive"].as_str().expect("an archive");
+    assert_eq!(archive, env.archives("disk/f")[0].to_str().unwrap());
+    assert!(rotated.to_string().contains(archive), "{rotated}");
+    assert_eq!(std::fs::metadata(archive).unwrap().len(), sent);
 }
 
 /// A small disk for the state. `Drop` takes it away.
