@@ -63,14 +63,15 @@ fn the_trail_tells_the_life_of_a_collector() {
 
     let trail = trail_of(&env, "c");
     assert_agrees(&trail, &down);
-    let opened = ["start", "sender_open", "sender_close", "sender_open", "sender_open", "reject"];
+    let opened = ["start", "forward", "sender_open", "sender_close", "sender_open", "sender_open", "reject"];
     assert_eq!(events(&trail), [&opened[..], &["sender_close", "sender_close", "stop"]].concat());
     let start = &trail[0];
     assert_eq!((&start["pid"], &start["target"], &start["seq"]), (&collector.pid.into(), &Value::Null, &1.into()));
     assert_eq!(start["outputs"], serde_json::json!([env.arg("f")]));
-    assert_eq!((&trail[2]["bytes"], &trail[2]["records"], &trail[2]["why"]), (&13.into(), &3.into(), &"end".into()));
-    assert_eq!(trail[5]["why"], "max_connections");
-    for line in &trail[1..8] {
+    assert_eq!((&trail[1]["stream"], &trail[1]["remote_port"]), (&"main".into(), &collector.port().into()));
+    assert_eq!((&trail[3]["bytes"], &trail[3]["records"], &trail[3]["why"]), (&13.into(), &3.into(), &"end".into()));
+    assert_eq!(trail[6]["why"], "max_connections");
+    for line in &trail[2..9] {
         assert!(line["peer"].as_str().is_some_and(|peer| peer.starts_with("127.0.0.1:")), "{line}");
         assert_eq!(line["stream"], "main");
     }
@@ -115,7 +116,7 @@ fn two_thousand_short_connections_are_all_there() {
     let down = env.run(&["down", "--json"]).ok().last_event();
     let trail = trail_of(&env, "c");
     assert_agrees(&trail, &down);
-    assert_eq!(trail.len(), 4002);
+    assert_eq!(trail.len(), 4003);
 }
 
 #[test]
@@ -141,27 +142,28 @@ fn a_killed_collector_is_told_by_the_next_one() {
     also.write("b\n");
     send(first.port(), "c\n");
     env.wait_stored("c", 6);
-    wait_until("the trail has it", SOON, || (trail_of(&env, "c").len() == 5).then_some(()));
+    wait_until("the trail has it", SOON, || (trail_of(&env, "c").len() == 6).then_some(()));
     procs::kill(first.pid);
     wait_until("the collector is gone", SOON, || (!procs::alive(first.pid)).then_some(()));
-    let torn = "{\"ts\":\"2026-11-21T15:33:40.120000Z\",\"seq\":6,\"event\":\"sen";
+    let torn = "{\"ts\":\"2026-11-21T15:33:40.120000Z\",\"seq\":7,\"event\":\"sen";
     let file = std::fs::File::options().append(true).open(env.path("state/c/audit.jsonl")).unwrap();
     std::io::Write::write_all(&mut &file, torn.as_bytes()).unwrap();
 
     env.run(&["audit"]).ok().says("1 line of the trail is left out");
     env.listen(&args);
     let trail = trail_of(&env, "c");
-    assert_eq!(events(&trail)[5..], ["start", "warn", "gap"]);
-    assert!(trail[6]["message"].as_str().unwrap().contains(&format!("pid {}", first.pid)), "{}", trail[6]);
-    let gap = &trail[7];
+    assert_eq!(events(&trail)[6..], ["start", "warn", "gap", "forward"]);
+    assert!(trail[7]["message"].as_str().unwrap().contains(&format!("pid {}", first.pid)), "{}", trail[7]);
+    let gap = &trail[8];
     assert_eq!(gap["senders_cut"], 2);
     assert!(number(&gap["bytes_at_most"]) > 2 * 1024 * 1024);
-    assert!(gap["from"].as_str() >= trail[4]["ts"].as_str() && gap["to"].as_str() >= gap["from"].as_str(), "{gap}");
+    let came = of(&trail, "sender_open")[0]["ts"].as_str();
+    assert!(gap["from"].as_str() == came && gap["to"].as_str() > came, "since the first one that was in: {gap}");
     env.down("c");
     env.listen(&args);
     env.down("c");
     let trail = trail_of(&env, "c");
-    assert_eq!(events(&trail)[8..], ["stop", "start", "stop"], "once is enough");
+    assert_eq!(events(&trail)[10..], ["stop", "start", "forward", "stop"], "once is enough");
 }
 
 #[test]
@@ -203,15 +205,15 @@ fn what_is_asked_for_is_shown_and_nothing_else() {
         let run = env.run(&[&["audit", "alpha"], more].concat()).ok();
         run.stdout.lines().map(|line| line.split_whitespace().nth(2).unwrap().to_owned()).collect()
     };
-    let all = ["start", "sender_open", "sender_close", "stop"];
+    let all = ["start", "forward", "sender_open", "sender_close", "stop"];
     assert_eq!(shown(&[]), all);
-    assert_eq!(shown(&["-n", "2"]), all[2..]);
-    assert_eq!(shown(&["--event", "start,stop"]), [all[0], all[3]]);
+    assert_eq!(shown(&["-n", "2"]), all[3..]);
+    assert_eq!(shown(&["--event", "start,stop"]), [all[0], all[4]]);
     assert_eq!(shown(&["--event", "start", "--event", "reject"]), [all[0]]);
     assert_eq!(shown(&["--since", "1h"]), all);
     assert_eq!(shown(&["--since", "2199-01-01"]), [""; 0]);
     let name = |stream: &str| env.run(&["audit", &format!("alpha/{stream}")]).ok().stdout.lines().count();
-    assert_eq!((name("main"), name("other")), (4, 2), "what is about the whole collector stays");
+    assert_eq!((name("main"), name("other")), (5, 2), "what is about the whole collector stays");
     let file = std::fs::read_to_string(env.path("state/alpha/audit.jsonl")).unwrap();
     assert_eq!(env.run(&["audit", "alpha", "--json"]).ok().stdout, file, "the lines as they are");
     for line in env.run(&["audit", "alpha"]).ok().stdout.lines().filter(|line| line.contains("sender")) {
@@ -246,6 +248,46 @@ fn a_reader_that_leaves_ends_audit_without_a_word() {
     let head = env.command("sh").args(["-c", &line]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&head.stdout).lines().count(), 1);
     assert_eq!(String::from_utf8_lossy(&head.stderr), "", "a broken pipe is no error");
+}
+
+#[test]
+fn a_full_disk_and_a_rotation_are_told() {
+    let env = Env::new();
+    let disk = disk!(env, "8m");
+    let out = env.arg("disk/f");
+    let collector = env.listen(&["--out", &out, "--name", "c", "--min-free", "0"]);
+    disk.fill(64 * 1024);
+    let sent = flood(collector.port(), 10, 1000);
+    env.wait_state("c", "stalled");
+    let stalled_for = std::time::Instant::now();
+    disk.free();
+    env.wait_stored("c", sent);
+    env.wait_state("c", "up");
+    let over = wait_until("the trail has the end of the stall", SOON, || {
+        of(&trail_of(&env, "c"), "resume").first().map(|line| (*line).clone())
+    });
+    assert!(number(&over["after_ms"]) < 60_000 + stalled_for.elapsed().as_millis() as u64, "{over}");
+    let rotated = env.run(&["rotate", "c", "--json"]).ok().last_event();
+    send(collector.port(), "new\n");
+    env.wait_stored("c", sent + 4);
+    env.down("c");
+
+    let trail = trail_of(&env, "c");
+    let place = |event: &str| events(&trail).iter().position(|told| *told == event).expect(event);
+    assert!(place("stall") < place("resume") && place("resume") < place("rotate"), "{trail:?}");
+    let count = |event: &str| of(&trail, event).len();
+    assert_eq!((count("stall"), count("resume"), count("rotate"), count("gap")), (1, 1, 1, 0));
+    for event in ["stall", "resume", "rotate"] {
+        let line = of(&trail, event)[0];
+        assert_eq!((&line["stream"], &line["output"]), (&"main".into(), &out.as_str().into()), "{line}");
+    }
+    assert!(of(&trail, "stall")[0]["why"].as_str().is_some_and(|why| why.contains("No space left")), "{trail:?}");
+    let line = of(&trail, "rotate")[0];
+    assert_eq!((&line["why"], &line["bytes"]), (&"command".into(), &sent.into()), "{line}");
+    let archive = line["archive"].as_str().expect("an archive");
+    assert_eq!(archive, env.archives("disk/f")[0].to_str().unwrap());
+    assert!(rotated.to_string().contains(archive), "{rotated}");
+    assert_eq!(std::fs::metadata(archive).unwrap().len(), sent);
 }
 
 /// A small disk for the state. `Drop` takes it away.

@@ -62,6 +62,42 @@ fn follow_shows_what_arrives() {
 }
 
 #[test]
+fn follow_shows_every_line_once_over_rotations() {
+    for compress in ["none", "gzip"] {
+        let env = Env::new();
+        let out = env.arg("f");
+        let collector = env.listen(&["--out", &out, "--name", "c", "--compress", compress]);
+        send(collector.port(), "line 0\n");
+        env.wait_stored("c", 7);
+        let mut tail = env.spawn(&["tail", "c", "-f", "-n", "1", "--raw"]);
+        tail.wait_stdout("line 0\n");
+        let mut stored = 7;
+        for n in 0..12 {
+            // Some of them before it has looked, some after.
+            let lines = numbered(n * 100 + 1..=n * 100 + 100, "");
+            send(collector.port(), &lines);
+            stored += lines.len() as u64;
+            env.wait_stored("c", stored);
+            if n % 4 == 3 {
+                tail.wait_stdout(&format!("line {}\n", n * 100 + 100));
+            }
+            env.run(&["rotate", "c"]).ok();
+        }
+        send(collector.port(), "line 1201\n");
+        assert_eq!(tail.wait_stdout("line 1201\n"), numbered(0..=1201, ""), "{compress}");
+        assert_eq!(env.archives("f").len(), 12);
+        if compress == "gzip" {
+            let packed = || env.archives("f").iter().all(|path| path.extension().is_some_and(|e| e == "gz"));
+            wait_until("all are compressed", SOON, || packed().then_some(()));
+        }
+        let again = env.run(&["tail", "c", "-n", "5000", "--raw"]).ok();
+        assert_eq!(again.stdout, numbered(0..=1201, ""), "{compress}");
+        tail.signal(Signal::INT);
+        tail.wait();
+    }
+}
+
+#[test]
 fn follow_ends_when_the_collector_does() {
     let env = Env::new();
     with_lines(&env, "x\n");

@@ -1,6 +1,6 @@
 //! How the collector before ended, as the trail tells it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -26,6 +26,8 @@ pub struct Unended {
     pub outputs: Vec<PathBuf>,
     /// Senders that were in.
     pub open: u64,
+    /// When the one of them that came first was let in.
+    pub oldest: Option<Timestamp>,
     /// Since when an output took nothing, if one did.
     pub stalled: Option<Timestamp>,
 }
@@ -80,23 +82,23 @@ pub fn unended(path: &Path) -> io::Result<Option<Unended>> {
     }
     let mut reader = Reader::open(path)?;
     let mut found: Option<Unended> = None;
-    let (mut open, mut stalled) = (HashSet::new(), Vec::new());
+    let (mut open, mut stalled) = (HashMap::new(), Vec::new());
     loop {
         let some = reader.poll()?;
         if some.is_empty() {
             break;
         }
         for line in lines(&some).filter_map(|line| serde_json::from_slice::<Line>(line).ok()) {
-            let blank = Unended { pid: None, last: line.ts, outputs: Vec::new(), open: 0, stalled: None };
+            let blank = Unended { pid: None, last: line.ts, outputs: Vec::new(), open: 0, oldest: None, stalled: None };
             found.get_or_insert(blank).last = line.ts;
             match line.event.as_str() {
                 "start" => {
                     let Line { pid, outputs, ts: last, .. } = line;
-                    found = Some(Unended { pid, last, outputs, open: 0, stalled: None });
-                    (open, stalled) = (HashSet::new(), Vec::new());
+                    found = Some(Unended { pid, last, outputs, open: 0, oldest: None, stalled: None });
+                    (open, stalled) = (HashMap::new(), Vec::new());
                 }
                 "stop" => found = None,
-                "sender_open" => drop(open.insert((line.stream, line.connection))),
+                "sender_open" => drop(open.insert((line.stream, line.connection), line.ts)),
                 "sender_close" => drop(open.remove(&(line.stream, line.connection))),
                 "stall" => stalled.push((line.stream, line.output, line.ts)),
                 "resume" => stalled.retain(|(stream, output, _)| *stream != line.stream || *output != line.output),
@@ -106,6 +108,7 @@ pub fn unended(path: &Path) -> io::Result<Option<Unended>> {
     }
     Ok(found.map(|found| Unended {
         open: open.len() as u64,
+        oldest: open.into_values().min(),
         stalled: stalled.into_iter().map(|(_, _, since)| since).min(),
         ..found
     }))

@@ -56,6 +56,7 @@ struct Inner {
     missing: Option<Missing>,
     /// The writer has nothing to do.
     sleeps: bool,
+    /// From the line of the end on: a line behind it would look like a crash to the next run.
     closed: bool,
     /// Why the disk takes nothing, and since when.
     trouble: Option<(String, Timestamp)>,
@@ -138,7 +139,7 @@ impl Trail {
         Ok((Self(Some(shared)), unended))
     }
 
-    /// Writes `event` down. Never waits.
+    /// Writes `event` down. Never waits. [`Event::Stop`] is the last one: what is told after it is not written.
     pub fn tell(&self, event: &Event) {
         self.tell_all(std::slice::from_ref(event));
     }
@@ -152,6 +153,10 @@ impl Trail {
         }
         for event in events {
             inner.take(event, shared.bound);
+            if matches!(event, Event::Stop { .. }) {
+                inner.closed = true;
+                break;
+            }
         }
         if std::mem::take(&mut inner.sleeps) {
             shared.work.notify_one();

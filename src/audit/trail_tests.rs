@@ -111,20 +111,36 @@ async fn old_lines_go_and_the_numbers_stay() {
 async fn a_trail_without_a_stop_tells_who_was_in() {
     let place = Place::new();
     let (trail, _) = place.open();
-    for event in [start(7), sender(true, 1), stop(), start(8), sender(true, 1), sender(true, 2), sender(false, 1)] {
+    trail.tell_all(&[start(7), sender(true, 1), stop()]);
+    trail.finish().await;
+    let (trail, _) = place.open();
+    for event in [start(8), sender(true, 1), sender(true, 2), sender(true, 3), sender(false, 1)] {
         trail.tell(&event);
     }
     // No stop: as if it had been killed.
     trail.finish().await;
-    let last = place.entries().pop().unwrap();
+    let entries = place.entries();
+    let (last, oldest) = (entries[7].ts, Some(entries[5].ts));
     let (trail, unended) = place.open();
-    let expected = Unended { pid: Some(8), last: last.ts, outputs: vec!["/o".into()], open: 1, stalled: None };
+    let expected = Unended { pid: Some(8), last, outputs: vec!["/o".into()], open: 2, oldest, stalled: None };
     assert_eq!(unended, Some(expected));
     trail.tell(&start(9));
     trail.tell(&stop());
     trail.finish().await;
     assert_eq!(place.open().1, None);
-    assert_eq!(place.assert_numbered(1).len(), 9);
+    assert_eq!(place.assert_numbered(1).len(), 10);
+}
+
+#[tokio::test]
+async fn nothing_is_written_behind_the_end() {
+    let place = Place::new();
+    let (trail, _) = place.open();
+    trail.tell_all(&[start(1), stop(), warn("in the same breath")]);
+    trail.tell(&warn("a moment later"));
+    trail.finish().await;
+    trail.tell(&warn("much later"));
+    assert_eq!(place.entries().len(), 2);
+    assert_eq!(place.open().1, None, "it is no crash");
 }
 
 #[tokio::test]

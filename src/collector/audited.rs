@@ -64,8 +64,10 @@ fn aftermath(before: &Unended, written: Option<Timestamp>, now: Timestamp) -> [E
     let who =
         before.pid.map_or_else(|| "the collector before".into(), |pid| format!("the collector before, pid {pid},"));
     let life = written.map_or(before.last, |written| written.max(before.last)).min(now);
-    // What an output that stalled did not take has waited since the stall began.
-    let from = before.stalled.map_or(life, |stalled| stalled.min(life));
+    // What an output that stalled did not take has waited since the stall began. A sender that was in may have sent half a
+    // line long ago, which was held in memory for its end, and a line that waited in the queue may be older than one of
+    // another sender that is written: of senders that were in, nothing is promised since the first of them came.
+    let from = [before.stalled, before.oldest].into_iter().flatten().fold(life, Timestamp::min);
     let outputs = before.outputs.len().max(1) as u64;
     [
         Event::Warn { message: format!("{who} ended without a word: it was killed, or the machine went down") },
@@ -86,9 +88,10 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn gap(stalled: Option<i64>, written: Option<i64>) -> (i64, i64, u64, u64) {
+    fn gap(oldest: Option<i64>, stalled: Option<i64>, written: Option<i64>) -> (i64, i64, u64, u64) {
         let outputs = vec!["/a".into(), "/b".into()];
-        let before = Unended { pid: Some(7), last: at(100), outputs, open: 3, stalled: stalled.map(at) };
+        let (oldest, stalled) = (oldest.map(at), stalled.map(at));
+        let before = Unended { pid: Some(7), last: at(100), outputs, open: 3, oldest, stalled };
         match aftermath(&before, written.map(at), at(200)) {
             [Event::Warn { message }, Event::Gap { from, to, senders_cut, bytes_at_most }] => {
                 assert!(message.contains("pid 7"));
@@ -101,10 +104,19 @@ mod tests {
     #[test]
     fn a_gap_begins_with_the_last_sign_of_life() {
         let bound = flight::bytes_at_most(3, RECEIVE_BUFFER, true) + 2 * OF_AN_OUTPUT;
-        assert_eq!(gap(None, None), (100, 200, 3, bound));
-        assert_eq!(gap(None, Some(90)), (100, 200, 3, bound));
-        assert_eq!(gap(None, Some(150)), (150, 200, 3, bound));
-        assert_eq!(gap(None, Some(900)), (200, 200, 3, bound), "a clock that was set back");
-        assert_eq!(gap(Some(50), Some(150)), (50, 200, 3, bound), "since the stall began");
+        assert_eq!(gap(None, None, None), (100, 200, 3, bound));
+        assert_eq!(gap(None, None, Some(90)), (100, 200, 3, bound));
+        assert_eq!(gap(None, None, Some(150)), (150, 200, 3, bound));
+        assert_eq!(gap(None, None, Some(900)), (200, 200, 3, bound), "a clock that was set back");
+        assert_eq!(gap(None, Some(50), Some(150)), (50, 200, 3, bound), "since the stall began");
+    }
+
+    #[test]
+    fn a_gap_begins_no_later_than_the_first_sender_that_was_in() {
+        let from = |oldest, stalled, written| gap(oldest, stalled, written).0;
+        assert_eq!(from(Some(40), None, Some(150)), 40, "half a line may be that old");
+        assert_eq!(from(Some(40), Some(50), None), 40);
+        assert_eq!(from(Some(60), Some(50), None), 50);
+        assert_eq!(from(Some(900), None, None), 100, "a clock that was set back");
     }
 }

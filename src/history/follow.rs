@@ -17,7 +17,8 @@ use crate::plan::Compress;
 /// Bytes read at once, and the length of the pieces in which a line longer than that is handed out.
 pub const PIECE: usize = 256 * 1024;
 
-/// Empty files that may wait behind the current one, in descriptors: a quiet log that is rotated every day.
+/// Files that may wait behind the current one, in descriptors. Empty ones make room: a quiet log that is rotated every day.
+/// When all of them hold something, the reader is slow, and what comes later is found when it is wanted, as archives.
 const MAX_WAITING: usize = 8;
 /// How many polls in a row wait for the end of a rotation: two seconds. A crash may have left it in the middle.
 const PATIENCE: u32 = 20;
@@ -211,6 +212,9 @@ impl Follower {
             self.unsettled = 0;
             return Ok(());
         }
+        if !self.make_room()? {
+            return Ok(());
+        }
         let look = look::look(&self.path)?;
         if !look.settled && self.unsettled < PATIENCE {
             self.unsettled += 1;
@@ -233,13 +237,26 @@ impl Follower {
         }
         self.next.extend(missed.into_iter().map(Next::Archive));
         self.next.extend(aside.filter(|found| Some(found.identity) != known).map(|a| Next::File(Open::new(a, since))));
-        let is_file = |next: &Next| matches!(next, Next::File(_));
-        if self.next.iter().filter(|next| is_file(next)).count() >= MAX_WAITING {
-            let oldest = self.next.iter().position(is_file);
-            oldest.and_then(|oldest| self.next.remove(oldest));
-        }
         self.next.push_back(Next::File(file));
         Ok(())
+    }
+
+    /// Whether one more file may wait; for it an empty one may have gone. A file that holds something never goes.
+    fn make_room(&mut self) -> io::Result<bool> {
+        let (mut waiting, mut empty) = (0, None);
+        for (place, next) in self.next.iter().enumerate() {
+            let Next::File(open) = next else { continue };
+            waiting += 1;
+            if empty.is_none() && open.length()? == Some(0) {
+                empty = Some(place);
+            }
+        }
+        if waiting < MAX_WAITING {
+            return Ok(true);
+        }
+        // Not the newest one: what comes next is found by it.
+        let empty = empty.filter(|place| place + 1 < self.next.len());
+        Ok(empty.and_then(|place| self.next.remove(place)).is_some())
     }
 
     /// Whether a file behind the current one holds anything.

@@ -254,6 +254,45 @@ fn rotations_between_two_looks_lose_and_repeat_nothing_compressed_or_not() {
     }
 }
 
+/// Rotations while the reader is busy with an old file: more files wait than may be held open.
+#[test]
+fn a_slow_reader_misses_nothing_however_many_files_come_meanwhile() {
+    for (form, at_once) in FORMS.into_iter().flat_map(|form| [1, 3].map(|n| (form, n))) {
+        let place = Place::new();
+        let mut follower = Follower::new(&place.path, 0);
+        let mut expected = Vec::new();
+        let mut write = |text: String| {
+            place.append(text.as_bytes());
+            expected.extend(text.into_bytes());
+        };
+        for n in 0..4 * MAX_WAITING {
+            write(format!("{n} {}\n", "x".repeat(PIECE)));
+        }
+        let mut got = follower.poll().unwrap();
+        let mut second = 0;
+        for n in 0..3 * MAX_WAITING {
+            for m in 0..at_once {
+                second += 1;
+                place.archive(second, form);
+                // Some of them stay empty.
+                if n % 7 != 3 {
+                    write(format!("{n} {m}\n"));
+                }
+            }
+            got.extend(follower.poll().unwrap());
+            let files = follower.next.iter().filter(|next| matches!(next, Next::File(_))).count();
+            assert!(files <= MAX_WAITING, "{files}");
+        }
+        write("the end\n".into());
+        got.extend(all(&mut follower));
+        // Not assert_eq: megabytes would be printed.
+        assert!(got == expected, "{form:?} {at_once}: {} of {} bytes", got.len(), expected.len());
+        place.archive(second + 1, form);
+        place.append(b"more\n");
+        assert_eq!(all(&mut follower), b"more\n");
+    }
+}
+
 #[test]
 fn the_last_lines_reach_back_into_archives() {
     let place = Place::new();
