@@ -128,7 +128,9 @@ impl Outputs {
         let created = std::mem::take(&mut self.created);
         // Nothing was queued: there is nothing to wait for.
         self.finish(&CancellationToken::new(), None).await;
-        created.iter().for_each(|file| take_back(file));
+        for file in &created {
+            take_back(file);
+        }
     }
 }
 

@@ -79,19 +79,19 @@ impl OutputFile {
     /// # Errors
     /// Folders, pipes, sockets and devices are refused; so is a file that another collector has.
     pub fn open(path: &Path) -> Result<Self, OpenFailure> {
-        Self::open_on(Arc::new(RealDisk), path)
+        Self::open_on(&Arc::new(RealDisk), path)
     }
 }
 
 impl<D: Disk> OutputFile<D> {
     /// As [`OutputFile::open`], on any disk.
-    pub(super) fn open_on(disk: Arc<D>, path: &Path) -> Result<Self, OpenFailure> {
+    pub(super) fn open_on(disk: &Arc<D>, path: &Path) -> Result<Self, OpenFailure> {
         let failed = |e: io::Error| {
             let place = disk.link(path).ok().flatten();
             OpenFailure::Other(explain(path, place.as_deref().unwrap_or(path), &e))
         };
         let open = || {
-            Self::attempt(Arc::clone(&disk), path, true).map_err(|refusal| match refusal {
+            Self::attempt(Arc::clone(disk), path, true).map_err(|refusal| match refusal {
                 Refusal::Locked => OpenFailure::Locked,
                 Refusal::Unusual(what) => OpenFailure::Other(unusual(path, what)),
                 Refusal::Io(e) => failed(e),

@@ -50,11 +50,11 @@ impl Rescue {
             let _ = done.send(write(&theirs, &[end, half, whole], || !thread_decides.swap(true, Ordering::Relaxed)));
         });
         started.map_err(|e| failed(&io_reason(&e)))?;
-        let mut heard = tokio::time::timeout(PATIENCE, &mut hears).await;
-        if heard.is_err() && decided.swap(true, Ordering::Relaxed) {
-            heard = tokio::time::timeout(LAST_STEP, &mut hears).await;
+        let mut answer = tokio::time::timeout(PATIENCE, &mut hears).await;
+        if answer.is_err() && decided.swap(true, Ordering::Relaxed) {
+            answer = tokio::time::timeout(LAST_STEP, &mut hears).await;
         }
-        match heard {
+        match answer {
             Ok(Ok(Ok(()))) => Ok(path),
             Ok(Ok(Err(e))) => Err(failed(&io_reason(&e))),
             Ok(Err(_)) => Err(failed("reclog failed")),

@@ -23,12 +23,13 @@ pub enum Found<D: Disk> {
     /// Our file, from which bytes were taken (`copytruncate`). It had so many.
     Shrunk(u64),
     /// Another one, which is open and locked now; and what was done to ours, as the audit trail calls it.
-    Other(OutputFile<D>, &'static str),
+    Other(Box<OutputFile<D>>, &'static str),
 }
 
 impl<D: Disk> OutputFile<D> {
     /// Whether nobody will look for our file under its name, nor anywhere else: the name leads elsewhere, and the file
     /// has no other name, or its folder is not there any more, or a signal (`asked`) says so.
+    #[must_use]
     pub fn is_left(&self, asked: bool) -> bool {
         match self.disk.stat(&self.path) {
             Ok(there) if there.id == self.id => return false,
@@ -65,7 +66,7 @@ impl<D: Disk> OutputFile<D> {
         match Self::attempt(Arc::clone(&self.disk), &self.path, self.is_linked()) {
             Ok(mut other) => {
                 other.before = Some(self.id);
-                Ok(Found::Other(other, why))
+                Ok(Found::Other(Box::new(other), why))
             }
             Err(refusal) => Err(refusal.reason()),
         }

@@ -93,7 +93,9 @@ impl<D: Disk> Writer<D> {
         ledger.output(file.size());
         let trouble = file.trouble.clone();
         let voice = Voice { stream, output: file.path().to_owned(), trail };
-        trouble.iter().for_each(|sentence| voice.warn(sentence));
+        if let Some(sentence) = &trouble {
+            voice.warn(sentence);
+        }
         Ok(Self {
             mend: lines && file.ends_in_mid_line(),
             headroom: Headroom::new(min_free),

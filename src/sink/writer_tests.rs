@@ -24,7 +24,7 @@ struct Case {
 fn start(disk: &Fake, case: &Case, ledger: &StreamLedger) -> (Writer<Fake>, Arc<Queue>) {
     let queue = Arc::new(Queue::default());
     for _ in 0..20 {
-        let Ok(file) = OutputFile::open_on(Arc::new(disk.clone()), FILE.as_ref()) else { continue };
+        let Ok(file) = OutputFile::open_on(&Arc::new(disk.clone()), FILE.as_ref()) else { continue };
         let options = Options {
             stream: "main".into(),
             sync: case.sync,

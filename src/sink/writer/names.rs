@@ -60,7 +60,7 @@ impl<D: Disk> Writer<D> {
                 self.turned(None, had, "truncated");
             }
             Found::Other(new, why) => {
-                let old = self.go_on(new);
+                let old = self.go_on(*new);
                 self.mend = self.lines && self.file.ends_in_mid_line();
                 if self.keeper.is_some() && old.place != self.file.place {
                     self.keep_elsewhere();
