@@ -36,6 +36,7 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
             [CompletionResult]::new('tail', 'tail', [CompletionResultType]::ParameterValue, 'Show records as they arrive, safe for a terminal')
             [CompletionResult]::new('audit', 'audit', [CompletionResultType]::ParameterValue, 'Who connected, what was refused, cut, stalled, rotated')
             [CompletionResult]::new('kick', 'kick', [CompletionResultType]::ParameterValue, 'Reconnect now')
+            [CompletionResult]::new('rotate', 'rotate', [CompletionResultType]::ParameterValue, 'Put the file away now and begin a new one')
             [CompletionResult]::new('how', 'how', [CompletionResultType]::ParameterValue, 'Print a ready-to-paste sender line')
             [CompletionResult]::new('profile', 'profile', [CompletionResultType]::ParameterValue, 'Saved profiles')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
@@ -177,6 +178,18 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
             break
         }
         'reclog;kick' {
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'reclog;rotate' {
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON object on stdout')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: everything')

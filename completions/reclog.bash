@@ -40,6 +40,9 @@ _reclog() {
             reclog,profile)
                 cmd="reclog__subcmd__profile"
                 ;;
+            reclog,rotate)
+                cmd="reclog__subcmd__rotate"
+                ;;
             reclog,status)
                 cmd="reclog__subcmd__status"
                 ;;
@@ -77,7 +80,7 @@ _reclog() {
 
     case "${cmd}" in
         reclog)
-            opts="-q -v -h -V --quiet --verbose --help --version up listen down status tail audit kick how profile completions demo"
+            opts="-q -v -h -V --quiet --verbose --help --version up listen down status tail audit kick rotate how profile completions demo"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -387,6 +390,20 @@ _reclog() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        reclog__subcmd__rotate)
+            opts="-q -v -h -V --json --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         reclog__subcmd__status)
             opts="-q -v -h -V --json --watch --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -679,7 +696,7 @@ _reclog_with_names() {
         " up"|" profile show"|" profile check"|" profile edit"|" profile path"|" profile rm")
             what=profiles
             ;;
-        " status"|" tail"|" audit"|" kick"|" how"|" down"*)
+        " status"|" tail"|" audit"|" kick"|" rotate"|" how"|" down"*)
             what=collectors
             ;;
         *)

@@ -33,6 +33,7 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand tail 'Show records as they arrive, safe for a terminal'
             cand audit 'Who connected, what was refused, cut, stalled, rotated'
             cand kick 'Reconnect now'
+            cand rotate 'Put the file away now and begin a new one'
             cand how 'Print a ready-to-paste sender line'
             cand profile 'Saved profiles'
             cand completions 'Print the completion script of a shell'
@@ -167,6 +168,17 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand --version 'Print version'
         }
         &'reclog;kick'= {
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'reclog;rotate'= {
+            cand --json 'One JSON object on stdout'
             cand -q 'Say less: no progress, no hints on success'
             cand --quiet 'Say less: no progress, no hints on success'
             cand -v 'Say more; twice: everything'

@@ -223,9 +223,10 @@ fn senders_on_the_jump_host_lose_nothing_while_the_port_is_looked_at() {
     sends(&mut server, "127.0.0.1", &["reclog-e"], false);
     sends(&mut server, "127.0.0.1", &[], false);
     sends(&mut server, "127.0.0.1", &[], true);
-    sends(&mut server, "192.0.2.1", &["from afar\n"], true);
     echo(&mut server);
     env.started(up.wait());
+    // Whoever cannot be our own line waits at the door until then.
+    sends(&mut server, "192.0.2.1", &["from afar\n"], true);
     let stream = env.wait_collector("c", "counts all", |c| number(&c["streams"][0]["senders"]["accepted"]) == 8);
     assert_eq!(number(&stream["streams"][0]["senders"]["open"]), 2, "{stream}");
     // Who was held back to the end goes on.
