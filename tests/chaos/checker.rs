@@ -433,7 +433,7 @@ pub fn stalls_show(fault: &Happened, states: &[(Micros, String)]) -> Option<Trou
         .filter(|(at, _)| (fault.begin + second + SLACK / 2..=fault.end).contains(at))
         .map(|(_, state)| state.as_str())
         .collect();
-    // Whoever has no connection has nothing to write.
+    // Whoever has no connection has nothing to write, and where bytes are stored there was room.
     let up = !during.is_empty() && during.iter().all(|state| matches!(*state, "up" | "stalled"));
     (up && !during.contains(&"stalled")).then(|| {
         Trouble::new(Kind::Sample, format!("fault {}: the disk was full, and no status said so", fault.number))

@@ -267,4 +267,5 @@ fn a_full_disk_that_no_status_tells_of_is_found() {
     assert!(stalls_show(&fault, &states("up")).is_some());
     assert!(stalls_show(&fault, &states("stalled")).is_none());
     assert!(stalls_show(&fault, &states("waiting")).is_none());
+    assert!(stalls_show(&fault, &states("writing")).is_none());
 }

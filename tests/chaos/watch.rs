@@ -21,7 +21,7 @@ use super::senders::{Book, Micros, now};
 pub struct Seen {
     /// When a line was seen at the end of the file that is younger than all before: when, and when it was sent.
     pub arrivals: Vec<(Micros, Micros)>,
-    /// When the collector was in which state.
+    /// When the collector was in which state; `writing` where it is up and has stored something since the last look.
     pub states: Vec<(Micros, String)>,
     pub samples: u64,
     pub most_pending: u64,
@@ -177,7 +177,13 @@ fn sample(socket: &Path, seen: &Mutex<Seen>, before: Option<Sample>) -> Option<S
     let pending = sample.collector["streams"][0]["ledger"]["pending"].as_u64().unwrap_or(0);
     seen.most_pending = seen.most_pending.max(pending);
     seen.most_resident = seen.most_resident.max(sample.resident.unwrap_or(0));
-    seen.states.push((at, sample.collector["state"].as_str().unwrap_or("").to_owned()));
+    let stored = |collector: &Value| collector["streams"][0]["ledger"]["stored"].as_u64();
+    let state = match sample.collector["state"].as_str().unwrap_or("") {
+        // A disk that takes bytes is not full, whatever was done to it: archives that are packed make room.
+        "up" if before.as_ref().is_some_and(|b| stored(&b.collector) < stored(&sample.collector)) => "writing",
+        state => state,
+    };
+    seen.states.push((at, state.to_owned()));
     seen.last = Some(sample.collector.clone());
     Some(sample)
 }
