@@ -9,7 +9,7 @@ use serde_json::ser::Formatter;
 use super::{Entry, Event};
 use crate::escape::acts;
 
-/// Compact JSON in which DEL, C1 and bidi characters are `\uXXXX`, too. C0 is escaped by JSON's own rules, and strings
+/// Compact JSON in which DEL, C1 and bidi characters are escaped by their numbers, too. C0 is by JSON's own rules, and strings
 /// read the same after parsing.
 struct Careful;
 
