@@ -8,13 +8,14 @@ use super::flight::{self, RECEIVE_BUFFER};
 use crate::audit::before::Unended;
 use crate::audit::{Event, Trail};
 use crate::error::{Error, Result};
+use crate::intake::MAX_UNFINISHED;
 use crate::ledger::{Ledger, StreamSnapshot};
 use crate::plan::Plan;
 use crate::sink;
 
 /// What may have been taken and not yet written, in bytes for each output: its queue, and what waits beside it for a line
 /// end.
-const OF_AN_OUTPUT: u64 = (64 + 64) << 20;
+const OF_AN_OUTPUT: u64 = (sink::QUEUE + MAX_UNFINISHED) as u64;
 
 /// Begins the trail of `plan` in the collector's state `folder`.
 ///

@@ -111,3 +111,26 @@ fn a_port_of_this_machine_has_no_jump_host_to_connect_to() {
     lives.over();
     assert_eq!(names(&told).0, ["forward"]);
 }
+
+#[test]
+fn a_gap_reaches_back_over_a_stall_that_is_on_or_has_just_ended() {
+    let ago = |seconds| Timestamp::now() - Duration::from_secs(seconds);
+    let from = |begun: Timestamp, stalled: Option<Timestamp>, over: bool| {
+        let (mut lives, ledger, _) = lives(true);
+        begin(&mut lives);
+        lives.since = Some(begun);
+        if let Some(since) = stalled {
+            let _ = ledger.set_stall(Some(crate::ledger::Stall { since, sentence: "full".into() }));
+        }
+        if over {
+            let _ = ledger.set_stall(None);
+        }
+        lives.ended("pulled out");
+        lives.gap.expect("a gap")
+    };
+    let (hour, ten_minutes) = (ago(3600), ago(600));
+    assert!(from(hour, None, false) > ago(61), "no stall: as long as a dead connection is not noticed");
+    assert_eq!(from(hour, Some(ten_minutes), false), ten_minutes);
+    assert_eq!(from(hour, Some(ten_minutes), true), ten_minutes);
+    assert_eq!(from(ten_minutes, Some(hour), false), ten_minutes, "not before that life");
+}

@@ -19,7 +19,7 @@ use crate::sink::SinkHandle;
 
 /// Bytes of unfinished records that all senders of a stream may hold together. Beyond it those of senders that
 /// hold more than the average are split: 4,096 senders with 256 KiB each would be a gigabyte.
-const MAX_UNFINISHED: usize = 64 * 1024 * 1024;
+pub const MAX_UNFINISHED: usize = 64 * 1024 * 1024;
 
 /// The door of one stream. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -95,7 +95,7 @@ pub(super) struct RawStream {
 }
 
 /// Where each key belongs, to help who wrote it on another level.
-const LEVELS: [(&str, &[&str]); 4] = [
+pub(super) const LEVELS: [(&str, &[&str]); 4] = [
     ("at the top of the profile", &["target", "ssh", "drain_timeout", "keep_trying", "streams"]),
     ("under `ssh:`", &["identity", "port", "user", "config", "jump", "keepalive", "options"]),
     (

@@ -430,18 +430,7 @@ fn saved_profiles_and_options_are_the_same_plan_when_they_are_read() {
 /// Profiles that are nearly right: known keys with values that may or may not fit.
 fn nearly() -> impl Strategy<Value = String> {
     let value = "[0-9]{1,6}|'?[a-z0-9./~:*@%-]{0,12}'?|\\[[a-z, ]{0,5}\\]|[0-9]{1,3}(s|ms|MB|KiB)|~|\\PC{0,6}";
-    let stream_keys = vec![
-        "remote_port",
-        "bind",
-        "listen",
-        "out",
-        "framing",
-        "max_line",
-        "max_connections",
-        "sync",
-        "min_free",
-        "rotate",
-    ];
+    let stream_keys = crate::profile::raw::LEVELS[2].1.to_vec();
     let pairs = |keys: Vec<&'static str>| prop::collection::vec((prop::sample::select(keys), value), 0..4);
     let streams = prop::collection::vec(("[a-z]{1,3}", pairs(stream_keys)), 0..3);
     (pairs(vec!["target", "drain_timeout", "ssh"]), streams).prop_map(|(top, streams)| {

@@ -36,6 +36,7 @@ pub use file::{OpenFailure, OutputFile};
 use keeper::Keeper;
 use orders::Order;
 pub use orders::{Answer, Archived};
+pub use queue::LIMIT as QUEUE;
 use queue::Queue;
 pub use rescue::Rescue;
 use writer::Ended;

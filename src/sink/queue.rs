@@ -16,7 +16,7 @@ const KEPT_BUFFER: usize = 1024 * 1024;
 /// are the whole price of a fast stream.
 const SMOOTH: usize = 1024 * 1024;
 /// While the disk does not keep up, this much is taken before senders have to wait: it bridges short stalls.
-const LIMIT: usize = 64 * 1024 * 1024;
+pub const LIMIT: usize = 64 * 1024 * 1024;
 /// A write of this size is worth a wake-up of its own even in the middle of a burst.
 const WORTH_A_WAKE: usize = 512 * 1024;
 /// Without any progress of the writer for this long the disk counts as not keeping up.
