@@ -46,6 +46,7 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
         'reclog;up' {
             [CompletionResult]::new('--remote-port', '--remote-port', [CompletionResultType]::ParameterName, 'Port to open on the jump host; 0 lets the jump host choose')
             [CompletionResult]::new('--bind', '--bind', [CompletionResultType]::ParameterName, 'Address to bind on the jump host [default: * (all interfaces)]')
+            [CompletionResult]::new('--probe-every', '--probe-every', [CompletionResultType]::ParameterName, 'How often to prove that senders get through [default: 5m]')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Private key file; repeatable')
             [CompletionResult]::new('--identity', '--identity', [CompletionResultType]::ParameterName, 'Private key file; repeatable')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Port of the SSH server')
@@ -70,6 +71,8 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
             [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Name of the collector [default: the profile''s name, else the host''s]')
             [CompletionResult]::new('--drain-timeout', '--drain-timeout', [CompletionResultType]::ParameterName, 'How long `down` waits for open senders [default: 10s]')
             [CompletionResult]::new('--save', '--save', [CompletionResultType]::ParameterName, 'Save target and options as profile NAME, then start it')
+            [CompletionResult]::new('--relay', '--relay', [CompletionResultType]::ParameterName, 'Open the port with a helper on the jump host (python3 or perl), where sshd binds loopback alone')
+            [CompletionResult]::new('--no-probe', '--no-probe', [CompletionResultType]::ParameterName, 'Do not prove that senders get through')
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Stay in the foreground; Ctrl-C drains and stops')
             [CompletionResult]::new('--foreground', '--foreground', [CompletionResultType]::ParameterName, 'Stay in the foreground; Ctrl-C drains and stops')
             [CompletionResult]::new('--keep-trying', '--keep-trying', [CompletionResultType]::ParameterName, 'Try again when the first connection fails, instead of giving up')

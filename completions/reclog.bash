@@ -449,7 +449,7 @@ _reclog() {
             return 0
             ;;
         reclog__subcmd__up)
-            opts="-i -p -F -J -o -f -q -v -h -V --remote-port --bind --identity --port --ssh-config --jump --out --framing --max-line --max-connections --sync --min-free --rotate-size --rotate-every --rotate-total --rotate-age --keep --compress --name --foreground --drain-timeout --keep-trying --json --save --force --quiet --verbose --help --version"
+            opts="-i -p -F -J -o -f -q -v -h -V --remote-port --bind --relay --no-probe --probe-every --identity --port --ssh-config --jump --out --framing --max-line --max-connections --sync --min-free --rotate-size --rotate-every --rotate-total --rotate-age --keep --compress --name --foreground --drain-timeout --keep-trying --json --save --force --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -460,6 +460,10 @@ _reclog() {
                     return 0
                     ;;
                 --bind)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --probe-every)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -636,6 +640,7 @@ _reclog_with_names() {
         case "$words $word" in
             " up"*" --remote-port"|\
             " up"*" --bind"|\
+            " up"*" --probe-every"|\
             " up"*" -i"|\
             " up"*" --identity"|\
             " up"*" -p"|\

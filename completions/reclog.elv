@@ -42,6 +42,7 @@ set edit:completion:arg-completer[reclog] = {|@words|
         &'reclog;up'= {
             cand --remote-port 'Port to open on the jump host; 0 lets the jump host choose'
             cand --bind 'Address to bind on the jump host [default: * (all interfaces)]'
+            cand --probe-every 'How often to prove that senders get through [default: 5m]'
             cand -i 'Private key file; repeatable'
             cand --identity 'Private key file; repeatable'
             cand -p 'Port of the SSH server'
@@ -66,6 +67,8 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand --name 'Name of the collector [default: the profile''s name, else the host''s]'
             cand --drain-timeout 'How long `down` waits for open senders [default: 10s]'
             cand --save 'Save target and options as profile NAME, then start it'
+            cand --relay 'Open the port with a helper on the jump host (python3 or perl), where sshd binds loopback alone'
+            cand --no-probe 'Do not prove that senders get through'
             cand -f 'Stay in the foreground; Ctrl-C drains and stops'
             cand --foreground 'Stay in the foreground; Ctrl-C drains and stops'
             cand --keep-trying 'Try again when the first connection fails, instead of giving up'

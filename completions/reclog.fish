@@ -42,6 +42,7 @@ complete -c reclog -n "__fish_reclog_needs_command" -f -a "completions" -d 'Prin
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "demo" -d 'The whole path on this machine, with an embedded jump host'
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l remote-port -d 'Port to open on the jump host; 0 lets the jump host choose' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l bind -d 'Address to bind on the jump host [default: * (all interfaces)]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l probe-every -d 'How often to prove that senders get through [default: 5m]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s i -l identity -d 'Private key file; repeatable' -r -F
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s p -l port -d 'Port of the SSH server' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s F -l ssh-config -d 'Configuration file to read instead of the user\'s and the system\'s ssh_config' -r -F
@@ -67,6 +68,8 @@ zstd\t'zstd, .zst'"
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l name -d 'Name of the collector [default: the profile\'s name, else the host\'s]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l drain-timeout -d 'How long `down` waits for open senders [default: 10s]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l save -d 'Save target and options as profile NAME, then start it' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l relay -d 'Open the port with a helper on the jump host (python3 or perl), where sshd binds loopback alone'
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l no-probe -d 'Do not prove that senders get through'
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s f -l foreground -d 'Stay in the foreground; Ctrl-C drains and stops'
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l keep-trying -d 'Try again when the first connection fails, instead of giving up'
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l json -d 'One JSON object a line on stdout for every step'

@@ -5,7 +5,7 @@
 
 use core::net::IpAddr;
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ pub const DEFAULT_MAX_CONNECTIONS: usize = 4096;
 pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Free bytes of the file system below which an output stalls (`min_free`).
 pub const DEFAULT_MIN_FREE: u64 = 64 * 1024 * 1024;
+/// How often it is proven that senders get through (`probe_every`).
+pub const DEFAULT_PROBE_EVERY: Duration = Duration::from_secs(5 * 60);
 /// How often a quiet connection is asked whether it lives (`ssh.keepalive`).
 pub const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(15);
 
@@ -36,6 +38,9 @@ pub struct Plan {
     /// A first connection that fails is tried again, as later ones are.
     #[serde(default)]
     pub keep_trying: bool,
+    /// How often it is proven from outside that senders get through; the first time at once. `None`: never.
+    #[serde(default)]
+    pub probe_every: Option<Duration>,
 }
 
 /// How to reach the jump host: what the user said, before `ssh_config` fills in the rest (the ssh room does that).
@@ -67,10 +72,16 @@ pub struct SshPlan {
 pub struct StreamPlan {
     /// File-safe and unique in the plan; `main` on the command line.
     pub name: String,
-    /// Address to bind; `*` is every interface, v4 and v6.
+    /// What senders speak.
+    #[serde(default)]
+    pub transport: Transport,
+    /// Address to bind; `*` is every interface, v4 and v6. Empty for a Unix socket.
     pub bind: String,
-    /// Port on the jump host (or here, for `listen`); 0 lets the other side choose.
+    /// Port on the jump host (or here, for `listen`); 0 lets the other side choose. 0 for a Unix socket.
     pub port: u16,
+    /// Whether a helper on the jump host opens the port.
+    #[serde(default)]
+    pub relay: Relay,
     /// The output file, absolute.
     pub out: PathBuf,
     /// How bytes become records.
@@ -86,6 +97,69 @@ pub struct StreamPlan {
     pub rotate: Rotate,
     /// Free bytes of the file system below which nothing is written; 0: until it is full.
     pub min_free: u64,
+}
+
+/// What senders of a stream speak.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// Connections to a TCP port.
+    #[default]
+    Tcp,
+    /// Datagrams to a UDP port; each is one record.
+    Udp,
+    /// Both, to ports of the same number. Only a relay opens them.
+    TcpAndUdp,
+    /// Connections to a Unix socket, on the jump host or, for `listen`, here; absolute.
+    Unix(PathBuf),
+}
+
+impl Transport {
+    /// The path of a Unix socket.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        match self {
+            Self::Unix(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Whether datagrams are taken.
+    #[must_use]
+    pub fn has_udp(&self) -> bool {
+        matches!(self, Self::Udp | Self::TcpAndUdp)
+    }
+
+    /// Whether connections to a TCP port are taken.
+    #[must_use]
+    pub fn has_tcp(&self) -> bool {
+        matches!(self, Self::Tcp | Self::TcpAndUdp)
+    }
+}
+
+/// Whether a helper on the jump host opens the port, where sshd would bind loopback alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Relay {
+    /// sshd opens it, whatever it binds.
+    #[default]
+    Never,
+    /// The helper does when sshd binds loopback alone, and for UDP.
+    Auto,
+    /// The helper does.
+    Always,
+}
+
+impl Relay {
+    /// The name in profiles.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Auto => "auto",
+            Self::Always => "always",
+        }
+    }
 }
 
 /// Rotation: the file becomes an archive beside it, and a new one begins. All bounds that are given hold at once.

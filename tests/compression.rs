@@ -12,7 +12,7 @@ use common::{SOON, Sshd};
 use reclog::audit::Trail;
 use reclog::intake::Intake;
 use reclog::ledger::StreamLedger;
-use reclog::plan::{Framing, Rotate, StreamPlan, Sync};
+use reclog::plan::{Framing, Relay, Rotate, StreamPlan, Sync, Transport};
 use reclog::sink::{Options, OutputFile, Sink};
 use reclog::ssh::Connection;
 
@@ -65,6 +65,8 @@ fn through(compression: bool, kinds: &[&str], text: &[u8]) -> (Vec<u8>, u64) {
     let out = stage.path("out");
     let plan = StreamPlan {
         name: "main".into(),
+        transport: Transport::Tcp,
+        relay: Relay::Never,
         bind: "127.0.0.1".into(),
         port: 0,
         out: out.clone(),

@@ -72,6 +72,15 @@ pub struct UpArgs {
     /// Address to bind on the jump host [default: * (all interfaces)]
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<String>,
+    /// Open the port with a helper on the jump host (python3 or perl), where sshd binds loopback alone
+    #[arg(long)]
+    pub relay: bool,
+    /// Do not prove that senders get through
+    #[arg(long, conflicts_with = "probe_every")]
+    pub no_probe: bool,
+    /// How often to prove that senders get through [default: 5m]
+    #[arg(long, value_name = "TIME")]
+    pub probe_every: Option<String>,
     /// SSH options of the command line
     #[command(flatten)]
     pub ssh: SshArgs,
@@ -92,7 +101,7 @@ pub struct UpArgs {
 /// `reclog listen`
 #[derive(Debug, Args, Default)]
 pub struct ListenArgs {
-    /// Port, or HOST:PORT; a port alone listens on all interfaces, 0 lets the system choose
+    /// PORT, HOST:PORT, udp:PORT, udp:HOST:PORT or unix:/PATH; a port alone listens on all interfaces, 0 lets the system choose
     #[arg(value_name = "PORT")]
     pub address: String,
     /// What to do with the bytes

@@ -27,6 +27,9 @@ pub async fn up(args: UpArgs, paths: &Paths, printer: Printer) -> Result<()> {
         save: args.save.clone(),
         remote_port: args.remote_port,
         bind: args.bind,
+        relay: args.relay,
+        no_probe: args.no_probe,
+        probe_every: args.probe_every,
         ..overrides(args.ssh, args.stream, &args.run)
     };
     let plan = match profile::resolve_up(&flags, paths) {

@@ -286,13 +286,15 @@ fn track(sum: &AtomicUsize, share: &mut usize, is: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Framing, Rotate, Sync};
+    use crate::plan::{Framing, Relay, Rotate, Sync, Transport};
     use crate::sink::{Options, OutputFile, Sink};
     use tokio_util::sync::CancellationToken;
 
     fn plan(path: &std::path::Path, max_connections: usize) -> StreamPlan {
         StreamPlan {
             name: "main".into(),
+            transport: Transport::Tcp,
+            relay: Relay::Never,
             bind: "*".into(),
             port: 0,
             out: path.into(),

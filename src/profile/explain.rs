@@ -7,14 +7,15 @@ use crate::error::Result;
 use crate::escape::escape_str;
 use crate::paths::Paths;
 use crate::plan::{
-    DEFAULT_DRAIN_TIMEOUT, DEFAULT_KEEPALIVE, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Framing,
-    Plan, Rotate, SshPlan, StreamPlan, Sync,
+    DEFAULT_DRAIN_TIMEOUT, DEFAULT_KEEPALIVE, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE,
+    DEFAULT_PROBE_EVERY, Framing, Plan, Relay, Rotate, SshPlan, StreamPlan, Sync, Transport,
 };
+use crate::profile::address::Address;
 use crate::profile::resolve::resolve_profile;
 use crate::profile::review::review;
 use crate::profile::rotate;
 use crate::profile::store::find;
-use crate::profile::target::{Address, Target};
+use crate::profile::target::Target;
 use crate::profile::units::{show_duration, show_size, sync_name};
 
 /// A profile that was found sound.
@@ -54,6 +55,9 @@ fn target(ssh: &SshPlan) -> String {
 }
 
 fn port(stream: &StreamPlan) -> String {
+    if let Some(path) = stream.transport.socket() {
+        return path.display().to_string();
+    }
     if stream.port == 0 { "any port".to_owned() } else { stream.port.to_string() }
 }
 
@@ -67,6 +71,10 @@ fn explain(plan: &Plan) -> String {
     rows.push(("drain_timeout", default(drain, plan.drain_timeout == DEFAULT_DRAIN_TIMEOUT)));
     if plan.keep_trying {
         rows.push(("keep_trying", "yes".to_owned()));
+    }
+    if plan.ssh.is_some() {
+        let every = plan.probe_every.map_or_else(|| "never".to_owned(), show_duration);
+        rows.push(("probe_every", default(every, plan.probe_every == Some(DEFAULT_PROBE_EVERY))));
     }
     let mut text = String::new();
     write_rows(&mut text, "", &rows);
@@ -101,10 +109,16 @@ fn ssh_rows(ssh: &SshPlan, rows: &mut Vec<(&'static str, String)>) {
 fn stream_rows(stream: &StreamPlan, remote: bool) -> Vec<(&'static str, String)> {
     let side = if remote { "the jump host" } else { "this machine" };
     let place = match (stream.bind.as_str(), stream.port) {
+        _ if stream.transport.socket().is_some() => format!("{} of {side}", Address::of(stream)),
         ("*", 0) => format!("a port that {side} chooses, on all its interfaces"),
         ("*", port) => format!("port {port} on all interfaces of {side}"),
         (bind, 0) => format!("a port that {side} chooses, on {bind}"),
-        (bind, port) => format!("{} of {side}", Address { bind: bind.to_owned(), port }),
+        _ => format!("{} of {side}", Address::of(stream)),
+    };
+    let place = match stream.transport {
+        Transport::Udp => format!("{place}, UDP"),
+        Transport::TcpAndUdp => format!("{place}, TCP and UDP"),
+        Transport::Tcp | Transport::Unix(_) => place,
     };
     let mut rows = vec![
         ("senders", place),
@@ -118,6 +132,9 @@ fn stream_rows(stream: &StreamPlan, remote: bool) -> Vec<(&'static str, String)>
         ("sync", default(sync_name(stream.sync).to_owned(), stream.sync == Sync::default())),
         ("min_free", default(show_size(stream.min_free), stream.min_free == DEFAULT_MIN_FREE)),
     ];
+    if stream.relay != Relay::default() {
+        rows.push(("relay", stream.relay.as_str().to_owned()));
+    }
     if stream.rotate != Rotate::default() {
         rows.push(("rotate", rotate::explain(&stream.rotate)));
     }

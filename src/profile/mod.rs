@@ -7,6 +7,8 @@
 //!
 //! Everything that is wrong with a profile is [`Kind::Usage`](crate::error::Kind::Usage), with file, line and column.
 
+mod address;
+mod door;
 mod edit;
 mod explain;
 mod nearest;
@@ -17,17 +19,19 @@ mod resolve;
 mod review;
 mod rotate;
 mod scalar;
+mod ssh;
 mod store;
 mod streams;
 mod target;
 mod units;
 mod write;
 
+pub use address::Address;
 pub use edit::edit;
 pub use explain::{Checked, check};
 pub use nearest::{did_you_mean, nearest};
 pub use resolve::{Overrides, Resolved, resolve_listen, resolve_up};
 pub use review::review;
 pub use store::{Listed, Profile, find, init, list, path, remove, save, show};
-pub use target::{Address, Target};
+pub use target::Target;
 pub use units::{parse_duration, parse_size, show_duration, show_size};

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
-use crate::plan::{Framing, Sync, is_name};
+use crate::plan::{Framing, Relay, Sync, is_name};
+use crate::profile::address::Address;
 use crate::profile::position::{check_form, misfit};
 use crate::profile::problem::{Problem, quote};
 use crate::profile::rotate::RawRotate;
 use crate::profile::scalar::{self, OptionValues};
-use crate::profile::target::{Address, Target};
+use crate::profile::target::Target;
 
 /// A profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
@@ -29,6 +30,12 @@ pub(super) struct RawProfile {
     /// Try again when the first connection fails.
     #[serde(deserialize_with = "scalar::truth")]
     pub keep_trying: Option<bool>,
+    /// How often it is proven that senders get through.
+    #[serde(deserialize_with = "scalar::probe_every")]
+    pub probe_every: Option<Duration>,
+    /// Never prove it.
+    #[serde(deserialize_with = "scalar::truth")]
+    pub no_probe: Option<bool>,
     /// In the order of the file.
     pub streams: Streams,
 }
@@ -69,7 +76,16 @@ pub(super) struct RawStream {
     /// Address to bind on the jump host.
     #[serde(deserialize_with = "scalar::bind")]
     pub bind: Option<String>,
-    /// Instead of both: a port of this machine.
+    /// UDP, too.
+    #[serde(deserialize_with = "scalar::truth")]
+    pub udp: Option<bool>,
+    /// Whether a helper on the jump host opens the port.
+    #[serde(deserialize_with = "scalar::relay")]
+    pub relay: Option<Relay>,
+    /// Instead of a port: a Unix socket of the jump host.
+    #[serde(deserialize_with = "scalar::remote_socket")]
+    pub remote_socket: Option<String>,
+    /// Instead of all of these: a place of this machine.
     #[serde(deserialize_with = "scalar::listen")]
     pub listen: Option<Address>,
     /// The file; relative to the profile's folder.
@@ -96,13 +112,19 @@ pub(super) struct RawStream {
 
 /// Where each key belongs, to help who wrote it on another level.
 pub(super) const LEVELS: [(&str, &[&str]); 4] = [
-    ("at the top of the profile", &["target", "ssh", "drain_timeout", "keep_trying", "streams"]),
+    (
+        "at the top of the profile",
+        &["target", "ssh", "drain_timeout", "keep_trying", "probe_every", "no_probe", "streams"],
+    ),
     ("under `ssh:`", &["identity", "port", "user", "config", "jump", "keepalive", "options"]),
     (
         "in a stream, under `streams:` and its name",
         &[
             "remote_port",
             "bind",
+            "udp",
+            "relay",
+            "remote_socket",
             "listen",
             "out",
             "framing",
@@ -250,7 +272,7 @@ mod tests {
         ");
         insta::assert_snapshot!(error("zebra: 1\n"), @r"
         cannot use the profile /p/x.yaml: line 1, column 1: unknown key `zebra`
-        hint: valid keys here: target, ssh, drain_timeout, keep_trying, streams
+        hint: valid keys here: target, ssh, drain_timeout, keep_trying, probe_every, no_probe, streams
         ");
     }
 
@@ -307,7 +329,7 @@ mod tests {
         line 3, column 11: `sync` is one of never, interval, always, not `alwyas`; did you mean `always`?
         line 3, column 14: expected `lines` or `raw`, not boolean `true`
         line 3, column 11: `a:b` is no address to bind; the port stands elsewhere
-        line 3, column 13: `here` is no place to listen: it has no port; write PORT or HOST:PORT
+        line 3, column 13: `here` is no place to listen: it has no port; write PORT, HOST:PORT, udp:PORT or unix:/PATH
         line 1, column 10: expected a map of streams, each under its name, not a list
         line 2, column 3: `a b` cannot name a stream: 1 to 64 letters, digits, `.`, `_`, `-`
         line 1, column 1: expected a profile: keys such as `target` and `streams`, not a list

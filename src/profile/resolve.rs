@@ -5,14 +5,20 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::paths::Paths;
-use crate::plan::{Compress, DEFAULT_DRAIN_TIMEOUT, Framing, Plan, SshPlan, Sync, is_name, name_from};
+use crate::plan::{
+    Compress, DEFAULT_DRAIN_TIMEOUT, DEFAULT_PROBE_EVERY, Framing, Plan, Relay, SshPlan, Sync, Transport, is_loopback,
+    is_name, name_from,
+};
+use crate::profile::address::Address;
+use crate::profile::door::Door;
 use crate::profile::nearest::did_you_mean;
 use crate::profile::problem::{Problem, quote};
-use crate::profile::raw::RawStream;
+use crate::profile::raw::{RawProfile, RawStream};
 use crate::profile::rotate::RawRotate;
+use crate::profile::ssh::{config_file, group_options, split_option, ssh_of};
 use crate::profile::store::{self, Profile};
 use crate::profile::streams::{StreamFlags, check_streams, listed, on_disk, stream_plan, streams_of};
-use crate::profile::target::{Address, Target, check_bind, hops};
+use crate::profile::target::{Target, check_bind, hops};
 use crate::profile::{rotate, scalar, units};
 
 /// What the command line says; everything may be missing. Texts are as typed.
@@ -28,6 +34,8 @@ pub struct Overrides {
     pub remote_port: Option<u16>,
     /// `--bind`
     pub bind: Option<String>,
+    /// `--relay`
+    pub relay: bool,
     /// `--out`, relative to the working directory.
     pub out: Option<PathBuf>,
     /// `-i`, relative to the working directory.
@@ -66,6 +74,10 @@ pub struct Overrides {
     pub drain_timeout: Option<String>,
     /// `--keep-trying`
     pub keep_trying: bool,
+    /// `--probe-every`: a duration.
+    pub probe_every: Option<String>,
+    /// `--no-probe`
+    pub no_probe: bool,
 }
 
 /// The plan and where it comes from.
@@ -102,18 +114,25 @@ pub fn resolve_listen(address: &str, flags: &Overrides) -> Result<Resolved> {
     }
     let at = Address::parse(address).map_err(Error::usage)?;
     let flags = Checked::new(flags)?;
-    let default = if at.port == 0 { "listen".to_owned() } else { format!("listen-{}", at.port) };
+    let default = match &at.transport {
+        Transport::Unix(path) => {
+            name_from(&path.file_name().map_or_else(|| "listen".into(), |name| name.to_string_lossy()))
+        }
+        _ if at.port == 0 => "listen".to_owned(),
+        _ => format!("listen-{}", at.port),
+    };
     let Some(out) = flags.stream.out.clone() else {
         return Err(Error::usage(format!("listening on {} needs --out: the file to write", quote(address)))
             .hint(format!("reclog listen {address} --out ~/{default}.log")));
     };
-    let stream = stream_plan("main", at.bind, at.port, out, &RawStream::default(), &flags.stream);
+    let stream = stream_plan("main", at.into(), out, &RawStream::default(), &flags.stream);
     let plan = Plan {
         name: flags.name.unwrap_or(default),
         ssh: None,
         streams: vec![stream],
         drain_timeout: flags.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT),
         keep_trying: flags.keep_trying,
+        probe_every: None,
     };
     Ok(Resolved { plan, profile: None })
 }
@@ -129,6 +148,9 @@ impl Overrides {
         listed(&[
             ("--remote-port", self.remote_port.is_some()),
             ("--bind", self.bind.is_some()),
+            ("--relay", self.relay),
+            ("--probe-every", self.probe_every.is_some()),
+            ("--no-probe", self.no_probe),
             ("--identity", !self.identities.is_empty()),
             ("--port", self.port.is_some()),
             ("--ssh-config", self.ssh_config.is_some()),
@@ -146,6 +168,8 @@ struct Checked {
     stream: StreamFlags,
     drain_timeout: Option<Duration>,
     keep_trying: bool,
+    probe_every: Option<Duration>,
+    no_probe: bool,
 }
 
 impl Checked {
@@ -184,7 +208,19 @@ impl Checked {
                 .transpose()
                 .map_err(wrong("--drain-timeout"))?,
             keep_trying: flags.keep_trying,
+            probe_every: flags
+                .probe_every
+                .as_deref()
+                .map(units::probe_every)
+                .transpose()
+                .map_err(wrong("--probe-every"))?,
+            no_probe: flags.no_probe,
         })
+    }
+
+    /// What the command line says about it, else the profile in `written`, else the default.
+    fn probe_every(&self, written: Option<Duration>) -> Option<Duration> {
+        (!self.no_probe).then(|| self.probe_every.or(written).unwrap_or(DEFAULT_PROBE_EVERY))
     }
 }
 
@@ -215,7 +251,13 @@ fn from_target(reference: &str, flags: &Checked, paths: &Paths) -> Result<Resolv
         .hint(format!("reclog up {target} --remote-port {port} --out {out}")));
     };
     let bind = flags.stream.bind.clone().unwrap_or_else(|| "*".to_owned());
-    let stream = stream_plan("main", bind, port, out, &RawStream::default(), &flags.stream);
+    let relay = if flags.stream.relay { Relay::Always } else { Relay::Never };
+    if flags.stream.relay && is_loopback(&bind) {
+        return Err(Error::usage(format!("--relay is for addresses that sshd does not bind, and {bind} is not one"))
+            .hint("leave out --relay, or --bind"));
+    }
+    let door = Door { address: Address { transport: Transport::Tcp, bind, port }, relay };
+    let stream = stream_plan("main", door, out, &RawStream::default(), &flags.stream);
     let mut ssh = flags.ssh.clone();
     if let (Some(here), Some(there)) = (ssh.port, target.port)
         && here != there
@@ -228,7 +270,14 @@ fn from_target(reference: &str, flags: &Checked, paths: &Paths) -> Result<Resolv
     group_options(&mut ssh.options);
     let drain_timeout = flags.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT);
     Ok(Resolved {
-        plan: Plan { name, ssh: Some(ssh), streams: vec![stream], drain_timeout, keep_trying: flags.keep_trying },
+        plan: Plan {
+            name,
+            ssh: Some(ssh),
+            streams: vec![stream],
+            drain_timeout,
+            keep_trying: flags.keep_trying,
+            probe_every: flags.probe_every(None),
+        },
         profile: None,
     })
 }
@@ -255,95 +304,28 @@ fn from_profile(profile: &Profile, flags: &Checked) -> Result<Resolved> {
         }
         None
     } else {
-        Some(ssh_of(profile, flags)?)
+        Some(ssh_of(profile, flags.ssh.clone())?)
     };
     let streams = streams_of(profile, &flags.stream)?;
     check_streams(&streams, profile)?;
     let name = flags.name.clone().unwrap_or_else(|| profile.name.clone());
     let keep_trying = flags.keep_trying || raw.keep_trying.unwrap_or(false);
     let drain_timeout = flags.drain_timeout.or(raw.drain_timeout).unwrap_or(DEFAULT_DRAIN_TIMEOUT);
-    Ok(Resolved { plan: Plan { name, ssh, streams, drain_timeout, keep_trying }, profile: Some(profile.path.clone()) })
-}
-
-fn ssh_of(profile: &Profile, flags: &Checked) -> Result<SshPlan> {
-    let Some(target) = profile.raw.target.clone() else {
-        return Err(profile.error(Problem::value(&[], "it names no `target`").hint(
-            "add `target: user@jump.example.org`, or `listen: PORT` to its streams for a collector without SSH",
-        )));
-    };
-    let raw = profile.raw.ssh.clone().unwrap_or_default();
-    if let (Some(here), Some(there)) = (&raw.user, &target.user)
-        && here != there
-    {
-        let message = format!("`user` says {} and `target` says {}", quote(here), quote(there));
-        return Err(profile.error(Problem::value(&["ssh", "user"], message)));
+    if let (None, Some(key)) = (&ssh, probe_key(raw)) {
+        let problem = Problem::key(&[key], format!("`{key}` is about jump hosts, and this profile listens here"));
+        return Err(profile.error(problem));
     }
-    if let (Some(here), Some(there)) = (raw.port, target.port)
-        && here != there
-    {
-        return Err(
-            profile.error(Problem::value(&["ssh", "port"], format!("`port` says {here} and `target` says {there}")))
-        );
-    }
-    let given = flags.ssh.clone();
-    // ssh takes the first value of a keyword, so what the command line says stands first.
-    let mut options = given.options;
-    options.extend(raw.options.0);
-    group_options(&mut options);
-    Ok(SshPlan {
-        user: raw.user.or(target.user),
-        host: target.host,
-        port: given.port.or(raw.port).or(target.port),
-        identities: if given.identities.is_empty() {
-            raw.identity.iter().map(|file| profile.place(file)).collect()
-        } else {
-            given.identities
-        },
-        config_file: given.config_file.or_else(|| {
-            raw.config.as_deref().map(|file| if file == NO_CONFIG { NO_CONFIG.into() } else { profile.place(file) })
-        }),
-        options,
-        jump: if given.jump.is_empty() { raw.jump } else { given.jump },
-        keepalive: raw.keepalive,
+    let never = ssh.is_none() || (raw.no_probe == Some(true) && flags.probe_every.is_none());
+    let probe_every = if never { None } else { flags.probe_every(raw.probe_every) };
+    Ok(Resolved {
+        plan: Plan { name, ssh, streams, drain_timeout, keep_trying, probe_every },
+        profile: Some(profile.path.clone()),
     })
 }
 
-/// What ssh takes for no configuration file at all (ssh(1), `-F`).
-const NO_CONFIG: &str = "none";
-
-fn config_file(written: &Path) -> std::result::Result<PathBuf, String> {
-    if written.as_os_str() == NO_CONFIG { Ok(written.into()) } else { on_disk(written) }
-}
-
-/// Brings values of one keyword together, spelled as the first time, so that a profile can hold them as a map. The
-/// order among different keywords means nothing to ssh, the order within one is kept.
-fn group_options(options: &mut Vec<(String, String)>) {
-    let mut grouped: Vec<(String, Vec<String>)> = Vec::new();
-    for (keyword, value) in options.drain(..) {
-        match grouped.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&keyword)) {
-            Some((_, values)) => values.push(value),
-            None => grouped.push((keyword, vec![value])),
-        }
-    }
-    for (keyword, values) in grouped {
-        options.extend(values.into_iter().map(|value| (keyword.clone(), value)));
-    }
-}
-
-/// `KEY=VALUE`, `KEY = VALUE` or `KEY VALUE`, as ssh takes `-o`.
-fn split_option(text: &str) -> Result<(String, String), String> {
-    let trimmed = text.trim();
-    let end = trimmed
-        .find(|c: char| c == '=' || c.is_whitespace())
-        .ok_or_else(|| format!("{} has no value; write KEY=VALUE", quote(text)))?;
-    let (keyword, rest) = trimmed.split_at(end);
-    if let Some(why) = crate::profile::raw::wrong_keyword(keyword) {
-        return Err(why);
-    }
-    let rest = rest.trim_start();
-    let value = scalar::option_value(rest.strip_prefix('=').unwrap_or(rest))
-        .map_err(|why| format!("{}: {why}", quote(text)))?;
-    Ok((keyword.to_owned(), value))
+/// The key that is about probes.
+fn probe_key(raw: &RawProfile) -> Option<&'static str> {
+    raw.probe_every.map(|_| "probe_every").or_else(|| raw.no_probe.map(|_| "no_probe"))
 }
 
 /// Whether `name` may name a collector or profile.
@@ -372,6 +354,7 @@ impl StreamFlags {
         Ok(Self {
             remote_port: flags.remote_port,
             bind: flags.bind.as_deref().map(check_bind).transpose().map_err(wrong("--bind"))?,
+            relay: flags.relay,
             out: out.transpose().map_err(wrong("--out"))?,
             framing: flags.framing,
             max_line: flags.max_line.as_deref().map(scalar::max_line_text).transpose().map_err(wrong("--max-line"))?,

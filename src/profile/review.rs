@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::plan::{Plan, Rotate, StreamPlan, is_loopback};
-use crate::profile::target::Address;
+use crate::profile::address::Address;
 
 /// Warnings about `plan`, a sentence each, not yet safe for a terminal. Looks at the output files, if they are there.
 #[must_use]
@@ -16,11 +16,11 @@ pub fn review(plan: &Plan) -> Vec<String> {
 fn warnings(stream: &StreamPlan, remote: bool, file: Option<&Metadata>) -> Vec<String> {
     let mut all = Vec::new();
     let name = &stream.name;
-    if !is_loopback(&stream.bind) {
+    if stream.transport.socket().is_none() && !is_loopback(&stream.bind) {
         let door = match (stream.port, remote) {
             (0, _) => "its port".to_owned(),
             (port, true) => format!("port {port} of the jump host"),
-            (port, false) => format!("{} of this machine", Address { bind: stream.bind.clone(), port }),
+            (_, false) => format!("{} of this machine", Address::of(stream)),
         };
         all.push(format!(
             "stream {name}: whoever reaches {door} can write to the file; let a firewall or `bind` decide who does"
@@ -52,12 +52,14 @@ fn is_bounded(rotate: &Rotate) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Compress, Every, Framing, Sync};
+    use crate::plan::{Compress, Every, Framing, Relay, Sync, Transport};
     use std::time::Duration;
 
     fn stream(bind: &str, rotate: Rotate, out: &std::path::Path) -> StreamPlan {
         StreamPlan {
             name: "main".into(),
+            transport: Transport::Tcp,
+            relay: Relay::Never,
             bind: bind.into(),
             port: 55514,
             out: out.into(),

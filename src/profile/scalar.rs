@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Unexpected, Visitor};
 
-use crate::plan::{Compress, Every, Framing, Sync};
+use crate::plan::{Compress, Every, Framing, Relay, Sync};
+use crate::profile::address::{self, Address};
 use crate::profile::problem::quote;
-use crate::profile::target::{self, Address, Target, check_bind};
+use crate::profile::target::{self, Target, check_bind};
 use crate::profile::{rotate, units};
 
 /// Reads text.
@@ -80,9 +81,15 @@ rules! {
     /// `remote_port`
     remote_port: u16 = "a port (1 to 65535, or 0 to let one be chosen)", None, Some(units::remote_port);
     /// `listen`
-    listen: Address = "a port, or HOST:PORT as text", Some(Address::parse), Some(listen_number);
+    listen: Address = "a port, or HOST:PORT, udp:PORT or unix:/PATH as text", Some(Address::parse), Some(listen_number);
     /// `bind`
     bind: String = "an address to bind, as text", Some(check_bind), None;
+    /// `relay`
+    relay: Relay = "`never`, `auto` or `always`", Some(units::relay), None;
+    /// `remote_socket`
+    remote_socket: String = "the path of a socket on the jump host, as text", Some(address::remote_socket), None;
+    /// `probe_every`
+    probe_every: Duration = "a duration such as 5m", Some(units::probe_every), Some(probe_number);
     /// `drain_timeout`
     drain_timeout: Duration = "a duration such as 15s", Some(units::drain_timeout), Some(drain_number);
     /// `ssh.keepalive`
@@ -117,11 +124,15 @@ pub(super) fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 }
 
 fn listen_number(number: u64) -> Result<Address, String> {
-    Ok(Address { bind: "*".to_owned(), port: units::remote_port(number)? })
+    Ok(Address::port(units::remote_port(number)?))
 }
 
 fn drain_number(seconds: u64) -> Result<Duration, String> {
     units::drain_timeout(&seconds.to_string())
+}
+
+fn probe_number(seconds: u64) -> Result<Duration, String> {
+    units::probe_every(&seconds.to_string())
 }
 
 fn keepalive_number(seconds: u64) -> Result<Duration, String> {

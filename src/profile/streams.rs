@@ -6,6 +6,8 @@ use crate::archive::aside;
 use crate::error::{Error, Result};
 use crate::paths::{absolute, expand_tilde};
 use crate::plan::{DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Framing, StreamPlan, Sync};
+use crate::profile::address::Address;
+use crate::profile::door::{Door, door};
 use crate::profile::problem::{Problem, quote};
 use crate::profile::raw::RawStream;
 use crate::profile::rotate::RawRotate;
@@ -20,6 +22,8 @@ pub(super) struct StreamFlags {
     pub remote_port: Option<u16>,
     /// `--bind`
     pub bind: Option<String>,
+    /// `--relay`
+    pub relay: bool,
     /// `--out`, absolute.
     pub out: Option<PathBuf>,
     /// `--framing`
@@ -41,6 +45,7 @@ impl StreamFlags {
         let mut given = listed(&[
             ("--remote-port", self.remote_port.is_some()),
             ("--bind", self.bind.is_some()),
+            ("--relay", self.relay),
             ("--out", self.out.is_some()),
             ("--framing", self.framing.is_some()),
             ("--max-line", self.max_line.is_some()),
@@ -96,47 +101,25 @@ fn one(profile: &Profile, name: &str, raw: &RawStream, flags: &StreamFlags, list
         let problem = Problem::key(&["streams", name], format!("the stream `{name}` has no `{key}`"));
         profile.error(problem.hint(hint))
     };
-    let (bind, port) = if let Some(address) = &raw.listen {
-        for (key, set) in [("remote_port", raw.remote_port.is_some()), ("bind", raw.bind.is_some())] {
-            if set {
-                return Err(profile.error(
-                    Problem::key(&["streams", name, key], format!("`{key}` and `listen` exclude each other"))
-                        .hint("`listen: HOST:PORT` is a port of this machine, `remote_port` one of the jump host"),
-                ));
-            }
-        }
-        (address.bind.clone(), address.port)
-    } else if listens {
-        return Err(missing("listen", "the other streams of this profile have one; one profile cannot mix both"));
-    } else {
-        let port = flags.remote_port.or(raw.remote_port);
-        let port =
-            port.ok_or_else(|| missing("remote_port", "add `remote_port: 55514`; 0 lets the jump host choose"))?;
-        let bind = flags.bind.clone().or_else(|| raw.bind.clone());
-        (bind.unwrap_or_else(|| "*".to_owned()), port)
-    };
+    let door = door(profile, name, raw, flags, listens)?;
     let out = match (&flags.out, &raw.out) {
         (Some(out), _) => out.clone(),
         (None, Some(out)) => output(Path::new(out), profile.folder())
             .map_err(|why| profile.error(Problem::value(&["streams", name, "out"], why)))?,
         (None, None) => return Err(missing("out", "add `out: ~/file.log`")),
     };
-    Ok(stream_plan(name, bind, port, out, raw, flags))
+    Ok(stream_plan(name, door, out, raw, flags))
 }
 
 /// A stream with all defaults filled in.
-pub(super) fn stream_plan(
-    name: &str,
-    bind: String,
-    port: u16,
-    out: PathBuf,
-    raw: &RawStream,
-    flags: &StreamFlags,
-) -> StreamPlan {
+pub(super) fn stream_plan(name: &str, door: Door, out: PathBuf, raw: &RawStream, flags: &StreamFlags) -> StreamPlan {
+    let Door { address: Address { transport, bind, port }, relay } = door;
     StreamPlan {
         name: name.to_owned(),
+        transport,
         bind,
         port,
+        relay,
         out,
         framing: flags.framing.or(raw.framing).unwrap_or_default(),
         max_line: flags.max_line.or(raw.max_line).unwrap_or(DEFAULT_MAX_LINE),
@@ -152,7 +135,12 @@ pub(super) fn check_streams(streams: &[StreamPlan], profile: &Profile) -> Result
     for (i, second) in streams.iter().enumerate() {
         for first in &streams[..i] {
             let (a, b) = (&first.name, &second.name);
-            if first.port != 0 && first.port == second.port && overlap(&first.bind, &second.bind) {
+            let socket = first.transport.socket();
+            if socket.is_some() && socket.map(normal) == second.transport.socket().map(normal) {
+                let message = format!("the streams `{a}` and `{b}` have the same socket");
+                return Err(profile.error(Problem::key(&["streams", b], message)));
+            }
+            if same_port(first, second) {
                 let message = format!(
                     "the streams `{a}` and `{b}` have the same port: {}:{} and {}:{}",
                     first.bind, first.port, second.bind, second.port
@@ -179,6 +167,13 @@ pub(super) fn check_streams(streams: &[StreamPlan], profile: &Profile) -> Result
         }
     }
     Ok(())
+}
+
+/// Whether both cannot be open at once.
+fn same_port(a: &StreamPlan, b: &StreamPlan) -> bool {
+    let (a_is, b_is) = (&a.transport, &b.transport);
+    let transports = (a_is.has_tcp() && b_is.has_tcp()) || (a_is.has_udp() && b_is.has_udp());
+    transports && a.port != 0 && a.port == b.port && overlap(&a.bind, &b.bind)
 }
 
 /// An output file as written, made absolute against `folder` without touching the disk.

@@ -1,4 +1,4 @@
-//! Where to connect to and where to listen, as written.
+//! Where to connect to and which address to bind, as written.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -59,42 +59,6 @@ impl fmt::Display for Target {
     }
 }
 
-/// Where to listen on this machine: a port, `HOST:PORT` or `[IPV6]:PORT`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
-    /// `*` is every interface.
-    pub bind: String,
-    /// 0 lets the system choose.
-    pub port: u16,
-}
-
-impl Address {
-    /// Reads an address; nothing is looked up.
-    ///
-    /// # Errors
-    /// A sentence that quotes `text`.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("{} is no place to listen: {why}; write PORT or HOST:PORT", quote(text));
-        let port = |text: &str| {
-            let number = digits(text).ok_or_else(|| wrong(&format!("{} is not a port", quote(text))))?;
-            units::remote_port(number).map_err(|why| wrong(&why))
-        };
-        if digits(text).is_some() {
-            return Ok(Self { bind: "*".to_owned(), port: port(text)? });
-        }
-        let (host, number) = split_port(text).map_err(|why| wrong(&why))?;
-        let number = number.ok_or_else(|| wrong("it has no port"))?;
-        let bind = if host.is_empty() { "*" } else { host };
-        Ok(Self { bind: check_bind(bind).map_err(|why| wrong(&why))?, port: port(number)? })
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", bracketed(&self.bind), self.port)
-    }
-}
-
 /// Hosts on the way, one or several in each text; `none` stands alone.
 pub(super) fn hops(texts: &[String]) -> Result<Vec<String>, String> {
     if texts.is_empty() {
@@ -135,7 +99,7 @@ pub(super) fn overlap(a: &str, b: &str) -> bool {
 }
 
 /// `host:port`, `[v6]:port`, bare IPv6 or bare host. The port is not looked at.
-fn split_port(text: &str) -> Result<(&str, Option<&str>), String> {
+pub(super) fn split_port(text: &str) -> Result<(&str, Option<&str>), String> {
     if let Some(rest) = text.strip_prefix('[') {
         let (host, after) = rest.split_once(']').ok_or("the bracket is not closed")?;
         if !is_ipv6(host) {
@@ -163,7 +127,7 @@ fn parse_port(text: &str) -> Result<u16, String> {
 }
 
 /// Only digits: `+22` and ` 22` are no ports.
-fn digits(text: &str) -> Option<u64> {
+pub(super) fn digits(text: &str) -> Option<u64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
@@ -286,37 +250,6 @@ mod tests {
     }
 
     #[test]
-    fn places_to_listen() {
-        for (text, bind, port) in [
-            ("5514", "*", 5514),
-            ("0", "*", 0),
-            ("localhost:5514", "localhost", 5514),
-            ("127.0.0.1:0", "127.0.0.1", 0),
-            ("[::1]:5514", "::1", 5514),
-            ("*:5514", "*", 5514),
-            (":5514", "*", 5514),
-        ] {
-            assert_eq!(Address::parse(text), Ok(Address { bind: bind.into(), port }), "{text}");
-        }
-        for bad in [
-            "",
-            "x",
-            "localhost",
-            "::1",
-            "65536",
-            "a:65536",
-            "a:",
-            "a:-1",
-            "[::1]",
-            "unix:/run/x",
-            "udp:514:1",
-            "a b:1",
-        ] {
-            assert!(Address::parse(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
     fn a_wildcard_covers_every_address_of_its_family() {
         for (a, b) in
             [("*", "127.0.0.1"), ("::1", "*"), ("0.0.0.0", "10.0.0.1"), ("::", "::1"), ("Localhost", "localhost")]
@@ -333,9 +266,6 @@ mod tests {
         fn a_target_that_is_read_is_written_the_same(text in "(ssh://)?([a-z@:%._4]{0,6}@)?[-a-z0-9.:\\[\\]]{0,12}(:[0-9]{0,6})?|\\PC{0,20}") {
             if let Ok(target) = Target::parse(&text) {
                 prop_assert_eq!(Target::parse(&target.to_string()), Ok(target));
-            }
-            if let Ok(address) = Address::parse(&text) {
-                prop_assert_eq!(Address::parse(&address.to_string()), Ok(address));
             }
         }
     }

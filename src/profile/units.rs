@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use jiff::{Span, SpanRelativeTo};
 
-use crate::plan::{Framing, Sync};
+use crate::plan::{Framing, Relay, Sync};
 use crate::profile::nearest::did_you_mean;
 use crate::profile::problem::quote;
 
@@ -109,6 +109,20 @@ fn within(text: &str, least: Duration) -> Result<Duration, String> {
         return Err(format!("{} is less than {}", quote(text), show_duration(least)));
     }
     Ok(duration)
+}
+
+/// `probe_every`: a second to a day.
+pub(super) fn probe_every(text: &str) -> Result<Duration, String> {
+    let every = within(text, Duration::from_secs(1))?;
+    if every.is_zero() {
+        return Err("0 is no time between two probes; `no_probe: true` turns them off".to_owned());
+    }
+    Ok(every)
+}
+
+/// The kind of relay of that name.
+pub(super) fn relay(text: &str) -> Result<Relay, String> {
+    named("relay", text, &[Relay::Never, Relay::Auto, Relay::Always].map(|relay| (relay.as_str(), relay)))
 }
 
 /// The framing of that name.

@@ -6,12 +6,13 @@ use serde_yaml::{Mapping, Value};
 
 use crate::error::{Error, Result};
 use crate::plan::{
-    DEFAULT_DRAIN_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Framing, Plan, SshPlan,
-    StreamPlan, Sync,
+    DEFAULT_DRAIN_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, DEFAULT_PROBE_EVERY, Framing,
+    Plan, Relay, SshPlan, StreamPlan, Sync,
 };
+use crate::profile::address::Address;
 use crate::profile::problem::quote;
 use crate::profile::rotate;
-use crate::profile::target::{Address, Target};
+use crate::profile::target::Target;
 use crate::profile::units::{show_duration, show_size, sync_name};
 
 /// `plan` as YAML that resolves to it again, but for its name. Defaults are left out: whoever reads it sees what was
@@ -28,6 +29,11 @@ pub(super) fn to_yaml(plan: &Plan) -> Result<String> {
     }
     if plan.keep_trying {
         put(&mut top, "keep_trying", true);
+    }
+    match plan.probe_every {
+        None if plan.ssh.is_some() => put(&mut top, "no_probe", true),
+        Some(every) if every != DEFAULT_PROBE_EVERY => put(&mut top, "probe_every", show_duration(every)),
+        _ => {}
     }
     let mut streams = Mapping::new();
     for stream in &plan.streams {
@@ -67,13 +73,21 @@ fn ssh_map(ssh: &SshPlan) -> Result<Mapping> {
 
 fn stream_map(stream: &StreamPlan, remote: bool) -> Result<Mapping> {
     let mut map = Mapping::new();
-    if remote {
+    if let (true, Some(socket)) = (remote, stream.transport.socket()) {
+        put(&mut map, "remote_socket", text_of(socket)?);
+    } else if remote {
         put(&mut map, "remote_port", stream.port);
         if stream.bind != "*" {
             put(&mut map, "bind", stream.bind.as_str());
         }
+        if stream.transport.has_udp() {
+            put(&mut map, "udp", true);
+        }
+        if stream.relay != Relay::default() {
+            put(&mut map, "relay", stream.relay.as_str());
+        }
     } else {
-        put(&mut map, "listen", Address { bind: stream.bind.clone(), port: stream.port }.to_string());
+        put(&mut map, "listen", Address::of(stream).to_string());
     }
     put(&mut map, "out", text_of(&stream.out)?);
     if stream.framing != Framing::default() {

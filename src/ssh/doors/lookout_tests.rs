@@ -7,7 +7,7 @@ use super::*;
 use crate::audit::Trail;
 use crate::intake::End;
 use crate::ledger::{Senders, StreamLedger};
-use crate::plan::{Framing, Rotate, StreamPlan, Sync};
+use crate::plan::{Framing, Relay, Rotate, StreamPlan, Sync, Transport};
 use crate::sink::{Options, OutputFile, Sink};
 
 const PORT: u16 = 514;
@@ -27,6 +27,8 @@ impl Stage {
         let dir = tempfile::tempdir().unwrap();
         let plan = StreamPlan {
             name: "main".into(),
+            transport: Transport::Tcp,
+            relay: Relay::Never,
             bind: "*".into(),
             port: PORT,
             out: dir.path().join("out"),
