@@ -142,13 +142,14 @@ impl StreamLedger {
     }
 
     /// A completed fsync covers the first `stored` payload bytes; those of earlier files were flushed before. After one
-    /// that failed none proves anything about this file any more.
-    pub fn synced(&self, stored: u64) {
+    /// that failed none proves anything about this file any more. Returns whether it does.
+    pub fn synced(&self, stored: u64) -> bool {
         let mut c = self.lock();
         debug_assert!(stored <= c.ledger.stored);
         if !c.broken {
             c.ledger.synced = c.ledger.synced.max(stored.saturating_sub(c.unproven));
         }
+        !c.broken
     }
 
     /// A flush to the disk failed: what this file got, and still gets, never counts as synced.
@@ -158,13 +159,13 @@ impl StreamLedger {
         c.broken = true;
     }
 
-    /// The output goes on in a new file, whose flushes prove something again.
-    pub fn new_file(&self) {
+    /// The output goes on in a new file, whose flushes prove something again. Returns whether those of the old one did not.
+    pub fn new_file(&self) -> bool {
         let mut c = self.lock();
         if c.broken {
             c.unproven = c.ledger.stored - c.ledger.synced;
-            c.broken = false;
         }
+        std::mem::take(&mut c.broken)
     }
 
     /// The output goes on with `output_bytes` in the file, the rest having been put or taken away.
@@ -292,7 +293,7 @@ pub struct StreamSnapshot {
     pub remote_port: u16,
     /// The address that was asked for; `*` is every interface.
     pub bind: String,
-    /// `lines` or `raw`.
+    /// `lines`, `raw`, `syslog` or `relp`.
     pub framing: String,
     /// Whether a connection from outside was seen to arrive.
     pub reach: Reach,

@@ -86,6 +86,9 @@ pub struct StreamPlan {
     pub out: PathBuf,
     /// How bytes become records.
     pub framing: Framing,
+    /// Which ends lines have.
+    #[serde(default)]
+    pub ends: Ends,
     /// The longest record in bytes, line end included.
     pub max_line: usize,
     /// Senders that may be connected at once.
@@ -217,6 +220,10 @@ pub enum Framing {
     Lines,
     /// Bytes go to the file as they come; nothing is added, chunks of several senders may alternate.
     Raw,
+    /// Syslog over TCP: octet counting or LF, as each record says itself (RFC 6587).
+    Syslog,
+    /// Syslog, acknowledged record by record: RELP.
+    Relp,
 }
 
 impl Framing {
@@ -226,8 +233,26 @@ impl Framing {
         match self {
             Self::Lines => "lines",
             Self::Raw => "raw",
+            Self::Syslog => "syslog",
+            Self::Relp => "relp",
         }
     }
+
+    /// Whether senders are answered, and so have to be connections.
+    #[must_use]
+    pub fn answers(self) -> bool {
+        self == Self::Relp
+    }
+}
+
+/// Ends of lines that are not LF alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ends {
+    /// A CR before the end is taken away.
+    pub strip_cr: bool,
+    /// NUL ends a line, and becomes LF.
+    pub nul: bool,
 }
 
 /// When written bytes are forced to the disk (fsync). `down` does it in every mode.

@@ -51,7 +51,12 @@ const PURE: &[&str] = &[
     "collector/flight.rs",
     "collector/state.rs",
     "escape.rs",
-    "intake/framing.rs",
+    "intake/acks.rs",
+    "intake/framing/lines.rs",
+    "intake/framing/mod.rs",
+    "intake/framing/record.rs",
+    "intake/framing/relp.rs",
+    "intake/framing/syslog.rs",
     "plan.rs",
     "sink/batch.rs",
     "sink/retention.rs",
@@ -311,11 +316,11 @@ fn crates_prints_clocks_and_length_are_found_too() {
     assert_eq!(said(printing, "cli/up.rs", "fn f() { anstream::eprintln!(\"x\"); }"), "cli/up.rs has eprintln!");
     assert_eq!(said(printing, "cli/up.rs", "fn f() { dbg!(x) }"), "cli/up.rs has dbg!");
     assert_eq!(said(printing, "cli/up.rs", "fn f() { println != x; /* println!() */ }"), "");
-    let pure = |text| said(impure, "intake/framing.rs", text);
-    assert_eq!(pure("use std::time::Instant; fn f() { Instant::now(); }"), "intake/framing.rs names Instant::now");
-    assert_eq!(pure("fn f() { std::time::SystemTime::now(); }"), "intake/framing.rs names SystemTime::now");
-    assert_eq!(pure("use std::{io, net::IpAddr};"), "intake/framing.rs names std::net");
-    assert_eq!(pure("use tokio::time;"), "intake/framing.rs names tokio");
+    let pure = |text| said(impure, "intake/framing/lines.rs", text);
+    assert_eq!(pure("use std::time::Instant; fn f() { Instant::now(); }"), "intake/framing/lines.rs names Instant::now");
+    assert_eq!(pure("fn f() { std::time::SystemTime::now(); }"), "intake/framing/lines.rs names SystemTime::now");
+    assert_eq!(pure("use std::{io, net::IpAddr};"), "intake/framing/lines.rs names std::net");
+    assert_eq!(pure("use tokio::time;"), "intake/framing/lines.rs names tokio");
     assert_eq!(pure("use std::time::Instant; fn f(now: Instant) {}"), "");
     let long = "fn f() {}\n".repeat(LONGEST + 1);
     assert_eq!(said(too_long, "sink/x.rs", &long), "sink/x.rs has 401 lines without tests");

@@ -12,7 +12,7 @@ use common::{SOON, Sshd};
 use reclog::audit::Trail;
 use reclog::intake::Intake;
 use reclog::ledger::StreamLedger;
-use reclog::plan::{Framing, Relay, Rotate, StreamPlan, Sync, Transport};
+use reclog::plan::{Ends, Framing, Relay, Rotate, StreamPlan, Sync, Transport};
 use reclog::sink::{Options, OutputFile, Sink};
 use reclog::ssh::Connection;
 
@@ -71,6 +71,7 @@ fn through(compression: bool, kinds: &[&str], text: &[u8]) -> (Vec<u8>, u64) {
         port: 0,
         out: out.clone(),
         framing: Framing::Lines,
+        ends: Ends::default(),
         max_line: 1 << 16,
         max_connections: 10,
         sync: Sync::Never,

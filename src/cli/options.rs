@@ -33,6 +33,12 @@ pub struct StreamArgs {
     /// How bytes become records [default: lines]
     #[arg(long, value_name = "FRAMING")]
     pub framing: Option<FramingArg>,
+    /// Take the CR of lines that end with CRLF away
+    #[arg(long)]
+    pub strip_cr: bool,
+    /// NUL ends a line instead of LF; LF is written for it
+    #[arg(long)]
+    pub nul: bool,
     /// Longest record, line end included; longer ones are split [default: 256KiB]
     #[arg(long, value_name = "SIZE")]
     pub max_line: Option<String>,
@@ -92,6 +98,10 @@ pub enum FramingArg {
     Lines,
     /// Bytes as they come
     Raw,
+    /// Syslog over TCP: octet counting or LF, as each record says itself
+    Syslog,
+    /// RELP: syslog, acknowledged when it is stored
+    Relp,
 }
 
 /// Values of `--sync`.

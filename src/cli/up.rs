@@ -64,7 +64,11 @@ fn overrides(ssh: SshArgs, stream: StreamArgs, run: &RunArgs) -> Overrides {
         framing: stream.framing.map(|f| match f {
             FramingArg::Lines => Framing::Lines,
             FramingArg::Raw => Framing::Raw,
+            FramingArg::Syslog => Framing::Syslog,
+            FramingArg::Relp => Framing::Relp,
         }),
+        strip_cr: stream.strip_cr,
+        nul: stream.nul,
         max_line: stream.max_line,
         max_connections: stream.max_connections,
         sync: stream.sync.map(|s| match s {

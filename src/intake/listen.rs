@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{End, Intake, Sender};
+use super::{End, Intake, Mouth, Sender};
 use crate::error::{Error, Result, io_reason};
 use crate::plan::bracketed;
 
@@ -131,13 +131,38 @@ async fn accept(socket: &TcpListener, intake: &Intake, cut: &CancellationToken) 
 }
 
 async fn receive(stream: TcpStream, mut sender: Sender) {
+    let Some(mouth) = sender.mouth() else {
+        if let Some(end) = read(&stream, &mut sender).await {
+            sender.end(end);
+        }
+        return;
+    };
+    let patience = mouth.patience();
+    let answers = answer(&stream, mouth);
+    tokio::pin!(answers);
+    let end = tokio::select! {
+        end = read(&stream, &mut sender) => end,
+        // It hears nothing any more.
+        () = &mut answers => None,
+    };
+    if let Some(end) = end {
+        sender.end(end);
+        tokio::select! {
+            () = answers => {}
+            () = patience => {}
+        }
+    }
+}
+
+/// Feeds what arrives until the sender ends; `None`: its connection died, or nobody takes anything any more.
+async fn read(stream: &TcpStream, sender: &mut Sender) -> Option<End> {
     loop {
         sender.room().await;
         if sender.is_released() {
-            return;
+            return None;
         }
         if stream.readable().await.is_err() {
-            return;
+            return None;
         }
         let read = SCRATCH.with_borrow_mut(|buffer| {
             stream.try_read(buffer).inspect(|n| {
@@ -147,10 +172,27 @@ async fn receive(stream: TcpStream, mut sender: Sender) {
             })
         });
         match read {
-            Ok(0) => return sender.end(End::Clean),
+            Ok(0) => return Some(End::Clean),
+            Ok(_) if sender.is_over() => return Some(End::Clean),
             Ok(_) => {}
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => return,
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Writes the answers until nothing will follow, or nobody listens.
+async fn answer(stream: &TcpStream, mut mouth: Mouth) {
+    while let Some(mut bytes) = mouth.next().await {
+        while !bytes.is_empty() {
+            if stream.writable().await.is_err() {
+                return;
+            }
+            match stream.try_write(bytes) {
+                Ok(n) => bytes = &bytes[n..],
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
         }
     }
 }

@@ -3,13 +3,17 @@
 //! [`Intake`] is the door of one stream: it lets senders in while the gate is open and there is room. [`Sender`] is one
 //! connection behind that door. The framing itself is pure ([`framing`]); what is here connects it with ledger and sink.
 
+mod acks;
+mod answers;
 pub mod framing;
 pub mod listen;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use framing::Framer;
+use answers::Answers;
+pub use answers::{LINGER, Mouth};
+use framing::{Framer, Made, Over};
 use tokio::sync::Notify;
 
 use crate::audit::{Event, Trail};
@@ -20,6 +24,8 @@ use crate::sink::SinkHandle;
 /// Bytes of unfinished records that all senders of a stream may hold together. Beyond it those of senders that
 /// hold more than the average are split: 4,096 senders with 256 KiB each would be a gigabyte.
 pub const MAX_UNFINISHED: usize = 64 * 1024 * 1024;
+/// The reason in the ledger for bytes that framing took away: octet counts, headers, half frames, stripped ends.
+pub const FRAMING: &str = "framing";
 
 /// The door of one stream. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -68,6 +74,8 @@ pub enum End {
     Cut,
     /// It was still in when `down` would wait no longer.
     Draining,
+    /// What it sent is not what the framing demands.
+    Framing,
 }
 
 impl End {
@@ -78,6 +86,7 @@ impl End {
             Self::Clean => "end",
             Self::Cut => "cut",
             Self::Draining => "draining",
+            Self::Framing => FRAMING,
         }
     }
 }
@@ -124,10 +133,11 @@ impl Intake {
         let (stream, peer) = (plan.name.clone(), peer.to_owned());
         match admitted {
             Ok(connection) => {
-                let framer = Framer::new(plan.framing, plan.max_line);
+                let framer = Framer::new(plan.framing, plan.ends, plan.max_line);
+                let answers = plan.framing.answers().then(Answers::default);
                 trail.tell(&Event::SenderOpen { stream, peer: peer.clone(), connection });
                 let intake = Arc::clone(&self.0);
-                Ok(Sender { intake, peer, connection, framer, held: 0, bytes: 0, records: 0, end: End::Cut })
+                Ok(Sender { intake, peer, connection, framer, answers, held: 0, bytes: 0, records: 0, end: None })
             }
             Err(reject) => {
                 ledger.sender_rejected(reject.as_str());
@@ -182,37 +192,65 @@ pub struct Sender {
     /// Which of the stream's senders it is.
     connection: u64,
     framer: Framer,
+    /// For a framing that answers.
+    answers: Option<Answers>,
     /// What `unfinished` knows of our unfinished record, in bytes.
     held: usize,
     /// Received from it.
     bytes: u64,
     /// Made of them.
     records: u64,
-    end: End,
+    /// How it ended; the first word counts.
+    end: Option<End>,
 }
 
 impl Sender {
     /// Takes what arrived; complete records are in the sink's queue when this returns. Await [`Sender::room`] before the
     /// next call, or memory is not bounded.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let Self { intake, framer, held, bytes: sum, records, .. } = self;
-        intake.sink.push(|out| {
+        let Self { intake, framer, held, .. } = self;
+        let (made, position) = intake.sink.push_and_tell(|out| {
             let mut made = framer.feed(bytes, out);
             // Whoever holds more than the average pays; others go on, which at most doubles the sum.
             if framer.held() != *held
                 && track(&intake.unfinished, held, framer.held()) > MAX_UNFINISHED
                 && *held > MAX_UNFINISHED / intake.ledger.senders_open().max(1)
             {
-                let relief = framer.relieve(out);
-                made.records += relief.records;
-                made.split += relief.split;
-                track(&intake.unfinished, held, 0);
+                made += framer.relieve(out);
+                track(&intake.unfinished, held, framer.held());
             }
             // Inside the queue's lock: the writer must not store bytes that the ledger has not received.
-            intake.ledger.received(bytes.len() as u64, made.records, made.split);
-            *sum += bytes.len() as u64;
-            *records += made.records;
+            enter(&intake.ledger, bytes.len(), made);
+            made
         });
+        self.bytes += bytes.len() as u64;
+        self.records += made.records;
+        if let Some(answers) = &self.answers
+            && let Some(said) = framer.said()
+        {
+            answers.hear(said, position);
+            if let Some(over) = said.over {
+                self.end.get_or_insert(if over == Over::Bad { End::Framing } else { End::Clean });
+            }
+        }
+    }
+
+    /// What is to be written back to it, for a framing that answers.
+    #[must_use]
+    pub fn mouth(&self) -> Option<Mouth> {
+        self.answers.as_ref().map(|answers| answers.mouth(self.intake.sink.safe()))
+    }
+
+    /// Whether something is written back to it.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.answers.is_some()
+    }
+
+    /// Whether nothing that it still sends is wanted: its session is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.end.is_some()
     }
 
     /// Waits while the output takes no more.
@@ -243,21 +281,31 @@ impl Sender {
 
     /// The sender has ended; an unfinished last line gets its end.
     pub fn end(mut self, end: End) {
-        self.end = end;
+        self.end.get_or_insert(end);
+    }
+}
+
+/// `bytes` came, of which a framing `made` something.
+fn enter(ledger: &StreamLedger, bytes: usize, made: Made) {
+    ledger.received(bytes as u64, made.records, made.split);
+    if made.taken > 0 {
+        ledger.discarded(FRAMING, made.taken);
     }
 }
 
 impl Drop for Sender {
     fn drop(&mut self) {
         let Self { intake, framer, held, records, .. } = self;
-        intake.sink.push(|out| {
+        *records += intake.sink.push(|out| {
             let made = framer.finish(out);
-            intake.ledger.received(0, made.records, made.split);
-            *records += made.records;
+            enter(&intake.ledger, 0, made);
+            made.records
         });
         track(&intake.unfinished, held, 0);
-        if self.end == End::Cut && intake.over.load(Ordering::Acquire) {
-            self.end = End::Draining;
+        let over = intake.over.load(Ordering::Acquire);
+        let end = self.end.unwrap_or(if over { End::Draining } else { End::Cut });
+        if let Some(answers) = &self.answers {
+            answers.end(self.end.is_some());
         }
         intake.trail.tell(&Event::SenderClose {
             stream: intake.plan.name.clone(),
@@ -265,10 +313,10 @@ impl Drop for Sender {
             connection: self.connection,
             bytes: self.bytes,
             records: self.records,
-            why: self.end.as_str().into(),
+            why: end.as_str().into(),
         });
         // Last: whoever waits for the drain may end the trail then.
-        intake.ledger.sender_closed(self.end != End::Clean);
+        intake.ledger.sender_closed(end != End::Clean);
         intake.left.notify_waiters();
     }
 }
@@ -286,7 +334,7 @@ fn track(sum: &AtomicUsize, share: &mut usize, is: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Framing, Relay, Rotate, Sync, Transport};
+    use crate::plan::{Ends, Framing, Relay, Rotate, Sync, Transport};
     use crate::sink::{Options, OutputFile, Sink};
     use tokio_util::sync::CancellationToken;
 
@@ -299,6 +347,7 @@ mod tests {
             port: 0,
             out: path.into(),
             framing: Framing::Lines,
+            ends: Ends::default(),
             max_line: 1024,
             max_connections,
             sync: Sync::Never,

@@ -132,6 +132,11 @@ fn stream_rows(stream: &StreamPlan, remote: bool) -> Vec<(&'static str, String)>
         ("sync", default(sync_name(stream.sync).to_owned(), stream.sync == Sync::default())),
         ("min_free", default(show_size(stream.min_free), stream.min_free == DEFAULT_MIN_FREE)),
     ];
+    for (key, set) in [("strip_cr", stream.ends.strip_cr), ("nul", stream.ends.nul)] {
+        if set {
+            rows.push((key, "yes".to_owned()));
+        }
+    }
     if stream.relay != Relay::default() {
         rows.push(("relay", stream.relay.as_str().to_owned()));
     }

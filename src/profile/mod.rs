@@ -11,6 +11,7 @@ mod address;
 mod door;
 mod edit;
 mod explain;
+mod framing;
 mod nearest;
 mod position;
 mod problem;

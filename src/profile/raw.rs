@@ -94,6 +94,12 @@ pub(super) struct RawStream {
     /// How bytes become records.
     #[serde(deserialize_with = "scalar::framing")]
     pub framing: Option<Framing>,
+    /// Whether a CR before the end of a line is taken away.
+    #[serde(deserialize_with = "scalar::truth")]
+    pub strip_cr: Option<bool>,
+    /// Whether NUL ends a line.
+    #[serde(deserialize_with = "scalar::truth")]
+    pub nul: Option<bool>,
     /// Longest record in bytes.
     #[serde(deserialize_with = "scalar::max_line")]
     pub max_line: Option<usize>,
@@ -128,6 +134,8 @@ pub(super) const LEVELS: [(&str, &[&str]); 4] = [
             "listen",
             "out",
             "framing",
+            "strip_cr",
+            "nul",
             "max_line",
             "max_connections",
             "sync",

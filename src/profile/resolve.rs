@@ -11,6 +11,7 @@ use crate::plan::{
 };
 use crate::profile::address::Address;
 use crate::profile::door::Door;
+use crate::profile::framing::Clash;
 use crate::profile::nearest::did_you_mean;
 use crate::profile::problem::{Problem, quote};
 use crate::profile::raw::{RawProfile, RawStream};
@@ -50,6 +51,10 @@ pub struct Overrides {
     pub options: Vec<String>,
     /// `--framing`
     pub framing: Option<Framing>,
+    /// `--strip-cr`
+    pub strip_cr: bool,
+    /// `--nul`
+    pub nul: bool,
     /// `--max-line`: a size.
     pub max_line: Option<String>,
     /// `--max-connections`
@@ -126,6 +131,7 @@ pub fn resolve_listen(address: &str, flags: &Overrides) -> Result<Resolved> {
             .hint(format!("reclog listen {address} --out ~/{default}.log")));
     };
     let stream = stream_plan("main", at.into(), out, &RawStream::default(), &flags.stream);
+    Clash::of_flags(&stream)?;
     let plan = Plan {
         name: flags.name.unwrap_or(default),
         ssh: None,
@@ -258,6 +264,7 @@ fn from_target(reference: &str, flags: &Checked, paths: &Paths) -> Result<Resolv
     }
     let door = Door { address: Address { transport: Transport::Tcp, bind, port }, relay };
     let stream = stream_plan("main", door, out, &RawStream::default(), &flags.stream);
+    Clash::of_flags(&stream)?;
     let mut ssh = flags.ssh.clone();
     if let (Some(here), Some(there)) = (ssh.port, target.port)
         && here != there
@@ -357,6 +364,8 @@ impl StreamFlags {
             relay: flags.relay,
             out: out.transpose().map_err(wrong("--out"))?,
             framing: flags.framing,
+            strip_cr: flags.strip_cr,
+            nul: flags.nul,
             max_line: flags.max_line.as_deref().map(scalar::max_line_text).transpose().map_err(wrong("--max-line"))?,
             max_connections: flags
                 .max_connections

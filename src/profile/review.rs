@@ -52,7 +52,7 @@ fn is_bounded(rotate: &Rotate) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Compress, Every, Framing, Relay, Sync, Transport};
+    use crate::plan::{Compress, Every, Ends, Framing, Relay, Sync, Transport};
     use std::time::Duration;
 
     fn stream(bind: &str, rotate: Rotate, out: &std::path::Path) -> StreamPlan {
@@ -64,6 +64,7 @@ mod tests {
             port: 55514,
             out: out.into(),
             framing: Framing::Lines,
+            ends: Ends::default(),
             max_line: 1024,
             max_connections: 1,
             sync: Sync::Never,

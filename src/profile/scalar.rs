@@ -99,7 +99,7 @@ rules! {
     /// `max_connections`
     max_connections: usize = "a number", None, Some(units::max_connections);
     /// `framing`
-    framing: Framing = "`lines` or `raw`", Some(units::framing), None;
+    framing: Framing = "`lines`, `raw`, `syslog` or `relp`", Some(units::framing), None;
     /// `sync`
     sync: Sync = "`never`, `interval` or `always`", Some(units::sync), None;
     /// `min_free`

@@ -5,9 +5,10 @@ use std::path::{Component, Path, PathBuf};
 use crate::archive::aside;
 use crate::error::{Error, Result};
 use crate::paths::{absolute, expand_tilde};
-use crate::plan::{DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Framing, StreamPlan, Sync};
+use crate::plan::{DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Ends, Framing, StreamPlan, Sync};
 use crate::profile::address::Address;
 use crate::profile::door::{Door, door};
+use crate::profile::framing::Clash;
 use crate::profile::problem::{Problem, quote};
 use crate::profile::raw::RawStream;
 use crate::profile::rotate::RawRotate;
@@ -28,6 +29,10 @@ pub(super) struct StreamFlags {
     pub out: Option<PathBuf>,
     /// `--framing`
     pub framing: Option<Framing>,
+    /// `--strip-cr`
+    pub strip_cr: bool,
+    /// `--nul`
+    pub nul: bool,
     /// `--max-line` in bytes.
     pub max_line: Option<usize>,
     /// `--max-connections`
@@ -48,6 +53,8 @@ impl StreamFlags {
             ("--relay", self.relay),
             ("--out", self.out.is_some()),
             ("--framing", self.framing.is_some()),
+            ("--strip-cr", self.strip_cr),
+            ("--nul", self.nul),
             ("--max-line", self.max_line.is_some()),
             ("--max-connections", self.max_connections.is_some()),
             ("--sync", self.sync.is_some()),
@@ -108,7 +115,9 @@ fn one(profile: &Profile, name: &str, raw: &RawStream, flags: &StreamFlags, list
             .map_err(|why| profile.error(Problem::value(&["streams", name, "out"], why)))?,
         (None, None) => return Err(missing("out", "add `out: ~/file.log`")),
     };
-    Ok(stream_plan(name, door, out, raw, flags))
+    let stream = stream_plan(name, door, out, raw, flags);
+    Clash::of_profile(&stream, profile)?;
+    Ok(stream)
 }
 
 /// A stream with all defaults filled in.
@@ -122,6 +131,10 @@ pub(super) fn stream_plan(name: &str, door: Door, out: PathBuf, raw: &RawStream,
         relay,
         out,
         framing: flags.framing.or(raw.framing).unwrap_or_default(),
+        ends: Ends {
+            strip_cr: flags.strip_cr || raw.strip_cr.unwrap_or_default(),
+            nul: flags.nul || raw.nul.unwrap_or_default(),
+        },
         max_line: flags.max_line.or(raw.max_line).unwrap_or(DEFAULT_MAX_LINE),
         max_connections: flags.max_connections.or(raw.max_connections).unwrap_or(DEFAULT_MAX_CONNECTIONS),
         sync: flags.sync.or(raw.sync).unwrap_or_default(),

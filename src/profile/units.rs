@@ -127,7 +127,8 @@ pub(super) fn relay(text: &str) -> Result<Relay, String> {
 
 /// The framing of that name.
 pub(super) fn framing(text: &str) -> Result<Framing, String> {
-    named("framing", text, &[("lines", Framing::Lines), ("raw", Framing::Raw)])
+    let all = [Framing::Lines, Framing::Raw, Framing::Syslog, Framing::Relp];
+    named("framing", text, &all.map(|framing| (framing.as_str(), framing)))
 }
 
 /// The sync mode of that name.

@@ -93,6 +93,11 @@ fn stream_map(stream: &StreamPlan, remote: bool) -> Result<Mapping> {
     if stream.framing != Framing::default() {
         put(&mut map, "framing", stream.framing.as_str());
     }
+    for (key, set) in [("strip_cr", stream.ends.strip_cr), ("nul", stream.ends.nul)] {
+        if set {
+            put(&mut map, key, true);
+        }
+    }
     if stream.max_line != DEFAULT_MAX_LINE {
         put(&mut map, "max_line", show_size(stream.max_line as u64));
     }

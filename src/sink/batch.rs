@@ -5,40 +5,68 @@
 pub struct Batch {
     bytes: Vec<u8>,
     runs: Vec<Run>,
+    /// Records that hold LFs beside their last byte: where each begins and ends.
+    inner: Vec<(usize, usize)>,
 }
 
 /// So many bytes in a row that belong to senders, or to reclog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Run {
-    /// As received.
-    Payload(usize),
-    /// Written by reclog: a line end.
-    Added(usize),
+struct Run {
+    /// Where it ends.
+    end: usize,
+    /// Payload bytes up to there: more than up to the run before if it is a sender's, as many if it is ours.
+    payload: usize,
 }
 
 impl Batch {
     /// Appends bytes of a sender.
     pub fn payload(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        self.bytes.extend_from_slice(bytes);
-        match self.runs.last_mut() {
-            Some(Run::Payload(n)) => *n += bytes.len(),
-            _ => self.runs.push(Run::Payload(bytes.len())),
-        }
+        self.append(bytes, bytes.len());
     }
 
     /// Appends bytes of our own.
     pub fn added(&mut self, bytes: &[u8]) {
+        self.append(bytes, 0);
+    }
+
+    fn append(&mut self, bytes: &[u8], payload: usize) {
         if bytes.is_empty() {
             return;
         }
         self.bytes.extend_from_slice(bytes);
+        let end = self.bytes.len();
+        let before = match self.runs.as_slice() {
+            [.., before, last] => last.payload - before.payload,
+            [last] => last.payload,
+            [] => 0,
+        };
         match self.runs.last_mut() {
-            Some(Run::Added(n)) => *n += bytes.len(),
-            _ => self.runs.push(Run::Added(bytes.len())),
+            Some(last) if (before > 0) == (payload > 0) => *last = Run { end, payload: last.payload + payload },
+            last => {
+                let payload = last.map_or(0, |last| last.payload) + payload;
+                self.runs.push(Run { end, payload });
+            }
         }
+    }
+
+    /// What was appended since it had `from` bytes is one record, whatever it holds.
+    pub fn one_record(&mut self, from: usize) {
+        let end = self.bytes.len();
+        if end > from && memchr::memchr(b'\n', &self.bytes[from..end - 1]).is_some() {
+            self.inner.push((from, end));
+        }
+    }
+
+    /// Bytes of memory that its contents take: many short records take more for the account than for themselves.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.bytes.len() + self.overhead()
+    }
+
+    /// What of its [`weight`](Self::weight) is the account.
+    #[must_use]
+    pub fn overhead(&self) -> usize {
+        (self.runs.len() + self.inner.len()) * size_of::<Run>()
     }
 
     /// Bytes in all.
@@ -59,11 +87,11 @@ impl Batch {
         &self.bytes
     }
 
-    /// Whether a record ends at `at`. A batch begins and ends between two records. `lines`: LF ends a record, and
-    /// nothing else does; otherwise records may be parted anywhere.
+    /// Whether a record ends at `at`. A batch begins and ends between two records. `lines`: LF ends a record, unless it
+    /// stands inside of [one](Self::one_record); otherwise records may be parted anywhere.
     #[must_use]
     pub fn is_end(&self, at: usize, lines: bool) -> bool {
-        !lines || at == 0 || at >= self.bytes.len() || self.bytes[at - 1] == b'\n'
+        !lines || at == 0 || at >= self.bytes.len() || (self.bytes[at - 1] == b'\n' && self.around(at).is_none())
     }
 
     /// The first end of a record at or after `at`.
@@ -72,7 +100,8 @@ impl Batch {
         if self.is_end(at, lines) {
             return at.min(self.bytes.len());
         }
-        memchr::memchr(b'\n', &self.bytes[at..]).map_or(self.bytes.len(), |n| at + n + 1)
+        let end = memchr::memchr(b'\n', &self.bytes[at..]).map_or(self.bytes.len(), |n| at + n + 1);
+        self.around(end).map_or(end, |(_, end)| end)
     }
 
     /// The last end of a record after `from` and not after `at`; `from` when there is none.
@@ -81,26 +110,31 @@ impl Batch {
         if self.is_end(at, lines) {
             return at.min(self.bytes.len());
         }
-        memchr::memrchr(b'\n', &self.bytes[from..at]).map_or(from, |n| from + n + 1)
+        let end = memchr::memrchr(b'\n', &self.bytes[from..at]).map_or(from, |n| from + n + 1);
+        self.around(end).map_or(end, |(begin, _)| begin.max(from))
+    }
+
+    /// The record with LFs inside in the middle of which `at` is.
+    fn around(&self, at: usize) -> Option<(usize, usize)> {
+        let next = self.inner.partition_point(|(_, end)| *end <= at);
+        self.inner.get(next).copied().filter(|(begin, _)| *begin < at)
     }
 
     /// Payload and added bytes among those from `from` to `to`: what a write of that part has stored.
     #[must_use]
     pub fn account(&self, from: usize, to: usize) -> (u64, u64) {
-        let (mut payload, mut added, mut at) = (0, 0, 0);
-        for run in &self.runs {
-            let (Run::Payload(n) | Run::Added(n)) = *run;
-            let part = (at + n).min(to).saturating_sub(at.max(from)) as u64;
-            match run {
-                Run::Payload(_) => payload += part,
-                Run::Added(_) => added += part,
-            }
-            at += n;
-            if at >= to {
-                break;
-            }
+        let payload = self.payload_before(to) - self.payload_before(from);
+        (payload as u64, (to - from - payload) as u64)
+    }
+
+    /// Payload bytes among the first `at`.
+    fn payload_before(&self, at: usize) -> usize {
+        let next = self.runs.partition_point(|run| run.end <= at);
+        let before = if next == 0 { Run { end: 0, payload: 0 } } else { self.runs[next - 1] };
+        match self.runs.get(next) {
+            Some(run) if run.payload > before.payload => before.payload + (at - before.end),
+            _ => before.payload,
         }
-        (payload, added)
     }
 
     /// Empties it for the next round and gives back memory beyond `keep` bytes.
@@ -111,6 +145,8 @@ impl Batch {
             self.bytes.shrink_to(keep);
         }
         self.runs.shrink_to(keep / 64);
+        self.inner.clear();
+        self.inner.shrink_to(keep / 64);
     }
 }
 
@@ -128,7 +164,8 @@ mod tests {
         batch.payload(b"");
         batch.added(b"\n");
         assert_eq!(batch.bytes(), b"abc\n\n");
-        assert_eq!(batch.runs, [Run::Payload(3), Run::Added(2)]);
+        assert_eq!(batch.runs, [Run { end: 3, payload: 3 }, Run { end: 5, payload: 3 }]);
+        assert_eq!((batch.account(1, 4), batch.account(3, 5), batch.account(0, 5)), ((2, 1), (0, 2), (3, 2)));
     }
 
     #[test]
@@ -143,6 +180,28 @@ mod tests {
             assert_eq!((batch.end_after(at, false), batch.end_before(0, at, false)), (at, at));
         }
         assert_eq!((batch.end_after(99, true), batch.end_before(8, 11, true)), (14, 8));
+    }
+
+    #[test]
+    fn a_record_that_holds_line_ends_is_parted_nowhere() {
+        let mut batch = Batch::default();
+        batch.payload(b"one\n");
+        let from = batch.len();
+        batch.payload(b"t\nw\no");
+        batch.added(b"\n");
+        batch.one_record(from);
+        batch.payload(b"three\n");
+        batch.one_record(10);
+        let ends: Vec<usize> = (0..=16).filter(|at| batch.is_end(*at, true)).collect();
+        assert_eq!(ends, [0, 4, 10, 16]);
+        for at in 0..=16 {
+            assert_eq!(batch.end_after(at, true), *ends.iter().find(|e| **e >= at).unwrap(), "{at}");
+            assert_eq!(batch.end_before(0, at, true), *ends.iter().rfind(|e| **e <= at).unwrap(), "{at}");
+            assert_eq!(batch.end_before(4, at.max(4), true), *ends.iter().rfind(|e| **e <= at.max(4)).unwrap(), "{at}");
+        }
+        assert_eq!(batch.inner.len(), 1, "others cost nothing");
+        batch.recycle(0);
+        assert_eq!((batch.weight(), batch.len()), (0, 0));
     }
 
     proptest! {

@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use batch::Batch;
@@ -38,6 +38,7 @@ use orders::Order;
 pub use orders::{Answer, Archived};
 pub use queue::LIMIT as QUEUE;
 use queue::Queue;
+pub use queue::Safe;
 pub use rescue::Rescue;
 use writer::Ended;
 
@@ -96,7 +97,7 @@ impl Options {
         Self {
             stream: plan.name.clone(),
             sync: plan.sync,
-            fresh_line: plan.framing == Framing::Lines,
+            fresh_line: plan.framing != Framing::Raw,
             rotate: plan.rotate.clone(),
             min_free: plan.min_free,
             trail,
@@ -123,7 +124,7 @@ impl Sink {
     /// # Errors
     /// When the system has no thread left.
     pub fn start(file: OutputFile, ledger: StreamLedger, options: Options) -> std::io::Result<Self> {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::new(options.sync == Sync::Always));
         let (path, stream) = (file.path().to_owned(), options.stream.clone());
         let (end, done) = oneshot::channel();
         let handle = SinkHandle { queue: Arc::clone(&queue) };
@@ -195,6 +196,18 @@ impl SinkHandle {
     /// [`SinkHandle::run_waker`]) or when there is enough for a write that is worth it.
     pub fn push<T>(&self, fill: impl FnOnce(&mut Batch) -> T) -> T {
         self.queue.push(fill)
+    }
+
+    /// As [`push`](Self::push), with the position of the end of what was appended: it is in the output when that is
+    /// [safe](Self::safe).
+    pub fn push_and_tell<T>(&self, fill: impl FnOnce(&mut Batch) -> T) -> (T, u64) {
+        self.queue.push_and_tell(fill)
+    }
+
+    /// What is in the output for certain, now and later. While somebody holds this, writes wait for nothing.
+    #[must_use]
+    pub fn safe(&self) -> watch::Receiver<Safe> {
+        self.queue.safe()
     }
 
     /// Waits until the queue takes more bytes; returns at once while there is room. This is the brake of the whole

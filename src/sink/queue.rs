@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::batch::Batch;
 use super::orders::Order;
@@ -27,6 +27,16 @@ const BULK: usize = 16 * 1024;
 /// How long a stream may gather for a write.
 const GATHER: Duration = Duration::from_millis(1);
 
+/// What is in the output for certain. Positions count bytes of output since the start; a record is in when the
+/// [position of its end](Queue::push_and_tell) is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Safe {
+    /// Written up to here, and forced to the disk where that is asked for.
+    pub until: u64,
+    /// Of what is not after this position nothing is certain, and never will be: an fsync of its file failed.
+    pub lost: u64,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Queue {
@@ -37,10 +47,16 @@ pub struct Queue {
     burst: Notify,
     /// Wakes whoever waits for room.
     room: Notify,
+    /// For whoever promises senders something.
+    safe: watch::Sender<Safe>,
+    /// What is written is safe only when it is forced to the disk.
+    forced: bool,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// Bytes of all batches that the writer has taken.
+    taken: u64,
     filling: Batch,
     /// The batch that the writer has taken.
     flight: Option<Arc<Batch>>,
@@ -68,8 +84,14 @@ struct Inner {
 }
 
 impl Inner {
+    /// In bytes of memory, so that many short records are not more than a few long ones.
     fn queued(&self) -> usize {
-        self.filling.len() + self.in_flight()
+        self.filling.weight() + self.flight.as_ref().map_or(0, |batch| batch.weight() - self.written)
+    }
+
+    /// The position of the end of what is written.
+    fn stored(&self) -> u64 {
+        self.taken - self.in_flight() as u64
     }
 
     fn in_flight(&self) -> usize {
@@ -95,14 +117,25 @@ pub enum Work {
 }
 
 impl Queue {
+    /// `forced`: what is written is safe only when it is forced to the disk.
+    pub fn new(forced: bool) -> Self {
+        Self { forced, ..Self::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets `fill` append to the current batch.
     pub fn push<T>(&self, fill: impl FnOnce(&mut Batch) -> T) -> T {
+        self.push_and_tell(fill).0
+    }
+
+    /// As [`push`](Self::push), with the position of the end of what was appended.
+    pub fn push_and_tell<T>(&self, fill: impl FnOnce(&mut Batch) -> T) -> (T, u64) {
         let mut inner = self.lock();
         let result = fill(&mut inner.filling);
+        let position = inner.taken + inner.filling.len() as u64;
         if inner.writer_sleeps && !inner.filling.is_empty() {
             if inner.filling.len() >= WORTH_A_WAKE {
                 self.work.notify_one();
@@ -111,14 +144,36 @@ impl Queue {
                 self.burst.notify_one();
             }
         }
-        result
+        (result, position)
+    }
+
+    /// What is safe, now and later.
+    pub fn safe(&self) -> watch::Receiver<Safe> {
+        self.safe.subscribe()
+    }
+
+    /// The position of the end of what is written.
+    pub fn stored(&self) -> u64 {
+        self.lock().stored()
+    }
+
+    /// What is written up to `position` is on the disk.
+    pub fn forced(&self, position: u64) {
+        self.safe.send_modify(|safe| safe.until = safe.until.max(position));
+    }
+
+    /// What is written by now and not [forced](Self::forced) never will be for certain.
+    pub fn unproven(&self) {
+        let stored = self.stored();
+        self.safe.send_modify(|safe| safe.lost = stored);
     }
 
     /// See [`super::SinkHandle::run_waker`].
     pub async fn run_waker(&self) {
         loop {
             self.burst.notified().await;
-            if self.lock().filling.len() >= BULK {
+            // Who waits for acknowledgements sends no more until they come.
+            if self.safe.receiver_count() == 0 && self.lock().filling.len() >= BULK {
                 // More is on its way: a larger write and fewer switches of threads, for a delay that nobody sees.
                 tokio::time::sleep(GATHER).await;
             }
@@ -230,6 +285,7 @@ impl Queue {
                 let spare = std::mem::take(&mut inner.spare);
                 let batch = Arc::new(std::mem::replace(&mut inner.filling, spare));
                 inner.flight = Some(Arc::clone(&batch));
+                inner.taken += batch.len() as u64;
                 inner.written = 0;
                 break Work::Batch(batch);
             }
@@ -278,6 +334,11 @@ impl Queue {
         inner.elastic = false;
         if inner.has_room() {
             self.room.notify_waiters();
+        }
+        if !self.forced && self.safe.receiver_count() > 0 {
+            let stored = inner.stored();
+            drop(inner);
+            self.safe.send_modify(|safe| safe.until = stored);
         }
         true
     }
@@ -377,6 +438,30 @@ mod tests {
         // A write that hung returns after all.
         assert!(!queue.wrote(3), "it must not go on");
         assert!(queue.is_abandoned() && queue.stuck().is_none());
+    }
+
+    #[test]
+    fn a_record_is_safe_when_it_is_written_or_where_that_is_asked_for_forced() {
+        for forced in [false, true] {
+            let queue = Queue::new(forced);
+            let safe = queue.safe();
+            let now = || *safe.borrow();
+            let ((), first) = queue.push_and_tell(|b| b.payload(b"one\n"));
+            let Work::Batch(batch) = queue.take(Duration::ZERO) else { panic!("no batch") };
+            let ((), second) = queue.push_and_tell(|b| b.payload(b"second\n"));
+            assert_eq!((first, second, now().until), (4, 11, 0));
+            assert!(queue.wrote(3));
+            assert!(now().until < first, "half of it");
+            assert!(queue.wrote(1));
+            assert_eq!((queue.stored(), now().until), (4, if forced { 0 } else { 4 }));
+            queue.done(batch);
+            queue.forced(4);
+            assert_eq!(now(), Safe { until: 4, lost: 0 });
+            queue.unproven();
+            assert_eq!(now(), Safe { until: 4, lost: 4 });
+            assert!(matches!(queue.take(Duration::ZERO), Work::Batch(_)));
+            assert_eq!((queue.stored(), now().until), (4, 4));
+        }
     }
 
     #[test]

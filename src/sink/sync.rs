@@ -43,8 +43,9 @@ impl<D: Disk> Flusher<D> {
     }
 
     /// Flushes the file and, when it is new, its name; enters what that covers: all that was stored before it began.
-    pub fn flush(&self) {
-        self.run(true);
+    /// Returns whether that is safe now.
+    pub fn flush(&self) -> bool {
+        self.run(true)
     }
 
     /// Flushes the file without entering it. A failure is entered all the same.
@@ -52,7 +53,7 @@ impl<D: Disk> Flusher<D> {
         self.run(false);
     }
 
-    fn run(&self, enter: bool) {
+    fn run(&self, enter: bool) -> bool {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let covered = self.ledger.stored_so_far();
         let mut synced = self.disk.sync(&current.file);
@@ -62,22 +63,26 @@ impl<D: Disk> Flusher<D> {
             if let Err(e) = synced {
                 // The bytes are safe and the name is not yet: the next flush tries again.
                 tracing::warn!("cannot force the folder {} to the disk: {}", current.folder.display(), io_reason(&e));
-                return;
+                return false;
             }
         }
         match synced {
             Ok(()) if enter => self.ledger.synced(covered),
-            Ok(()) => {}
+            Ok(()) => false,
             // After a failed fsync the kernel may have dropped the pages: later success proves nothing about them.
-            Err(e) => self.ledger.sync_failed(io_reason(&e)),
+            Err(e) => {
+                self.ledger.sync_failed(io_reason(&e));
+                false
+            }
         }
     }
 
-    /// The output goes on in `file`; the old one was flushed.
-    pub fn switch(&self, file: &OutputFile<D>) {
+    /// The output goes on in `file`; the old one was flushed. Returns whether that had failed.
+    #[must_use]
+    pub fn switch(&self, file: &OutputFile<D>) -> bool {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         *current = Current::of(file);
-        self.ledger.new_file();
+        self.ledger.new_file()
     }
 }
 

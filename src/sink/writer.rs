@@ -145,7 +145,7 @@ impl<D: Disk> Writer<D> {
                 }
                 self.queue.done(batch);
                 if self.mode == Sync::Always {
-                    self.flusher.flush();
+                    self.force();
                 }
                 self.put_away_if_due();
                 true
@@ -168,6 +168,14 @@ impl<D: Disk> Writer<D> {
         let trouble = self.ledger.set_stall(None).map(|stall| stall.sentence);
         self.flusher.flush();
         Ended { trouble, mend: self.mend }
+    }
+
+    /// Forces what is written to the disk, and tells who promises that.
+    fn force(&self) {
+        let written = self.queue.stored();
+        if self.flusher.flush() {
+            self.queue.forced(written);
+        }
     }
 
     /// Writes the whole batch, however long the disk takes. False: the queue was abandoned. A refused or short write is
@@ -199,7 +207,7 @@ impl<D: Disk> Writer<D> {
                             return false;
                         }
                         if self.mode == Sync::Always && flushed < counted {
-                            self.flusher.flush();
+                            self.force();
                             flushed = counted;
                         }
                         self.queue.pause(self.retry);

@@ -227,8 +227,13 @@ impl Handler for Guest {
             session.eof(channel)?;
         }
         if let Some(slot) = self.senders.remove(&channel) {
+            let answered = slot.sender.is_answered();
             slot.sender.end(End::Clean);
             self.half_closed.insert(channel);
+            if answered {
+                // The end of our stream comes after the last answer.
+                return Ok(());
+            }
             // EOF and not CLOSE: the server answers with its CLOSE, and only that makes the library forget the channel.
             // After a CLOSE of ours it would keep some 3 KiB a sender until the connection ends.
             session.eof(channel)?;

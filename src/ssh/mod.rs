@@ -4,6 +4,7 @@
 //! is decided elsewhere; whoever sits in front of it is a [`Person`].
 
 mod algorithms;
+mod answers;
 mod auth;
 mod brake;
 mod config;

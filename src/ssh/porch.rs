@@ -31,9 +31,13 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// A sender and what it came by.
+    /// A sender and what it came by, which its answers take, too.
     pub fn new(sender: Sender, channel: ChannelWriteHalf<Msg>) -> Self {
-        Self { sender, channel: Arc::new(channel) }
+        let channel = Arc::new(channel);
+        if let Some(mouth) = sender.mouth() {
+            tokio::spawn(super::answers::speak(mouth, Arc::clone(&channel)));
+        }
+        Self { sender, channel }
     }
 }
 

@@ -84,13 +84,24 @@ impl<D: Disk> Writer<D> {
     fn go_on(&mut self, new: OutputFile<D>) -> OutputFile<D> {
         self.flush_old();
         let old = std::mem::replace(&mut self.file, new);
-        self.flusher.switch(&self.file);
+        self.switch();
         old
+    }
+
+    /// `file` is another one now. What a failed flush has left of the old one is not made safe by those of the new one.
+    fn switch(&self) {
+        if self.flusher.switch(&self.file) && self.mode == Sync::Always {
+            self.queue.unproven();
+        }
     }
 
     /// `synced` stays 0 until the end when nobody asked for flushes.
     fn flush_old(&self) {
-        if self.mode == Sync::Never { self.flusher.flush_silently() } else { self.flusher.flush() }
+        if self.mode == Sync::Never {
+            self.flusher.flush_silently();
+        } else {
+            self.flusher.flush();
+        }
     }
 
     fn turned(&mut self, archive: Option<PathBuf>, bytes: u64, why: &str) {
@@ -146,7 +157,7 @@ impl<D: Disk> Writer<D> {
         self.mend_line()?;
         self.flush_old();
         let (old, archive) = self.file.put_away(now)?;
-        self.flusher.switch(&self.file);
+        self.switch();
         // The names, too.
         self.flusher.flush_silently();
         self.clock.begin(now);

@@ -7,7 +7,7 @@ use super::*;
 use crate::audit::Trail;
 use crate::intake::End;
 use crate::ledger::{Senders, StreamLedger};
-use crate::plan::{Framing, Relay, Rotate, StreamPlan, Sync, Transport};
+use crate::plan::{Ends, Framing, Relay, Rotate, StreamPlan, Sync, Transport};
 use crate::sink::{Options, OutputFile, Sink};
 
 const PORT: u16 = 514;
@@ -33,6 +33,7 @@ impl Stage {
             port: PORT,
             out: dir.path().join("out"),
             framing: Framing::Lines,
+            ends: Ends::default(),
             max_line: 1024,
             max_connections,
             sync: Sync::Never,

@@ -1,0 +1,122 @@
+//! The way of a sender's answers from its framing to whoever writes them on its connection.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::acks::Acks;
+use super::framing::Said;
+use crate::sink::Safe;
+
+/// How long a sender that has ended may wait for its last acknowledgements. A disk that takes longer leaves them out, and
+/// the sender repeats what it was not told of.
+pub const LINGER: Duration = Duration::from_secs(10);
+
+/// The end of the framing.
+#[derive(Debug, Default)]
+pub struct Answers(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// For the one who waits in [`Mouth::next`].
+    told: Notify,
+    /// The sender has ended.
+    left: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    acks: Acks,
+    /// The sender has ended and hears no more.
+    deaf: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Answers {
+    /// The other end, which there is one of. `safe` of the sender's output.
+    pub fn mouth(&self, safe: watch::Receiver<Safe>) -> Mouth {
+        Mouth { shared: Arc::clone(&self.0), safe, out: Vec::new() }
+    }
+
+    /// Takes what the framing has found; its records end at `position` in the output.
+    pub fn hear(&self, said: Said, position: u64) {
+        if said != Said::default() {
+            self.0.lock().acks.hear(said, position);
+            self.0.told.notify_one();
+        }
+    }
+
+    /// The sender has ended; `hears`: it may still be told what it waits for.
+    pub fn end(&self, hears: bool) {
+        self.0.lock().deaf = !hears;
+        self.0.left.cancel();
+        self.0.told.notify_one();
+    }
+}
+
+/// The end of the connection.
+#[derive(Debug)]
+pub struct Mouth {
+    shared: Arc<Shared>,
+    safe: watch::Receiver<Safe>,
+    out: Vec<u8>,
+}
+
+impl Mouth {
+    /// What is to be written next; waits for it. `None`: nothing will follow.
+    pub async fn next(&mut self) -> Option<&[u8]> {
+        self.out.clear();
+        loop {
+            let safe = *self.safe.borrow_and_update();
+            {
+                let mut state = self.shared.lock();
+                if state.deaf {
+                    return None;
+                }
+                state.acks.say(safe, &mut self.out);
+                if !self.out.is_empty() {
+                    break;
+                }
+                if state.acks.is_done() || (self.shared.left.is_cancelled() && !state.acks.owes()) {
+                    return None;
+                }
+            }
+            tokio::select! {
+                () = self.shared.told.notified() => {}
+                changed = self.safe.changed() => if changed.is_err() { return None },
+            }
+        }
+        Some(&self.out)
+    }
+
+    /// Ends when it is no use to go on writing: the sender has ended and hears no more, or has waited long enough.
+    pub fn patience(&self) -> impl Future<Output = ()> + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        async move {
+            shared.left.cancelled().await;
+            let deaf = shared.lock().deaf;
+            if !deaf {
+                tokio::time::sleep(LINGER).await;
+            }
+        }
+    }
+
+    /// Returns when the sender has ended.
+    pub async fn left(&self) {
+        self.shared.left.cancelled().await;
+    }
+
+    /// Whether the sender's connection is gone.
+    #[must_use]
+    pub fn is_deaf(&self) -> bool {
+        self.shared.lock().deaf
+    }
+}

@@ -1,0 +1,114 @@
+//! A byte ends a record: LF, or NUL.
+
+use super::Made;
+use super::record::{End, Record};
+use crate::plan::Ends;
+use crate::sink::Batch;
+
+/// One sender's lines.
+#[derive(Debug)]
+pub struct Lines {
+    ends: Ends,
+    record: Record,
+    /// A CR that is a part of the line's end if that follows; seldom read on.
+    cr: bool,
+}
+
+impl Lines {
+    /// `max_line` as in [`super::Framer::new`].
+    pub fn new(ends: Ends, max_line: usize) -> Self {
+        Self { ends, record: Record::new(max_line), cr: false }
+    }
+
+    /// Bytes of the unfinished line.
+    pub fn held(&self) -> usize {
+        self.record.held() + usize::from(self.cr)
+    }
+
+    /// Whether the next byte is the first of a line.
+    pub fn is_fresh(&self) -> bool {
+        self.record.is_fresh() && !self.cr
+    }
+
+    fn byte(&self) -> u8 {
+        if self.ends.nul { 0 } else { b'\n' }
+    }
+
+    /// See [`super::Framer::feed`].
+    pub fn feed(&mut self, mut input: &[u8], out: &mut Batch, made: &mut Made) {
+        if !self.is_fresh() {
+            input = self.feed_one(input, out, made);
+        }
+        let Some(last) = memchr::memrchr(self.byte(), input) else {
+            return self.keep(input, out, made);
+        };
+        let (lines, rest) = input.split_at(last + 1);
+        // No line among them can be too long, and nothing is taken away: they go on as they are.
+        let as_they_are = !self.ends.nul && lines.len() <= self.record.most() + 1;
+        if as_they_are && !(self.ends.strip_cr && memchr::memchr(b'\r', lines).is_some()) {
+            out.payload(lines);
+            made.records += memchr::memchr_iter(b'\n', lines).count() as u64;
+        } else {
+            let mut lines = lines;
+            while !lines.is_empty() {
+                lines = self.feed_one(lines, out, made);
+            }
+        }
+        self.keep(rest, out, made);
+    }
+
+    /// Takes at most one line from `input`, or all of it when it has no end; returns the rest.
+    pub fn feed_one<'a>(&mut self, input: &'a [u8], out: &mut Batch, made: &mut Made) -> &'a [u8] {
+        let Some(end) = memchr::memchr(self.byte(), input) else {
+            self.keep(input, out, made);
+            return &[];
+        };
+        let mut text = &input[..end];
+        if !text.is_empty() {
+            self.no_end(out, made);
+        }
+        if self.ends.strip_cr {
+            if let Some(stripped) = text.strip_suffix(b"\r") {
+                text = stripped;
+                made.taken += 1;
+            }
+            made.taken += u64::from(std::mem::take(&mut self.cr));
+        }
+        made.taken += u64::from(self.ends.nul);
+        self.record.end(text, if self.ends.nul { End::Ours } else { End::Theirs }, out, made);
+        &input[end + 1..]
+    }
+
+    /// Keeps `rest`, which has no end.
+    fn keep(&mut self, rest: &[u8], out: &mut Batch, made: &mut Made) {
+        let Some((last, before)) = rest.split_last() else { return };
+        self.no_end(out, made);
+        if self.ends.strip_cr && *last == b'\r' {
+            self.record.keep(before, out, made);
+            self.cr = true;
+        } else {
+            self.record.keep(rest, out, made);
+        }
+    }
+
+    /// A CR that is followed by something else belongs to the text.
+    fn no_end(&mut self, out: &mut Batch, made: &mut Made) {
+        if std::mem::take(&mut self.cr) {
+            self.record.keep(b"\r", out, made);
+        }
+    }
+
+    /// See [`super::Framer::relieve`].
+    pub fn relieve(&mut self, out: &mut Batch, made: &mut Made) {
+        self.record.relieve(out, made);
+    }
+
+    /// The line that is unfinished is the last one.
+    pub fn finish(&mut self, out: &mut Batch, made: &mut Made) {
+        self.no_end(out, made);
+        if self.record.held() > 0 {
+            self.record.end(&[], End::Ours, out, made);
+        }
+        self.record.drop_rest();
+    }
+}
