@@ -335,7 +335,7 @@ mod tests {
         line 3, column 15: `3` is not between 64 bytes and 16MiB
         line 3, column 22: `0` is not between 1 and 100000
         line 3, column 11: `sync` is one of never, interval, always, not `alwyas`; did you mean `always`?
-        line 3, column 14: expected `lines` or `raw`, not boolean `true`
+        line 3, column 14: expected `lines`, `raw`, `syslog` or `relp`, not boolean `true`
         line 3, column 11: `a:b` is no address to bind; the port stands elsewhere
         line 3, column 13: `here` is no place to listen: it has no port; write PORT, HOST:PORT, udp:PORT or unix:/PATH
         line 1, column 10: expected a map of streams, each under its name, not a list

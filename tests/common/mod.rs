@@ -8,6 +8,7 @@
 //! - [`disk`]: file systems to fill, freeze and take away
 //! - [`dropbear`]: a real Dropbear
 //! - [`tinyssh`]: a real TinySSH
+//! - [`relp`]: a RELP sender, frame by frame, and a real rsyslogd
 //! - [`run`]: one command of reclog, its output and exit code, always with a time limit
 //! - [`sshd`]: a real OpenSSH server on a free port of the loopback interface
 //! - [`client`]: the library's connection to it, beside that of ssh
@@ -38,6 +39,7 @@ pub mod netns;
 pub mod pam;
 pub mod procs;
 pub mod pty;
+pub mod relp;
 pub mod run;
 pub mod senders;
 pub mod snapshot;
@@ -110,6 +112,9 @@ pub fn accept(listener: &TcpListener) -> TcpStream {
 pub fn find_program(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
+    // Modules of rsyslogd are no programs, and needed like them.
+    let modules = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|lib| lib.path().join("rsyslog"));
+    let system = system.into_iter().chain(modules.filter(|_| program.ends_with(".so")));
     std::env::split_paths(&path).chain(system).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
@@ -122,6 +127,7 @@ fn package(program: &str) -> &str {
         "ip" => "iproute2",
         "nft" => "nftables",
         "rsyslogd" => "rsyslog",
+        "omrelp.so" => "rsyslog-relp",
         "logger" => "bsdutils",
         "dropbear" | "dropbearkey" => "dropbear-bin",
         "tinysshd" | "tinysshd-makekey" => "tinysshd",

@@ -1,0 +1,242 @@
+//! RELP: what is acknowledged is stored, and what is not comes again.
+
+mod common;
+
+use common::disk::QUEUE;
+use common::relp::{Relp, Rsyslog, frame, numbers, wait_for_numbers};
+use common::snapshot::{assert_settled, number};
+use common::{Collector, Env, LATER, SOON, Sshd, free_port, listening, procs, read, read_text, wait_until};
+
+/// A collector `c` of RELP that writes to `f`: here, or behind a jump host.
+#[track_caller]
+fn collector(env: &Env, sshd: Option<&Sshd>, more: &[&str]) -> Collector {
+    let out = env.arg("f");
+    let more = [&["--out", &out, "--name", "c", "--framing", "relp"], more].concat();
+    match sshd {
+        None => env.listen(&more),
+        Some(sshd) => {
+            env.trust(sshd);
+            env.up(&[&more[..], &["--remote-port", "0"]].concat())
+        }
+    }
+}
+
+/// The tests of this for a local port and for one behind a jump host.
+macro_rules! both {
+    ($($name:ident: $test:expr;)+) => {$(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn on_a_local_port() {
+                let test: fn(Option<&Sshd>) = $test;
+                test(None);
+            }
+
+            #[test]
+            fn through_a_jump_host() {
+                require!("sshd");
+                let test: fn(Option<&Sshd>) = $test;
+                test(Some(&Sshd::start()));
+            }
+        }
+    )+};
+}
+
+both! {
+    every_frame_is_answered_and_every_message_stored: |sshd| {
+        let env = Env::new();
+        let up = collector(&env, sshd, &[]);
+        assert_eq!(env.stream("c")["framing"], "relp");
+        let mut sender = Relp::open(up.port());
+        for message in ["<1>one", "<2>with\nlf", "", "<3>its own end\n"] {
+            sender.send("syslog", message);
+        }
+        sender.hear_acks(2..=5);
+        assert_eq!(read(env.path("f")), b"<1>one\n<2>with\nlf\n\n<3>its own end\n", "acknowledged is stored");
+        sender.send("close", "");
+        assert_eq!(sender.hear(), Some((6, "rsp".into(), String::new())));
+        assert_eq!(sender.hear(), Some((0, "serverclose".into(), String::new())));
+        assert_eq!(sender.hear(), None, "then the connection ends");
+        env.wait_collector("c", "has no sender", |c| number(&c["streams"][0]["senders"]["open"]) == 0);
+        let down = env.run(&["down", "c", "--json"]).ok().last_event();
+        let stream = &down["streams"][0];
+        assert_settled(stream, &env.path("f"));
+        assert_eq!((number(&stream["records"]), number(&stream["senders"]["cut"])), (4, 0));
+        let ledger = &stream["ledger"];
+        assert_eq!((number(&ledger["stored"]), number(&ledger["added"])), (30, 3), "{ledger}");
+        assert_eq!(number(&ledger["discarded"]["framing"]), number(&ledger["received"]) - 30, "{ledger}");
+    };
+
+    the_last_messages_are_acknowledged_after_the_end_of_the_stream: |sshd| {
+        let env = Env::new();
+        let up = collector(&env, sshd, &[]);
+        let mut sender = Relp::open(up.port());
+        let all: String = (2..1002).map(|n| frame(n, "syslog", &format!("<1>{n}"))).collect();
+        sender.write(all);
+        sender.shut();
+        sender.hear_acks(2..1002);
+        assert_eq!(sender.hear(), None);
+        env.down("c");
+        assert_eq!(read_text(env.path("f")).lines().count(), 1000);
+    };
+
+    a_bad_frame_ends_the_session_and_what_came_before_is_acknowledged: |sshd| {
+        let env = Env::new();
+        let up = collector(&env, sshd, &[]);
+        let mut sender = Relp::open(up.port());
+        sender.send("syslog", "<1>good");
+        // A replay: it was acknowledged, or will be.
+        sender.write(frame(2, "syslog", "<1>good") + &frame(3, "syslog", "<1>after"));
+        sender.hear_acks([2]);
+        assert_eq!(sender.hear(), Some((0, "serverclose".into(), String::new())));
+        assert_eq!(sender.hear(), None, "the connection ends");
+        drop(sender);
+        let mut early = Relp::connect(up.port());
+        early.write(frame(1, "syslog", "<1>before open"));
+        assert_eq!(early.hear(), Some((0, "serverclose".into(), String::new())));
+        assert_eq!(early.hear(), None);
+        drop(early);
+        env.wait_collector("c", "has no sender", |c| number(&c["streams"][0]["senders"]["open"]) == 0);
+        let down = env.run(&["down", "c", "--json"]).ok().last_event();
+        assert_settled(&down["streams"][0], &env.path("f"));
+        assert_eq!(read(env.path("f")), b"<1>good\n");
+        let trail = env.run(&["audit", "c", "--json", "--event", "sender_close"]).ok().events();
+        let why: Vec<&str> = trail.iter().map(|line| line["why"].as_str().unwrap()).collect();
+        assert_eq!(why, ["framing", "framing"]);
+    };
+
+    nothing_is_acknowledged_while_the_disk_is_full: |sshd| {
+        let env = Env::new();
+        let disk = disk!(env, "4m");
+        let out = env.arg("disk/f");
+        let up = collector(&env, sshd, &["--min-free", "0", "--out", &out]);
+        let mut sender = Relp::open(up.port());
+        sender.send("syslog", "<1>before");
+        sender.hear_acks([2]);
+        disk.fill(0);
+        // More than what is left of the last page of the file.
+        let long = "x".repeat(10_000);
+        let sent: usize = (0..20).map(|_| sender.send("syslog", &long)).sum();
+        env.wait_collector("c", "stalls with everything received", |c| {
+            let ledger = &c["streams"][0]["ledger"];
+            c["state"] == "stalled" && number(&ledger["pending"]) > 0 && number(&ledger["received"]) >= sent as u64
+        });
+        assert_eq!(String::from_utf8(sender.overheard()).unwrap(), "", "acknowledged, and not in the file");
+        disk.free();
+        sender.hear_acks(3..23);
+        let text = read_text(env.path("disk/f"));
+        assert_eq!(text, format!("<1>before\n{}", format!("{long}\n").repeat(20)));
+        drop(sender);
+        env.down("c");
+    };
+
+    a_sender_that_never_listens_holds_nobody_up: |sshd| {
+        let env = Env::new();
+        let up = collector(&env, sshd, &[]);
+        let mut deaf = Relp::connect(up.port());
+        deaf.send("open", common::relp::OFFERS);
+        // The answers are far more than the buffers of a connection hold.
+        let all: String = (2..600_002).map(|n| frame(n, "syslog", "")).collect();
+        deaf.write(&all);
+        let mut other = Relp::open(up.port());
+        other.send("syslog", "<1>other");
+        other.hear_acks([2]);
+        env.wait_collector("c", "has stored all", |c| number(&c["streams"][0]["records"]) == 600_001);
+        drop((deaf, other));
+        env.down("c");
+    };
+}
+
+#[test]
+fn an_acknowledged_message_is_synced_where_that_is_asked_for() {
+    let env = Env::new();
+    let up = collector(&env, None, &["--sync", "always"]);
+    let mut sender = Relp::open(up.port());
+    for n in 2..50 {
+        sender.send("syslog", "<1>message");
+        sender.hear_acks([n]);
+        let ledger = &env.stream("c")["ledger"];
+        assert_eq!(number(&ledger["synced"]), 10 * u64::from(n - 1), "{ledger}");
+    }
+    drop(sender);
+    env.down("c");
+}
+
+#[test]
+fn a_window_that_is_wider_than_the_queue_is_stored_and_acknowledged() {
+    let env = Env::new();
+    let up = collector(&env, None, &[]);
+    let mut sender = Relp::open(up.port());
+    let long = "x".repeat(200_000);
+    let count = u32::try_from(QUEUE / 200_000 + 20).unwrap();
+    for _ in 0..count {
+        sender.send("syslog", &long);
+    }
+    sender.hear_acks(2..count + 2);
+    drop(sender);
+    env.down("c");
+    assert_eq!(read(env.path("f")).len() as u64, u64::from(count) * 200_001);
+}
+
+/// What rsyslogd is told.
+fn omrelp(port: u16) -> String {
+    format!(
+        "action(type=\"omrelp\" target=\"127.0.0.1\" port=\"{port}\" template=\"RSYSLOG_TraditionalForwardFormat\" \
+         action.resumeRetryCount=\"-1\" action.resumeInterval=\"1\")"
+    )
+}
+
+#[test]
+fn a_real_rsyslogd_is_acknowledged() {
+    require!("sshd", "rsyslogd", "omrelp.so");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    let up = collector(&env, Some(&sshd), &["--sync", "always"]);
+    let rsyslog = Rsyslog::start(&env, "module(load=\"omrelp\")", &omrelp(up.port()));
+    rsyslog.log(0..5000);
+    let seen = wait_for_numbers(&env.path("f"), 5000);
+    assert!(seen.values().all(|times| *times == 1), "nothing was cut, and something came twice");
+    // It says `close` when it ends, and waits for the answer.
+    drop(rsyslog);
+    let down = env.run(&["down", "c", "--json", "--now"]).ok().last_event();
+    assert_settled(&down["streams"][0], &env.path("f"));
+}
+
+#[test]
+fn a_connection_that_is_killed_again_and_again_loses_no_message() {
+    require!("sshd", "rsyslogd", "omrelp.so");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    env.trust(&sshd);
+    let (port, out) = (free_port(), env.path("f"));
+    let args = ["--remote-port", &port.to_string(), "--out", &env.arg("f"), "--name", "c", "--framing", "relp"];
+    let mut up = env.up(&args);
+    let rsyslog = Rsyslog::start(&env, "module(load=\"omrelp\")", &omrelp(port));
+    let (rounds, each) = (8, 4000);
+    let mut killed = 0;
+    for round in 0..rounds {
+        let before = out.metadata().unwrap().len();
+        rsyslog.log(round * each..(round + 1) * each);
+        // In the middle of it.
+        wait_until("the file grows", LATER, || (out.metadata().unwrap().len() > before).then_some(()));
+        if round % 2 == 0 {
+            sshd.kill_sessions();
+            env.wait_collector("c", "is back", |c| c["state"] == "up" && number(&c["reconnects"]) > 0);
+        } else {
+            procs::kill(up.pid);
+            killed += 1;
+            wait_until("the collector is gone", SOON, || (!procs::alive(up.pid)).then_some(()));
+            wait_until("the jump host has noticed", SOON, || (!listening(port)).then_some(()));
+            up = env.up(&args);
+        }
+    }
+    let seen = wait_for_numbers(&out, rounds * each);
+    let doubles: usize = seen.values().map(|times| times - 1).sum();
+    let (_, others) = numbers(&out);
+    eprintln!("{} messages, {doubles} doubles, {} half lines", seen.len(), others.len());
+    // What a killed collector leaves half is the beginning of a message, on a line of its own.
+    assert!(others.len() <= killed && others.iter().all(|line| "<13>".starts_with(line) || line.starts_with("<13>")));
+    // librelp repeats what it has no answer for: at most its window (128) at each end of a connection.
+    assert!(doubles <= 2 * rounds * 128, "{doubles} doubles");
+    drop(rsyslog);
+    env.run(&["down", "c", "--now"]).ok();
+}
