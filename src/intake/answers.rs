@@ -109,11 +109,6 @@ impl Mouth {
         }
     }
 
-    /// Returns when the sender has ended.
-    pub async fn left(&self) {
-        self.shared.left.cancelled().await;
-    }
-
     /// Whether the sender's connection is gone.
     #[must_use]
     pub fn is_deaf(&self) -> bool {

@@ -6,21 +6,16 @@ use tokio::time::timeout;
 use super::brake::Voice;
 use crate::intake::{LINGER, Mouth};
 
-/// Writes what `mouth` says until nothing will follow, then the end of our stream. A sender that does not end then, either,
-/// is closed.
+/// Writes what `mouth` says until nothing will follow, then the end of our stream.
 pub async fn speak(mut mouth: Mouth, channel: Voice) {
     let patience = mouth.patience();
     tokio::select! {
         () = talk(&mut mouth, &channel) => {}
         () = patience => {}
     }
-    if mouth.is_deaf() {
-        return;
-    }
-    // EOF first: the server answers the end of the sender with its CLOSE, and only that makes the library forget the channel.
-    let _ = timeout(LINGER, channel.eof()).await;
-    if timeout(LINGER, mouth.left()).await.is_err() {
-        let _ = channel.close().await;
+    if !mouth.is_deaf() {
+        // EOF and not CLOSE, as for senders that are not answered.
+        let _ = timeout(LINGER, channel.eof()).await;
     }
 }
 

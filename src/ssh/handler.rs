@@ -3,7 +3,7 @@
 //! Bytes are handled here, inside the connection's loop: it is the fastest way. When an output takes no more, the brake of
 //! the wire is pressed; nothing here waits for it, and nothing may await something that needs the loop itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
@@ -12,6 +12,7 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, Names};
 
 use super::algorithms;
 use super::auth::brief;
+use super::half_closed::HalfClosed;
 use super::host_key::{self, KnownHosts};
 use super::pipe::Inlet;
 use super::porch::{Caller, Place, Porch, Slot};
@@ -47,7 +48,7 @@ pub struct Guest {
     /// The same once it is open.
     pub opened: Option<(ChannelId, Inlet)>,
     /// Ended for us, not yet closed by the server.
-    pub half_closed: HashSet<ChannelId>,
+    pub half_closed: HalfClosed,
     pub strange: Strange,
     /// Why the server did not open the channel that we asked for last, in its words.
     pub turned_down: Words,
@@ -194,13 +195,17 @@ impl Handler for Guest {
             if self.was_held_back(channel, Some(data), session)? {
                 return Ok(());
             }
-            if let Some(Slot { sender, channel }) = self.senders.get_mut(&channel) {
+            if let Some(Slot { sender, channel: voice }) = self.senders.get_mut(&channel) {
                 sender.feed(data);
+                let over = sender.is_over();
                 if !sender.has_room() {
-                    self.meter.brake.speak_on(channel);
+                    self.meter.brake.speak_on(voice);
                     self.meter.brake.press(sender.wait());
                 } else if sender.is_released() {
                     return Err(Stop::Abandoned);
+                }
+                if over {
+                    self.dismiss(channel);
                 }
             }
         }
@@ -226,14 +231,7 @@ impl Handler for Guest {
             self.half_closed.insert(channel);
             session.eof(channel)?;
         }
-        if let Some(slot) = self.senders.remove(&channel) {
-            let answered = slot.sender.is_answered();
-            slot.sender.end(End::Clean);
-            self.half_closed.insert(channel);
-            if answered {
-                // The end of our stream comes after the last answer.
-                return Ok(());
-            }
+        if self.eof_of_sender(channel) {
             // EOF and not CLOSE: the server answers with its CLOSE, and only that makes the library forget the channel.
             // After a CLOSE of ours it would keep some 3 KiB a sender until the connection ends.
             session.eof(channel)?;
@@ -244,7 +242,7 @@ impl Handler for Guest {
 
     async fn channel_close(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
         self.was_held_back(channel, None, session)?;
-        self.half_closed.remove(&channel);
+        self.half_closed.remove(channel);
         self.claim(channel);
         if let Some(slot) = self.senders.remove(&channel) {
             slot.sender.end(End::Clean);
@@ -266,7 +264,7 @@ impl Handler for Guest {
         self.was_held_back(channel, None, session)?;
         *self.turned_down.lock().unwrap_or_else(PoisonError::into_inner) =
             escape_str(&description.chars().take(LONGEST_REASON).collect::<String>());
-        self.half_closed.remove(&channel);
+        self.half_closed.remove(channel);
         self.senders.remove(&channel);
         Ok(())
     }

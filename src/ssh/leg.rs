@@ -1,6 +1,6 @@
 //! One SSH connection over one wire: to the jump host, or to a hop on the way.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::brake::Braked;
+use super::half_closed::HalfClosed;
 use super::handler::{Expected, Guest, Refusal, Stop, Words};
 use super::host_key::KnownHosts;
 use super::pipe::pipe;
@@ -169,7 +170,7 @@ impl Leg {
             porch: porch.clone(),
             tunnel: Arc::clone(&tunnel),
             opened: None,
-            half_closed: HashSet::new(),
+            half_closed: HalfClosed::default(),
             strange: Strange::default(),
             turned_down: Arc::clone(&turned_down),
             rekey: None,

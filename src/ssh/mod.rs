@@ -11,6 +11,7 @@ mod config;
 mod connection;
 mod dial;
 mod doors;
+mod half_closed;
 mod handler;
 mod host_key;
 mod jumps;
