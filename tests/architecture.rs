@@ -317,7 +317,10 @@ fn crates_prints_clocks_and_length_are_found_too() {
     assert_eq!(said(printing, "cli/up.rs", "fn f() { dbg!(x) }"), "cli/up.rs has dbg!");
     assert_eq!(said(printing, "cli/up.rs", "fn f() { println != x; /* println!() */ }"), "");
     let pure = |text| said(impure, "intake/framing/lines.rs", text);
-    assert_eq!(pure("use std::time::Instant; fn f() { Instant::now(); }"), "intake/framing/lines.rs names Instant::now");
+    assert_eq!(
+        pure("use std::time::Instant; fn f() { Instant::now(); }"),
+        "intake/framing/lines.rs names Instant::now"
+    );
     assert_eq!(pure("fn f() { std::time::SystemTime::now(); }"), "intake/framing/lines.rs names SystemTime::now");
     assert_eq!(pure("use std::{io, net::IpAddr};"), "intake/framing/lines.rs names std::net");
     assert_eq!(pure("use tokio::time;"), "intake/framing/lines.rs names tokio");

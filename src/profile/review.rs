@@ -52,7 +52,7 @@ fn is_bounded(rotate: &Rotate) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Compress, Every, Ends, Framing, Relay, Sync, Transport};
+    use crate::plan::{Compress, Ends, Every, Framing, Relay, Sync, Transport};
     use std::time::Duration;
 
     fn stream(bind: &str, rotate: Rotate, out: &std::path::Path) -> StreamPlan {

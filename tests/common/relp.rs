@@ -131,7 +131,7 @@ impl Rsyslog {
         std::fs::create_dir_all(&folder).unwrap();
         let path = env.path("devlog");
         let config = format!(
-            "global(workDirectory=\"{}\")\nmodule(load=\"imuxsock\" SysSock.Use=\"off\")\n{modules}\n\
+            "global(workDirectory=\"{}\")\nmain_queue(queue.size=\"1000000\")\nmodule(load=\"imuxsock\" SysSock.Use=\"off\")\n{modules}\n\
              input(type=\"imuxsock\" Socket=\"{}\" CreatePath=\"on\" RateLimit.Interval=\"0\")\n\
              if $programname == \"numbered\" then {action}\n",
             folder.display(),
@@ -142,7 +142,8 @@ impl Rsyslog {
         let check = env.command(&rsyslogd).args(["-N1", "-f"]).arg(&config).output().unwrap();
         assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
         let mut daemon = env.command(&rsyslogd);
-        let daemon = super::Daemon::start(daemon.args(["-n", "-f"]).arg(&config).arg("-i").arg(env.path("rsyslog.pid")));
+        let daemon =
+            super::Daemon::start(daemon.args(["-n", "-f"]).arg(&config).arg("-i").arg(env.path("rsyslog.pid")));
         let socket = std::os::unix::net::UnixDatagram::unbound().unwrap();
         wait_until("rsyslogd listens", SOON, || socket.connect(&path).ok());
         Self { _daemon: daemon, socket }
@@ -152,32 +153,47 @@ impl Rsyslog {
     #[track_caller]
     pub fn log(&self, numbers: std::ops::Range<usize>) {
         for n in numbers {
-            let message = format!("<13>numbered: n{n:06} {}$", "x".repeat(n * 13 % 120));
+            let message = format!("<13>numbered: n{}", text(n));
             self.socket.send(message.as_bytes()).expect("rsyslogd takes it");
         }
     }
 }
 
+/// What stands behind the `n` of a message; lengths differ, so that a torn one cannot pass for a whole one.
+fn text(n: usize) -> String {
+    format!("{n:06} {}$", "x".repeat(n * 13 % 120))
+}
+
 /// How often each number that [`Rsyslog::log`] was told stands in a file, and the lines that are none of them.
 pub fn numbers(file: &std::path::Path) -> (std::collections::BTreeMap<usize, usize>, Vec<String>) {
-    let pattern = regex::Regex::new(r"^<13>.* numbered: n(\d{6}) (x*)\$$").unwrap();
     let (mut seen, mut others) = (std::collections::BTreeMap::new(), Vec::new());
     for line in read_text(file).lines() {
-        match pattern.captures(line) {
-            Some(found) if found[2].len() == found[1].parse::<usize>().unwrap() * 13 % 120 => {
-                *seen.entry(found[1].parse().unwrap()).or_default() += 1;
-            }
+        let message = line.strip_prefix("<13>").and_then(|line| line.split_once(" numbered: n")).map(|(_, text)| text);
+        let number = message.and_then(|text| text.get(..6)).and_then(|digits| digits.parse().ok());
+        match number {
+            Some(n) if message == Some(&text(n)) => *seen.entry(n).or_default() += 1,
             _ => others.push(line.to_owned()),
         }
     }
     (seen, others)
 }
 
-/// Waits until the file has all of these numbers.
+/// Waits until the file has all numbers below `count`.
 #[track_caller]
 pub fn wait_for_numbers(file: &std::path::Path, count: usize) -> std::collections::BTreeMap<usize, usize> {
-    wait_until(&format!("{count} messages are in the file"), super::LATER, || {
-        let (seen, _) = numbers(file);
-        (seen.len() == count).then_some(seen)
-    })
+    let start = std::time::Instant::now();
+    loop {
+        // To read it line by line takes a while: only when it may be enough.
+        let late = start.elapsed() > super::LATER;
+        if late || read_text(file).lines().count() >= count {
+            let (seen, others) = numbers(file);
+            if seen.len() == count {
+                return seen;
+            }
+            let missing: Vec<usize> = (0..count).filter(|n| !seen.contains_key(n)).collect();
+            let (few, others) = (&missing[..missing.len().min(20)], &others[..others.len().min(5)]);
+            assert!(!late, "{} of {count} messages are missing: {few:?}…; other lines: {others:?}", missing.len());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }

@@ -138,7 +138,8 @@ fn what_a_syslog_sender_leaves_half_is_its_last_record() {
     }
 }
 
-const OPEN: &str = "1 open 86 relp_version=0\nrelp_software=librelp,1.10.0,http://librelp.adiscon.com\ncommands=syslog\n";
+const OPEN: &str =
+    "1 open 86 relp_version=0\nrelp_software=librelp,1.10.0,http://librelp.adiscon.com\ncommands=syslog\n";
 
 #[test]
 fn a_relp_session_opens_delivers_and_closes() {

@@ -8,8 +8,8 @@ mod syslog;
 use crate::plan::{Ends, Framing};
 use crate::sink::Batch;
 use lines::Lines;
-pub use relp::{Opened, Over, Said, after};
 use relp::Relp;
+pub use relp::{Opened, Over, Said, after};
 use syslog::Syslog;
 
 /// One sender's framing. Any way of cutting the same bytes into chunks gives the same records.

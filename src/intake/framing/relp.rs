@@ -5,9 +5,9 @@
 //! another one, so it ends the session, as a frame does that cannot be read: the sender comes again and repeats what was not
 //! acknowledged. What is acknowledged and when is the matter of [`crate::intake::acks`].
 
+use super::Made;
 use super::record::{End, Record};
 use super::syslog::whole;
-use super::Made;
 use crate::sink::Batch;
 
 /// Digits of a transaction number and of a length.
