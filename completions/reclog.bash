@@ -198,7 +198,7 @@ _reclog() {
             return 0
             ;;
         reclog__subcmd__listen)
-            opts="-f -q -v -h -V --out --framing --max-line --max-connections --sync --min-free --rotate-size --rotate-every --rotate-total --rotate-age --keep --compress --name --foreground --drain-timeout --keep-trying --json --quiet --verbose --help --version"
+            opts="-f -q -v -h -V --out --framing --strip-cr --nul --max-line --max-connections --sync --min-free --rotate-size --rotate-every --rotate-total --rotate-age --keep --compress --name --foreground --drain-timeout --keep-trying --json --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -220,7 +220,7 @@ _reclog() {
                     return 0
                     ;;
                 --framing)
-                    COMPREPLY=($(compgen -W "lines raw" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "lines raw syslog relp" -- "${cur}"))
                     return 0
                     ;;
                 --max-line)
@@ -449,7 +449,7 @@ _reclog() {
             return 0
             ;;
         reclog__subcmd__up)
-            opts="-i -p -F -J -o -f -q -v -h -V --remote-port --bind --relay --no-probe --probe-every --identity --port --ssh-config --jump --out --framing --max-line --max-connections --sync --min-free --rotate-size --rotate-every --rotate-total --rotate-age --keep --compress --name --foreground --drain-timeout --keep-trying --json --save --force --quiet --verbose --help --version"
+            opts="-i -p -F -J -o -f -q -v -h -V --remote-port --bind --relay --no-probe --probe-every --identity --port --ssh-config --jump --out --framing --strip-cr --nul --max-line --max-connections --sync --min-free --rotate-size --rotate-every --rotate-total --rotate-age --keep --compress --name --foreground --drain-timeout --keep-trying --json --save --force --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -563,7 +563,7 @@ _reclog() {
                     return 0
                     ;;
                 --framing)
-                    COMPREPLY=($(compgen -W "lines raw" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "lines raw syslog relp" -- "${cur}"))
                     return 0
                     ;;
                 --max-line)

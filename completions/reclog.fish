@@ -50,7 +50,9 @@ complete -c reclog -n "__fish_reclog_using_subcommand up" -s J -l jump -d 'Go th
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s o -d 'Keyword of ssh_config, as ssh takes it; repeatable' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l out -d 'File to append to' -r -F
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l framing -d 'How bytes become records [default: lines]' -r -f -a "lines\t'LF ends a record; lines of several senders never mix'
-raw\t'Bytes as they come'"
+raw\t'Bytes as they come'
+syslog\t'Syslog over TCP: octet counting or LF, as each record says itself'
+relp\t'RELP: syslog, acknowledged when it is stored'"
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l max-line -d 'Longest record, line end included; longer ones are split [default: 256KiB]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l max-connections -d 'Senders that may be connected at once [default: 4096]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l sync -d 'When to force written bytes to the disk [default: interval (every second)]' -r -f -a "never\t'Only at `down`'
@@ -70,6 +72,8 @@ complete -c reclog -n "__fish_reclog_using_subcommand up" -l drain-timeout -d 'H
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l save -d 'Save target and options as profile NAME, then start it' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l relay -d 'Open the port with a helper on the jump host (python3 or perl), where sshd binds loopback alone'
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l no-probe -d 'Do not prove that senders get through'
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l strip-cr -d 'Take the CR of lines that end with CRLF away'
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l nul -d 'NUL ends a line instead of LF; LF is written for it'
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s f -l foreground -d 'Stay in the foreground; Ctrl-C drains and stops'
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l keep-trying -d 'Try again when the first connection fails, instead of giving up'
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l json -d 'One JSON object a line on stdout for every step'
@@ -80,7 +84,9 @@ complete -c reclog -n "__fish_reclog_using_subcommand up" -s h -l help -d 'Print
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s V -l version -d 'Print version'
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l out -d 'File to append to' -r -F
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l framing -d 'How bytes become records [default: lines]' -r -f -a "lines\t'LF ends a record; lines of several senders never mix'
-raw\t'Bytes as they come'"
+raw\t'Bytes as they come'
+syslog\t'Syslog over TCP: octet counting or LF, as each record says itself'
+relp\t'RELP: syslog, acknowledged when it is stored'"
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l max-line -d 'Longest record, line end included; longer ones are split [default: 256KiB]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l max-connections -d 'Senders that may be connected at once [default: 4096]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l sync -d 'When to force written bytes to the disk [default: interval (every second)]' -r -f -a "never\t'Only at `down`'
@@ -97,6 +103,8 @@ gzip\t'gzip, .gz'
 zstd\t'zstd, .zst'"
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l name -d 'Name of the collector [default: the profile\'s name, else the host\'s]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l drain-timeout -d 'How long `down` waits for open senders [default: 10s]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l strip-cr -d 'Take the CR of lines that end with CRLF away'
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l nul -d 'NUL ends a line instead of LF; LF is written for it'
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -s f -l foreground -d 'Stay in the foreground; Ctrl-C drains and stops'
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l keep-trying -d 'Try again when the first connection fails, instead of giving up'
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l json -d 'One JSON object a line on stdout for every step'

@@ -143,6 +143,7 @@ impl StreamLedger {
 
     /// A completed fsync covers the first `stored` payload bytes; those of earlier files were flushed before. After one
     /// that failed none proves anything about this file any more. Returns whether it does.
+    #[must_use]
     pub fn synced(&self, stored: u64) -> bool {
         let mut c = self.lock();
         debug_assert!(stored <= c.ledger.stored);
@@ -160,6 +161,7 @@ impl StreamLedger {
     }
 
     /// The output goes on in a new file, whose flushes prove something again. Returns whether those of the old one did not.
+    #[must_use]
     pub fn new_file(&self) -> bool {
         let mut c = self.lock();
         if c.broken {
@@ -390,15 +392,15 @@ mod tests {
             ledger.stored(n, 0, 0);
         };
         store(10);
-        ledger.synced(10);
+        assert!(ledger.synced(10));
         store(5);
         ledger.sync_failed("Input/output error".into());
         store(5);
-        ledger.synced(20);
+        assert!(!ledger.synced(20));
         assert_eq!(synced(), 10, "pages that were dropped are not found by a later flush");
-        ledger.new_file();
+        assert!(ledger.new_file());
         store(3);
-        ledger.synced(23);
+        assert!(ledger.synced(23) && !ledger.new_file());
         assert_eq!(synced(), 13);
         assert!(ledger.counts().sync_trouble.is_some(), "nothing has become of those ten bytes");
     }

@@ -155,6 +155,19 @@ impl Fake {
         all.into_iter().map(|(inode, name)| (name, state.inodes[inode].content.clone())).collect()
     }
 
+    /// Whether a fault is planned.
+    pub fn is_faulty(&self) -> bool {
+        self.lock_state().fault.is_some()
+    }
+
+    /// Of every byte in [these](Self::files), whether a power cut leaves it.
+    pub fn durable(&self) -> Vec<bool> {
+        let state = self.lock_state();
+        let mut inodes: Vec<usize> = state.names.values().copied().collect();
+        inodes.sort_unstable();
+        inodes.into_iter().flat_map(|inode| &state.inodes[inode].pages).map(|page| *page == Page::Durable).collect()
+    }
+
     fn enter<T>(&self, run: impl FnOnce(&mut State, bool) -> io::Result<T>) -> io::Result<T> {
         let mut state = self.lock_state();
         // The writer is dropped after the end of its process; nobody hears of what it does then.

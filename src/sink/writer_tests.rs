@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rustix::io::Errno;
 
 use super::super::fake::{Crash, Fake, Fault};
+use super::super::queue::Safe;
 use super::*;
 use crate::audit::Trail;
 
@@ -22,7 +23,7 @@ struct Case {
 
 /// A writer on `disk`, as a new process has it. A start that fails is tried again.
 fn start(disk: &Fake, case: &Case, ledger: &StreamLedger) -> (Writer<Fake>, Arc<Queue>) {
-    let queue = Arc::new(Queue::default());
+    let queue = Arc::new(Queue::new(case.sync == Sync::Always));
     for _ in 0..20 {
         let Ok(file) = OutputFile::open_on(&Arc::new(disk.clone()), FILE.as_ref()) else { continue };
         let options = Options {
@@ -43,8 +44,10 @@ fn start(disk: &Fake, case: &Case, ledger: &StreamLedger) -> (Writer<Fake>, Arc<
 /// renames the file.
 fn run(disk: &Fake, case: &Case, ledger: &StreamLedger, lines: usize) {
     let (mut writer, queue) = start(disk, case, ledger);
+    let safe = queue.safe();
     let mut next = 0;
     while next < lines {
+        check_safe(disk, case, &queue, *safe.borrow());
         let end = (next + 1 + next % 4).min(lines);
         queue.push(|batch| {
             for n in next..end {
@@ -64,9 +67,22 @@ fn run(disk: &Fake, case: &Case, ledger: &StreamLedger, lines: usize) {
         }
         next = end;
     }
+    check_safe(disk, case, &queue, *safe.borrow());
     queue.close();
     assert!(!writer.turn());
     writer.finish();
+}
+
+/// What may be promised to senders is true now.
+fn check_safe(disk: &Fake, case: &Case, queue: &Queue, safe: Safe) {
+    if case.sync == Sync::Always {
+        let durable = disk.durable();
+        let promised = usize::try_from(safe.lost).unwrap()..usize::try_from(safe.until).unwrap();
+        assert!(promised.clone().all(|at| durable[at]), "{safe:?}: {durable:?}");
+        assert!(disk.is_faulty() || (safe.until, safe.lost) == (queue.stored(), 0), "{safe:?}");
+    } else {
+        assert_eq!((safe.until, safe.lost), (queue.stored(), 0));
+    }
 }
 
 const LINES: usize = 24;

@@ -114,7 +114,7 @@ pub fn find_program(program: &str) -> Option<PathBuf> {
     let system = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
     // Modules of rsyslogd are no programs, and needed like them.
     let modules = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|lib| lib.path().join("rsyslog"));
-    let system = system.into_iter().chain(modules.filter(|_| program.ends_with(".so")));
+    let system = system.into_iter().chain(modules.filter(|_| program.contains(".so")));
     std::env::split_paths(&path).chain(system).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 

@@ -20,8 +20,8 @@ pub struct Framer(Kind);
 enum Kind {
     Raw,
     Lines(Lines),
-    Syslog(Syslog),
     // Boxed: the others are much smaller, and there may be thousands.
+    Syslog(Box<Syslog>),
     Relp(Box<Relp>),
 }
 
@@ -52,7 +52,7 @@ impl Framer {
         Self(match framing {
             Framing::Raw => Kind::Raw,
             Framing::Lines => Kind::Lines(Lines::new(ends, max_line)),
-            Framing::Syslog => Kind::Syslog(Syslog::new(ends.strip_cr, max_line)),
+            Framing::Syslog => Kind::Syslog(Box::new(Syslog::new(ends.strip_cr, max_line))),
             Framing::Relp => Kind::Relp(Box::new(Relp::new(max_line))),
         })
     }

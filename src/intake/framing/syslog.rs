@@ -85,7 +85,7 @@ impl Syslog {
         match look(&seen[..known + n]) {
             Look::More => {
                 self.head.extend_from_slice(input);
-                return &[];
+                &[]
             }
             Look::Line => {
                 self.state = State::Line;
