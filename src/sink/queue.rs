@@ -399,6 +399,20 @@ mod tests {
     }
 
     #[test]
+    fn many_short_records_take_no_more_memory_than_a_few_long_ones() {
+        let queue = Queue::default();
+        let mut bytes = 0;
+        while queue.has_room() {
+            bytes += queue.push(|batch| {
+                batch.payload(b"x");
+                batch.added(b"\n");
+                2
+            });
+        }
+        assert!(bytes < SMOOTH / 10, "{bytes} bytes and the account of each");
+    }
+
+    #[test]
     fn giving_up_frees_everyone() {
         runtime().block_on(async {
             let queue = Arc::new(Queue::default());
