@@ -105,3 +105,15 @@ fn bash_is_the_sender_unless_told() {
     env.run(&["how", "nobody"]).fails(3).says("nobody");
     env.run(&["how", "c", "--sender", "pigeon"]).fails(2);
 }
+
+#[test]
+fn a_stream_of_relp_is_for_rsyslog() {
+    require!("rsyslogd", "logger", "omrelp.so");
+    let env = Env::new();
+    let up = env.run(&["listen", "127.0.0.1:0", "--out", &env.arg("f"), "--name", "c", "--framing", "relp"]).ok();
+    env.expect(env.processes()[0]);
+    assert!(up.stdout.contains("\n  send   reclog how c --sender rsyslog\n"), "{up:?}");
+    paste_into_rsyslog(&env);
+    env.run(&["how", "c"]).fails(2).hinted().says("reclog how c --sender rsyslog");
+    env.run(&["down", "c", "--now"]).ok();
+}

@@ -8,7 +8,7 @@ use super::printer::Printer;
 use crate::collector::live;
 use crate::error::{Error, Result};
 use crate::paths::Paths;
-use crate::plan::bracketed;
+use crate::plan::{Framing, bracketed};
 
 /// Prints the snippet for a running stream and nothing else.
 pub async fn run(args: &HowArgs, paths: &Paths, printer: Printer) -> Result<()> {
@@ -20,6 +20,13 @@ pub async fn run(args: &HowArgs, paths: &Paths, printer: Printer) -> Result<()> 
     }
     let Some(stream) = streams.first() else { return Ok(()) };
     let host = live::sender_host(collector.target.as_deref().map(host_of), &stream.bind);
+    if stream.framing == Framing::Relp.as_str() {
+        if args.sender != SenderArg::Rsyslog {
+            return Err(Error::usage("its senders speak RELP, and of those that are known here only rsyslog does")
+                .hint(relp_hint(&collector.name)));
+        }
+        return printer.data(&rsyslog_relp(&host, stream.remote_port));
+    }
     printer.data(&snippet(args.sender, &host, stream.remote_port))
 }
 
@@ -34,6 +41,12 @@ fn host_of(target: &str) -> &str {
 #[must_use]
 pub fn short(host: &str, port: u16) -> String {
     format!("echo hello > /dev/tcp/{}/{port}", harmless(host))
+}
+
+/// What is said instead where senders have to speak RELP.
+#[must_use]
+pub fn relp_hint(collector: &str) -> String {
+    format!("reclog how {collector} --sender rsyslog")
 }
 
 /// The snippet for `sender` that reaches `host`:`port`, ending with a line end; for rsyslog a configuration fragment.
@@ -69,6 +82,23 @@ fn rsyslog(host: &str, port: u16) -> String {
     target=\"{host}\" port=\"{port}\" protocol=\"tcp\"
     TCP_Framing=\"traditional\" template=\"RSYSLOG_SyslogProtocol23Format\"
     queue.type=\"LinkedList\" queue.size=\"10000\" queue.timeoutEnqueue=\"0\"
+    action.resumeRetryCount=\"-1\" action.resumeInterval=\"10\"
+)
+"
+    )
+}
+
+/// As [`rsyslog`], for RELP. What is not acknowledged when rsyslog ends is kept on its disk.
+fn rsyslog_relp(host: &str, port: u16) -> String {
+    let host = harmless(host);
+    format!(
+        "# For example as /etc/rsyslog.d/90-reclog.conf, with the package rsyslog-relp; then: systemctl restart rsyslog
+module(load=\"omrelp\")
+*.* action(type=\"omrelp\"
+    target=\"{host}\" port=\"{port}\"
+    template=\"RSYSLOG_SyslogProtocol23Format\"
+    queue.type=\"LinkedList\" queue.size=\"10000\" queue.timeoutEnqueue=\"0\"
+    queue.filename=\"reclog-{port}\" queue.saveOnShutdown=\"on\"
     action.resumeRetryCount=\"-1\" action.resumeInterval=\"10\"
 )
 "

@@ -232,7 +232,11 @@ fn block(up: &Up) -> String {
         ));
     }
     if let Some(stream) = up.streams.first() {
-        text.push_str(&format!("  send   {}\n", how::short(&stream.host, stream.remote_port)));
+        let how = match stream.framing {
+            Framing::Relp => how::relp_hint(&up.name),
+            _ => how::short(&stream.host, stream.remote_port),
+        };
+        text.push_str(&format!("  send   {how}\n"));
     }
     text.push_str(&format!("  stop   reclog down {}\n", up.name));
     text

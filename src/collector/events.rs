@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind};
 use crate::ledger::Reach;
-use crate::plan::Plan;
+use crate::plan::{Framing, Plan};
 use crate::ssh::Phase;
 
 /// The first line on the background process's standard input. The pipe stays open until it is up: its end means that
@@ -82,6 +82,8 @@ pub struct UpStream {
     pub remote_port: u16,
     /// The address that was asked for.
     pub bind: String,
+    /// How bytes become records.
+    pub framing: Framing,
     /// What is known of who can connect.
     pub reach: Reach,
     /// The output file.
@@ -109,13 +111,14 @@ mod tests {
                 host: "h".into(),
                 remote_port: 55514,
                 bind: "*".into(),
+                framing: Framing::Lines,
                 reach: Reach::Unproven,
                 out: "/o".into(),
             }],
         });
         assert_eq!(
             serde_json::to_string(&up).unwrap(),
-            r#"{"event":"up","name":"tremplin","pid":7,"target":"u@h:22","streams":[{"name":"main","host":"h","remote_port":55514,"bind":"*","reach":"unproven","out":"/o"}]}"#
+            r#"{"event":"up","name":"tremplin","pid":7,"target":"u@h:22","streams":[{"name":"main","host":"h","remote_port":55514,"bind":"*","framing":"lines","reach":"unproven","out":"/o"}]}"#
         );
         let not_yet =
             Event::NotYet { kind: Kind::Failed, message: "no".into(), hint: None, attempts: 2, again_in_ms: 750 };

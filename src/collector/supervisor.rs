@@ -363,6 +363,7 @@ impl Supervisor {
             host: live::sender_host(self.settings.as_deref().map(|s| s.host.as_str()), &stream.bind),
             remote_port: *port,
             bind: stream.bind.clone(),
+            framing: stream.framing,
             reach: live::reach(&stream.bind),
             out: stream.out.clone(),
         });
