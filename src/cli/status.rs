@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::escape::escape_str;
 use crate::ledger::{CollectorSnapshot, Reach, Snapshot, State};
 use crate::paths::Paths;
+use crate::plan::Framing;
 
 /// How often `--watch` draws.
 const REDRAW: Duration = Duration::from_secs(1);
@@ -111,8 +112,11 @@ fn table(c: &CollectorSnapshot) -> String {
             Reach::Unproven => "unproven",
         };
         let files: Vec<String> = s.outputs.iter().map(|o| words::path(&o.path)).collect();
+        // What nearly all have is not worth a column.
+        let framing =
+            if s.framing == Framing::default().as_str() { String::new() } else { format!(" ({})", s.framing) };
         table.add_row([
-            format!("  {}", s.name),
+            format!("  {}{}", s.name, escape_str(&framing)),
             s.remote_port.to_string(),
             words::count(s.senders.open),
             words::count(s.records),

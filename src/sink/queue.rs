@@ -319,6 +319,8 @@ impl Queue {
     pub fn take_rest(&self) -> Rest {
         let mut inner = self.lock();
         inner.abandoned = true;
+        // It never gets into the output: nobody is promised that it did.
+        inner.taken -= inner.in_flight() as u64;
         let written = inner.written;
         Rest { flight: inner.flight.take().map(|batch| (batch, written)), queued: std::mem::take(&mut inner.filling) }
     }
@@ -447,8 +449,10 @@ mod tests {
         let Work::Batch(_batch) = queue.take(Duration::ZERO) else { panic!("no batch") };
         queue.push(|b| b.payload(b"second"));
         assert!(queue.wrote(2));
+        assert_eq!(queue.stored(), 2);
         assert_eq!(queue.take_rest().parts(), [&b"rst"[..], b"second"]);
         assert_eq!(queue.take_rest().parts(), [&b""[..], b""]);
+        assert_eq!(queue.stored(), 2, "what was rescued is not in the output");
         // A write that hung returns after all.
         assert!(!queue.wrote(3), "it must not go on");
         assert!(queue.is_abandoned() && queue.stuck().is_none());
