@@ -79,7 +79,7 @@ fn a_profile_may_say_all_of_it() {
     env.write("config/profiles/p.yaml", text);
     let up = env.started(env.run(&["up", "p", "--json"]));
     let shown = env.run(&["status"]).ok().stdout;
-    assert!(shown.contains("\n  b (syslog) ") && shown.contains("\n  a "), "{shown}");
+    assert!(shown.contains("\n   b (syslog) ") && shown.contains("\n   a "), "{shown}");
     send(up.port_at(0), b"one\r\0two\0");
     send(up.port_at(1), b"7 <1>one\r<2>two\r\n");
     env.down("p");

@@ -136,6 +136,26 @@ both! {
         env.down("c");
     };
 
+    a_drain_waits_for_the_last_acknowledgements: |sshd| {
+        let env = Env::new();
+        let disk = disk!(env, "4m");
+        let up = collector_of("disk/f", &env, sshd, &["--min-free", "0", "--drain-timeout", "10min"]);
+        let mut sender = Relp::open(up.port());
+        disk.fill(0);
+        let long = "x".repeat(10_000);
+        sender.send("syslog", &long);
+        env.wait_state("c", "stalled");
+        let down = env.spawn(&["down", "c", "--json"]);
+        env.wait_state("c", "draining");
+        sender.send("close", "");
+        env.wait_collector("c", "has no sender", |c| number(&c["streams"][0]["senders"]["open"]) == 0);
+        disk.free();
+        sender.hear_acks([2]);
+        assert_eq!(sender.hear(), Some((3, "rsp".into(), String::new())));
+        drop(sender);
+        down.wait().ok();
+    };
+
     a_sender_that_never_listens_holds_nobody_up: |sshd| {
         let env = Env::new();
         let up = collector(&env, sshd, &[]);

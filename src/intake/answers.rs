@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::Ear;
 use super::acks::Acks;
 use super::framing::Said;
 use crate::sink::Safe;
@@ -41,9 +42,9 @@ impl Shared {
 }
 
 impl Answers {
-    /// The other end, which there is one of. `safe` of the sender's output.
-    pub fn mouth(&self, safe: watch::Receiver<Safe>) -> Mouth {
-        Mouth { shared: Arc::clone(&self.0), safe, out: Vec::new() }
+    /// The other end, which there is one of. `safe` of the sender's output; a drain waits as long as `ear` is there.
+    pub fn mouth(&self, safe: watch::Receiver<Safe>, ear: Ear) -> Mouth {
+        Mouth { shared: Arc::clone(&self.0), safe, out: Vec::new(), _ear: ear }
     }
 
     /// Takes what the framing has found; its records end at `position` in the output.
@@ -68,6 +69,7 @@ pub struct Mouth {
     shared: Arc<Shared>,
     safe: watch::Receiver<Safe>,
     out: Vec<u8>,
+    _ear: Ear,
 }
 
 impl Mouth {

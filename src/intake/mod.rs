@@ -41,6 +41,8 @@ struct Inner {
     /// Whoever is still in is ended from here.
     over: AtomicBool,
     unfinished: AtomicUsize,
+    /// Senders that are answered, until they have heard the last word.
+    listening: AtomicUsize,
     /// Told whenever a sender leaves.
     left: Notify,
 }
@@ -103,6 +105,7 @@ impl Intake {
             shut: AtomicBool::new(false),
             over: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
+            listening: AtomicUsize::new(0),
             left: Notify::new(),
         }))
     }
@@ -169,13 +172,13 @@ impl Intake {
         self.0.ledger.senders_open()
     }
 
-    /// Returns when no sender is in.
+    /// Returns when no sender is in, and none waits for an answer.
     pub async fn drained(&self) {
         loop {
             let left = self.0.left.notified();
             tokio::pin!(left);
             left.as_mut().enable();
-            if self.open_senders() == 0 {
+            if self.open_senders() == 0 && self.0.listening.load(Ordering::Acquire) == 0 {
                 return;
             }
             left.await;
@@ -238,13 +241,13 @@ impl Sender {
     /// What is to be written back to it, for a framing that answers.
     #[must_use]
     pub fn mouth(&self) -> Option<Mouth> {
-        self.answers.as_ref().map(|answers| answers.mouth(self.intake.sink.safe()))
+        self.answers.as_ref().zip(self.ear()).map(|(answers, ear)| answers.mouth(self.intake.sink.safe(), ear))
     }
 
-    /// Whether something is written back to it.
+    /// For whoever knows better than the [`Mouth`] when it has heard the last word. `None`: it is never answered.
     #[must_use]
-    pub fn is_answered(&self) -> bool {
-        self.answers.is_some()
+    pub fn ear(&self) -> Option<Ear> {
+        self.answers.as_ref().map(|_| Ear::new(Arc::clone(&self.intake)))
     }
 
     /// Whether nothing that it still sends is wanted: its session is over.
@@ -282,6 +285,24 @@ impl Sender {
     /// The sender has ended; an unfinished last line gets its end.
     pub fn end(mut self, end: End) {
         self.end.get_or_insert(end);
+    }
+}
+
+/// A sender that listens to answers: a [drain](Intake::drained) waits as long as this is there.
+#[derive(Debug)]
+pub struct Ear(Arc<Inner>);
+
+impl Ear {
+    fn new(intake: Arc<Inner>) -> Self {
+        intake.listening.fetch_add(1, Ordering::AcqRel);
+        Self(intake)
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        self.0.listening.fetch_sub(1, Ordering::AcqRel);
+        self.0.left.notify_waiters();
     }
 }
 

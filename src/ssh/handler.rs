@@ -228,7 +228,7 @@ impl Handler for Guest {
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
         self.claim(channel);
         if self.was_held_back(channel, None, session)? {
-            self.half_closed.insert(channel);
+            self.half_closed.insert(channel, None);
             session.eof(channel)?;
         }
         if self.eof_of_sender(channel) {
@@ -305,6 +305,7 @@ impl Handler for Guest {
         };
         // Whoever is still in was cut off.
         self.senders.clear();
+        self.half_closed.clear();
         self.porch.clear();
         self.routes.lookout.end();
         vigil::tell(&self.ended, Error::failed(error));

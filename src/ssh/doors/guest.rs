@@ -33,7 +33,7 @@ impl Guest {
             Seen::Kept => Ok(true),
             Seen::Ours => {
                 // As after a sender's end: the server's CLOSE makes the library forget it.
-                self.half_closed.insert(id);
+                self.half_closed.insert(id, None);
                 session.eof(id)?;
                 Ok(true)
             }
