@@ -112,6 +112,24 @@ both! {
         assert_eq!(why, ["framing", "framing"]);
     };
 
+    whoever_stays_when_his_session_is_over_is_closed: |sshd| {
+        let env = Env::new();
+        let up = collector(&env, sshd, &[]);
+        let mut sender = Relp::open(up.port());
+        sender.write("no frame\n");
+        assert_eq!(sender.hear(), Some((0, "serverclose".into(), String::new())));
+        assert_eq!(sender.hear(), None);
+        wait_until("nobody reads from it", LATER, || (!sender.try_write("more\n")).then_some(()));
+        env.wait_collector("c", "has no sender", |c| number(&c["streams"][0]["senders"]["open"]) == 0);
+        // The connection to the jump host has not suffered.
+        let mut other = Relp::open(up.port());
+        other.send("syslog", "<1>other");
+        other.hear_acks([2]);
+        drop((sender, other));
+        env.down("c");
+        assert_eq!(read(env.path("f")), b"<1>other\n");
+    };
+
     nothing_is_acknowledged_while_the_disk_is_full: |sshd| {
         let env = Env::new();
         let disk = disk!(env, "4m");

@@ -55,6 +55,11 @@ impl Relp {
         self.stream.write_all(bytes.as_ref()).expect("the sender may write");
     }
 
+    /// Like [`Relp::write`] for a connection that may be closed at any time; says whether it still stands.
+    pub fn try_write(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
     /// The next answer; `None` at the end of the stream.
     #[track_caller]
     pub fn hear(&mut self) -> Option<Frame> {
