@@ -52,6 +52,7 @@ const PURE: &[&str] = &[
     "collector/state.rs",
     "escape.rs",
     "intake/framing.rs",
+    "intake/listen/drops.rs",
     "plan.rs",
     "sink/batch.rs",
     "sink/retention.rs",

@@ -113,8 +113,7 @@ async fn give_up(connection: Connection, past: &Past, error: Error) -> Failure {
 pub async fn listen(intakes: Vec<Intake>, mut ports: Vec<u16>) -> Attempted {
     let mut listeners = Vec::new();
     for (intake, port) in intakes.iter().zip(&mut ports) {
-        let listener =
-            Listener::open(&intake.plan().bind, *port).await.map_err(|error| Failure { error, ports: true })?;
+        let listener = Listener::open(intake.plan(), *port).await.map_err(|error| Failure { error, ports: true })?;
         *port = listener.port();
         listeners.push(listener);
     }
