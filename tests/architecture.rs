@@ -69,11 +69,13 @@ const PURE: &[&str] = &[
     "ssh/doors/verdict.rs",
     "ssh/host_key/certificate.rs",
     "ssh/host_key/entry.rs",
+    "ssh/refusal/socket.rs",
     "ssh/refusal/verdict.rs",
     "ssh/reach/facts.rs",
     "ssh/rekey.rs",
     "ssh/server_process/identity.rs",
     "ssh/server_process/script.rs",
+    "ssh/server_process/socket.rs",
     "ssh/strange.rs",
 ];
 /// What they may not name; a single name means the end of a path.

@@ -99,6 +99,7 @@ pub async fn connect(
     past.holds(connection.trace());
     drop(past.keep());
     connection.open_doors().await;
+    connection.check_sockets(&*person).await;
     Ok((Link::Ssh(Box::new(connection)), ports))
 }
 

@@ -14,13 +14,13 @@ use super::algorithms;
 use super::auth::brief;
 use super::host_key::{self, KnownHosts};
 use super::pipe::Inlet;
-use super::porch::{Caller, Place, Porch, Slot};
+use super::porch::{Caller, Porch, Slot};
 use super::prompt::Desk;
 use super::rekey::{Action, Rekey};
 use super::routes::Routes;
 use super::settings::Settings;
 use super::socket::Meter;
-use super::strange::{MAX_HALF_CLOSED, MAX_UNASKED, Strange};
+use super::strange::{MAX_UNASKED, Strange};
 use super::vigil::{self, Ended};
 use crate::error::Error;
 use crate::escape::escape_str;
@@ -84,7 +84,12 @@ impl Guest {
     }
 
     /// Refuses a channel of this `kind`; `what` it is, for the log.
-    async fn unasked(&mut self, kind: &'static str, what: &str, reply: ChannelOpenHandle) -> Result<(), Stop> {
+    pub(super) async fn unasked(
+        &mut self,
+        kind: &'static str,
+        what: &str,
+        reply: ChannelOpenHandle,
+    ) -> Result<(), Stop> {
         if self.strange.is_new(kind) {
             tracing::warn!(
                 "the jump host tried to open {what}, which was not asked for; refused, as all others like it"
@@ -136,10 +141,7 @@ impl Handler for Guest {
             let what = format!("a connection for {}:{connected_port}", brief(connected_address));
             return self.unasked("forwarded-tcpip", &what, reply).await;
         };
-        if self.half_closed.len() >= MAX_HALF_CLOSED {
-            if self.strange.is_new("half-closed") {
-                tracing::warn!("the jump host closes no channel that has ended; senders are refused until it does");
-            }
+        if self.is_crowded() {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
@@ -147,24 +149,7 @@ impl Handler for Guest {
             reply.accept().await;
             return Ok(());
         };
-        let caller = match self.porch.receive(Caller { channel, peer, intake, reply }) {
-            Place::Waits => return Ok(()),
-            Place::Open(caller) => caller,
-            Place::Full(caller) => {
-                if self.strange.is_new("crowd") {
-                    tracing::warn!("too many senders wait for the last port to be granted; more of them are refused");
-                }
-                caller.reply.reject(ChannelOpenFailure::ResourceShortage).await;
-                return Ok(());
-            }
-        };
-        match caller.admit() {
-            Ok((id, slot, reply)) => {
-                self.senders.insert(id, slot);
-                reply.accept().await;
-            }
-            Err(reply) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
-        }
+        self.receive(Caller { channel, peer, intake, reply }).await;
         Ok(())
     }
 
@@ -347,12 +332,12 @@ impl Handler for Guest {
 
     async fn server_channel_open_forwarded_streamlocal(
         &mut self,
-        _channel: Channel<Msg>,
-        _path: &str,
+        channel: Channel<Msg>,
+        path: &str,
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Stop> {
-        self.unasked("forwarded-streamlocal", "a channel of type forwarded-streamlocal", reply).await
+        self.local_sender(channel, path, reply).await
     }
 
     async fn server_channel_open_agent_forward(

@@ -21,6 +21,7 @@ mod proxy;
 mod reach;
 mod refusal;
 mod rekey;
+mod remote_socket;
 mod routes;
 mod server_process;
 mod settings;
