@@ -135,7 +135,7 @@ impl Live {
                 socket: plan.transport.socket().map(Path::to_path_buf),
                 bind: plan.bind.clone(),
                 framing: plan.framing.as_str().into(),
-                reach: reach(&plan.bind),
+                reach: reach(plan),
                 reach_checked: None,
                 outputs: vec![OutputSnapshot {
                     path: plan.out.clone(),
@@ -170,16 +170,17 @@ impl Live {
 /// the address itself, or this machine.
 #[must_use]
 pub fn sender_host(jump_host: Option<&str>, bind: &str) -> String {
-    match (jump_host, reach(bind)) {
-        (Some(host), Reach::Unproven) => host.to_owned(),
-        (_, Reach::LoopbackOnly) => bind.to_owned(),
-        (None, _) if matches!(bind, "*" | "0.0.0.0" | "::") => "localhost".to_owned(),
-        _ => bind.to_owned(),
+    match jump_host {
+        _ if is_loopback(bind) => bind.to_owned(),
+        Some(host) => host.to_owned(),
+        // A Unix socket has none.
+        None if matches!(bind, "*" | "0.0.0.0" | "::" | "") => "localhost".to_owned(),
+        None => bind.to_owned(),
     }
 }
 
-/// What the address that was asked for tells about who can connect.
+/// What the place that was asked for tells about who can connect.
 #[must_use]
-pub fn reach(bind: &str) -> Reach {
-    if is_loopback(bind) { Reach::LoopbackOnly } else { Reach::Unproven }
+pub fn reach(stream: &StreamPlan) -> Reach {
+    if stream.transport.socket().is_some() || is_loopback(&stream.bind) { Reach::LoopbackOnly } else { Reach::Unproven }
 }

@@ -1,5 +1,6 @@
 //! The outer loop: owns the retries and everything that outlives a connection.
 
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -233,7 +234,7 @@ impl Supervisor {
                 self.ports = ports;
                 self.live.set_ports(&self.ports);
                 let streams = self.plan.streams.iter().zip(&self.ports);
-                self.lives.began(streams.map(|(s, port)| (s.name.as_str(), s.bind.as_str(), *port)));
+                self.lives.began(streams.map(|(stream, port)| (stream, *port)));
                 if self.was_up {
                     self.live.reconnected();
                     tracing::info!("connected again");
@@ -362,8 +363,10 @@ impl Supervisor {
             name: stream.name.clone(),
             host: live::sender_host(self.settings.as_deref().map(|s| s.host.as_str()), &stream.bind),
             remote_port: *port,
+            socket: stream.transport.socket().map(Path::to_path_buf),
+            udp: stream.transport.has_udp(),
             bind: stream.bind.clone(),
-            reach: live::reach(&stream.bind),
+            reach: live::reach(stream),
             out: stream.out.clone(),
         });
         Up {
