@@ -35,11 +35,22 @@ pub struct Seen {
     pub wide: bool,
 }
 
-/// A name that ends like the path counts as the path itself: a folder has many names.
+/// Whether anybody listens is asked of the socket itself, where Python or Perl can do that. Else the kernel's list has to do
+/// (proc(5)): a folder has many names, and whoever renames a socket into its place (reclog does) stands there with the name
+/// that it had before, mostly one with a dot.
 const LOOK: &str = r#"set -f; exec 2>/dev/null </dev/null; P=PATH; D=${P%/*}; D=${D:-/}; \
-live() { [ -r /proc/net/unix ] || return 0; \
-while read -r a b c d e f g p; do [ "$d" = 00010000 ] && [ "${p##*/}" = "${P##*/}" ] && return 0; done </proc/net/unix; \
-return 1; }; r=nothing; m=-; \
+real() { (cd -P "$1" && pwd -P); }; \
+listed() { [ -r /proc/net/unix ] || return 0; H=$(real $D); \
+while read -r a b c d e f g p; do [ "$d" = 00010000 ] || continue; \
+case ${p##*/} in "${P##*/}"|.*) ;; *) continue;; esac; \
+case $p in /*) ;; *) return 0;; esac; o=${p%/*}; [ "$(real "${o:-/}")" = "$H" ] && return 0; done </proc/net/unix; return 1; }; \
+live() { python3 -c "import errno,socket,sys; s=socket.socket(socket.AF_UNIX); s.settimeout(2); \
+sys.exit(7 if s.connect_ex(sys.argv[1])==errno.ECONNREFUSED else 9)" $P; \
+case $? in 7) return 1;; 9) return 0;; esac; \
+perl -MSocket -MPOSIX -e "alarm 2; socket(S,PF_UNIX,SOCK_STREAM,0); exit 9 if connect(S,sockaddr_un(shift)); \
+exit(POSIX::errno()==POSIX::ECONNREFUSED()?7:9)" $P; \
+case $? in 7) return 1;; 9|14*) return 0;; esac; listed; }; \
+r=nothing; m=-; \
 if [ -L $P ]; then r=other; elif [ -S $P ]; then set -- $(ls -ld $P); m=$1; \
 if [ -O $P ]; then if live; then r=live; elif [ DO = remove ]; then rm -f $P; r=removed; [ -S $P ] && r=stale; \
 else r=stale; fi; else r=foreign; fi; elif [ -e $P ]; then r=other; \
@@ -96,7 +107,15 @@ mod tests {
 
     /// What a shell says of `path`.
     fn run(shell: &str, path: &Path, remove: bool) -> Seen {
-        let command = command("m1", path.to_str().unwrap(), remove).unwrap();
+        run_without(shell, path, remove, &[])
+    }
+
+    /// The same where these programs are missing.
+    fn run_without(shell: &str, path: &Path, remove: bool, missing: &[&str]) -> Seen {
+        let mut command = command("m1", path.to_str().unwrap(), remove).unwrap();
+        for program in missing {
+            command = command.replace(&format!("{program} -"), "rl-no-such-program -");
+        }
         let output = Command::new(shell).args(["-c", &command]).output().unwrap();
         parse(&output.stdout, "m1").unwrap_or_else(|| panic!("{shell}: {output:?}"))
     }
@@ -133,6 +152,30 @@ mod tests {
                 assert_eq!(seen(true).there, There::Foreign, "{shell}");
                 assert!(path.exists());
             }
+        }
+    }
+
+    #[test]
+    fn whoever_listens_is_seen_with_perl_and_by_the_list_of_the_kernel_too() {
+        let dir = tempfile::Builder::new().prefix("rl-").tempdir_in("/tmp").unwrap();
+        let (path, link) = (dir.path().join("log.sock"), dir.path().join("link"));
+        std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+        let other = dir.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        let _other = UnixListener::bind(other.join("log.sock")).unwrap();
+        for missing in [&["python3"][..], &["python3", "perl"]] {
+            let _ = std::fs::remove_file(&path);
+            let listener = UnixListener::bind(&path).unwrap();
+            for name in [&path, &link.join("log.sock")] {
+                assert_eq!(run_without("sh", name, true, missing).there, There::Live, "{missing:?} {name:?}");
+            }
+            drop(listener);
+            assert_eq!(run_without("sh", &path, true, missing).there, There::Removed, "{missing:?}");
+            let early = dir.path().join(".early");
+            let listener = UnixListener::bind(&early).unwrap();
+            std::fs::rename(&early, &path).unwrap();
+            assert_eq!(run_without("sh", &path, true, missing).there, There::Live, "{missing:?}: it was renamed");
+            drop(listener);
         }
     }
 
