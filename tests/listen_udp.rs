@@ -46,6 +46,7 @@ fn each_datagram_is_a_record_and_each_address_a_sender() {
     let stream = wait_records(&env, 3);
     assert_eq!((&stream["senders"]["open"], &stream["datagrams_lost"]), (&2.into(), &0.into()));
     assert_balanced(&stream);
+    assert!(env.run(&["status"]).ok().stdout.contains(&format!(" udp:{port} ")));
     let tail = env.run(&["tail", "c", "-n", "4"]).ok();
     assert_eq!(tail.stdout.lines().count(), 4, "{}", tail.stdout);
     let down = env.run(&["down", "--json"]).ok().last_event();

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use common::account::Account;
 use common::cutter::Cutter;
+use common::dropbear::Dropbear;
 use common::snapshot::assert_settled;
 use common::sshd::whoami;
 use common::{Collector, Env, Run, SOON, Sshd, procs, read_text, wait_until};
@@ -190,6 +191,66 @@ fn after_a_sigkill_up_takes_the_socket_that_was_left() {
     scene.env.down("c");
     assert_eq!(read_text(scene.env.path("f")), "one\ntwo\n");
     assert!(!scene.path().exists());
+}
+
+#[test]
+fn after_a_sigkill_behind_a_dead_network_up_ends_the_old_connection_first() {
+    require!("sshd");
+    let scene = Scene::with_cutter(&[], "");
+    let first = scene.up();
+    scene.send("one\n");
+    scene.env.wait_stored("c", 4);
+    scene.wait_told();
+    let known = scene.env.path("state/c/connection.json");
+    wait_until("it is kept which process serves us", SOON, || known.exists().then_some(()));
+    let old = scene.sshd.sessions();
+    scene.cutter.as_ref().unwrap().cut();
+    procs::kill(first.pid);
+    wait_until("it is gone", SOON, || (!procs::alive(first.pid)).then_some(()));
+    assert!(UnixStream::connect(scene.path()).is_ok(), "sshd listens for nobody");
+    scene.up();
+    wait_until("the old processes of sshd are gone", SOON, || {
+        (!old.iter().any(|pid| procs::alive(*pid))).then_some(())
+    });
+    scene.send("two\n");
+    scene.env.wait_stored("c", 4);
+    scene.env.down("c");
+    assert_eq!(read_text(scene.env.path("f")), "one\ntwo\n");
+    assert!(!scene.path().exists());
+}
+
+#[test]
+fn without_a_shell_a_reconnect_asks_again_until_the_socket_is_free() {
+    require!("sshd");
+    let scene = Scene::with_cutter(&[], NO_SHELL);
+    scene.up();
+    scene.cutter.as_ref().unwrap().cut();
+    scene.env.wait_collector("c", "says what is in the way", |c| {
+        let health = c["health"].to_string();
+        health.contains("StreamLocalBindUnlink yes") && health.contains(scene.path().to_str().unwrap())
+    });
+    scene.sshd.kill_sessions();
+    std::fs::remove_file(scene.path()).unwrap();
+    scene.env.wait_collector("c", "is back", |c| c["state"] == "up" && c["reconnects"] != 0);
+    scene.send("line\n");
+    scene.env.wait_stored("c", 5);
+    scene.env.down("c");
+}
+
+#[test]
+fn a_server_that_knows_no_such_sockets_is_told_from_a_rule() {
+    require!("dropbear", "dropbearkey");
+    let Some(dropbear) = Dropbear::start("a_server_that_knows_no_such_sockets", "ed25519", &["-a"]) else { return };
+    let env = Env::new();
+    dropbear.trusted_by(&env, "ed25519");
+    let (out, config) = (env.arg("f"), env.arg("ssh_config"));
+    let text = format!(
+        "target: jump\nssh: {{config: {config}}}\nstreams: {{main: {{remote_socket: /tmp/rl-no.sock, out: {out}}}}}\n"
+    );
+    env.write("config/profiles/c.yaml", text);
+    let run = env.run(&["up", "c"]).fails(4).says("refused to open the socket").hinted();
+    assert!(words(&run).contains("Unix sockets need OpenSSH on the jump host"), "{}", run.stderr);
+    env.assert_nothing_left();
 }
 
 #[test]

@@ -117,7 +117,9 @@ fn table(c: &CollectorSnapshot) -> String {
         let files: Vec<String> = s.outputs.iter().map(|o| words::path(&o.path)).collect();
         let port = match &s.socket {
             Some(path) => words::path(path),
-            None => s.remote_port.to_string(),
+            None if s.datagrams_lost.is_none() => s.remote_port.to_string(),
+            None if c.target.is_none() => format!("udp:{}", s.remote_port),
+            None => format!("{} +udp", s.remote_port),
         };
         table.add_row([
             format!("  {}", s.name),

@@ -260,8 +260,12 @@ fn doors_mean_what_they_say() {
     assert_eq!((&tcp.transport, tcp.relay), (&Transport::Tcp, Relay::Never));
     let plan = home.up(&flags("places")).unwrap();
     let transports: Vec<_> = plan.streams.iter().map(|s| s.transport.clone()).collect();
-    use Transport::{Tcp, Udp, Unix};
-    assert_eq!(transports, [Tcp, Udp, Udp, Unix("/run/x".into())], "TCP and UDP ports of one number do not meet");
+    let unix = Transport::Unix("/run/x".into());
+    assert_eq!(
+        transports,
+        [Transport::Tcp, Transport::Udp, Transport::Udp, unix],
+        "TCP and UDP ports of one number do not meet"
+    );
     assert_eq!((plan.streams[2].bind.as_str(), plan.probe_every), ("::1", None));
     assert_eq!(home.up(&Overrides { remote_port: Some(1), ..complete("quiet") }).unwrap().probe_every, None);
     assert_eq!(home.up(&complete("jump")).unwrap().probe_every, Some(DEFAULT_PROBE_EVERY));

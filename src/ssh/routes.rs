@@ -9,7 +9,7 @@ use crate::intake::Intake;
 /// The forwards of one connection; shared between whoever asks for them and the handler that gets their senders.
 #[derive(Debug, Clone, Default)]
 pub struct Routes {
-    routes: Arc<Mutex<Vec<Route>>>,
+    ports: Arc<Mutex<Vec<Route>>>,
     /// Unix sockets, by their paths.
     sockets: Arc<Mutex<Vec<(String, Intake)>>>,
     /// Echoes of ours that are awaited.
@@ -26,7 +26,7 @@ struct Route {
 
 impl Routes {
     fn lock(&self) -> MutexGuard<'_, Vec<Route>> {
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The forward of `address` and `port` is about to be asked for: its first sender may come before the answer does.

@@ -28,7 +28,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// A bound socket.
 #[derive(Debug)]
 pub(super) struct Socket {
-    socket: UdpSocket,
+    bound: UdpSocket,
     /// Names it in the kernel's table; `None`: drops cannot be told.
     inode: Option<u64>,
     table: &'static str,
@@ -43,16 +43,20 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<(Door, u16)> {
         socket.set_only_v6(true)?;
     }
     // No SO_REUSEADDR: two programs would share the port, and one of them gets nothing.
-    if rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER).is_err() {
+    #[cfg(target_os = "linux")]
+    let forced = rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER).is_ok();
+    #[cfg(not(target_os = "linux"))]
+    let forced = false;
+    if !forced {
         let _ = socket.set_recv_buffer_size(BUFFER);
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     let inode = rustix::fs::fstat(&socket).ok().map(|stat| stat.st_ino);
     let table = if address.is_ipv6() { "/proc/net/udp6" } else { "/proc/net/udp" };
-    let socket = UdpSocket::from_std(socket.into())?;
-    let port = socket.local_addr()?.port();
-    Ok((Door::Udp(Socket { socket, inode, table, dropped: 0 }), port))
+    let bound = UdpSocket::from_std(socket.into())?;
+    let port = bound.local_addr()?.port();
+    Ok((Door::Udp(Socket { bound, inode, table, dropped: 0 }), port))
 }
 
 impl Socket {
@@ -95,7 +99,7 @@ impl Socket {
     async fn ready(&self, door: &Datagrams) {
         door.room().await;
         // An error is one of the socket's, and taking clears it.
-        let _ = self.socket.readable().await;
+        let _ = self.bound.readable().await;
     }
 
     /// Takes a burst; whether there may be more.
@@ -106,7 +110,7 @@ impl Socket {
                 if !door.has_room() {
                     return true;
                 }
-                match self.socket.try_recv_from(buffer) {
+                match self.bound.try_recv_from(buffer) {
                     Ok((n, peer)) => door.take(peer, &buffer[..n], now),
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => return false,
                     Err(e) => tracing::debug!("cannot receive a datagram: {}", io_reason(&e)),
