@@ -227,11 +227,26 @@ fn without_a_shell_a_reconnect_asks_again_until_the_socket_is_free() {
     scene.cutter.as_ref().unwrap().cut();
     scene.env.wait_collector("c", "says what is in the way", |c| {
         let health = c["health"].to_string();
-        health.contains("StreamLocalBindUnlink yes") && health.contains(scene.path().to_str().unwrap())
+        health.contains("StreamLocalBindUnlink yes") && health.contains(&format!("rm {}", scene.path().display()))
     });
     scene.sshd.kill_sessions();
     std::fs::remove_file(scene.path()).unwrap();
     scene.env.wait_collector("c", "is back", |c| c["state"] == "up" && c["reconnects"] != 0);
+    scene.send("line\n");
+    scene.env.wait_stored("c", 5);
+    scene.env.down("c");
+}
+
+#[test]
+fn a_kick_without_a_shell_says_what_is_in_the_way_and_comes_back_when_it_is_gone() {
+    require!("sshd");
+    let scene = Scene::new(&[], NO_SHELL);
+    scene.up();
+    scene.env.run(&["kick", "c"]).ok();
+    let line = format!("rm {}", scene.path().display());
+    scene.env.wait_collector("c", "says what is in the way", |c| c["health"].to_string().contains(&line));
+    std::fs::remove_file(scene.path()).unwrap();
+    scene.env.wait_state("c", "up");
     scene.send("line\n");
     scene.env.wait_stored("c", 5);
     scene.env.down("c");
