@@ -57,7 +57,7 @@ impl Socket<'_> {
                      there, or its rules forbid it",
                     shell_word(self.path)
                 ));
-                (error.hint(format!("a leftover goes with, {}", self.remove())).hint(unlink()), true)
+                (error.hint(format!("where a leftover is in the way, {}", self.remove())).hint(unlink()), true)
             }
         };
         Refused { error, maybe_taken }
