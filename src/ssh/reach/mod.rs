@@ -12,7 +12,7 @@ use std::time::Duration;
 use russh::client::Handle;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use facts::{Facts, Firewall};
 
@@ -49,6 +49,14 @@ pub struct Finding {
     pub held_up: bool,
 }
 
+impl Finding {
+    /// Whether somebody was asked and does not get through.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        !self.remedies.is_empty()
+    }
+}
+
 /// How long the shell of the jump host may take: what it reads as it starts takes a while on some machines.
 const SHELL: Duration = Duration::from_secs(10);
 /// How long somebody waits for it.
@@ -62,6 +70,8 @@ const OWN: Duration = Duration::from_millis(2500);
 const MOST_OWN: usize = 8;
 /// What an answer may take on a connection that lives.
 const ANSWER: Duration = Duration::from_secs(10);
+/// After so long the fault is looked for again, though nothing else comes from outside: somebody may be mending it.
+const STALE: Duration = Duration::from_secs(60);
 
 /// Looks at the ports of one connection; cheap to clone, good for as long as the connection lives. One port is looked at by one
 /// caller at a time.
@@ -73,8 +83,11 @@ pub struct Prober {
     meter: Arc<Meter>,
     from: From,
     /// What was found last, by port: as long as the same comes from outside, nobody looks for the fault again.
-    last: Arc<Mutex<HashMap<u16, (Vec<Attempt>, Finding)>>>,
+    last: Arc<Mutex<HashMap<u16, Last>>>,
 }
+
+/// What came from outside, what it meant, and when that was found out.
+type Last = (Vec<Attempt>, Finding, Instant);
 
 /// What a port is that does not come back any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,33 +146,35 @@ impl Prober {
             Ok(attempts) => (attempts, None),
             Err(_) if !free() => return held_up(),
             Err(_) => {
-                let (attempts, found) = tokio::join!(looking, self.locate(port));
+                let (attempts, found) = tokio::join!(looking, self.locate(port, true));
                 (attempts, Some(found))
             }
         };
         doors::tidy(&self.lookout).await;
         let came_back = attempts.iter().any(|a| matches!(a.outcome, Outside::CameBack { .. }));
+        let asked = attempts.iter().any(|a| !matches!(a.outcome, Outside::NotAsked(_)));
         let all = attempts.iter().all(|a| matches!(a.outcome, Outside::CameBack { .. } | Outside::NotAsked(_)));
         if !came_back && (!free() || presses != self.meter.brake.presses()) {
             return held_up();
         }
         let known = self.known(port, &attempts);
-        let finding = match (known, found) {
-            (Some(finding), _) => finding,
-            (None, None) if came_back && all => self.judge(port, &attempts, &Located::default()),
-            (None, None) => self.judge(port, &attempts, &self.locate(port).await),
-            (None, Some(found)) => self.judge(port, &attempts, &found),
+        let now = Instant::now();
+        let (finding, found_at) = match (known, found) {
+            (Some(known), _) => known,
+            (None, None) if came_back && all => (self.judge(port, &attempts, &Located::default()), now),
+            (None, None) => (self.judge(port, &attempts, &self.locate(port, asked).await), now),
+            (None, Some(found)) => (self.judge(port, &attempts, &found), now),
         };
         tracing::debug!(port, ?attempts, ?finding, "looked from outside");
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(port, (attempts, finding.clone()));
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(port, (attempts, finding.clone(), found_at));
         finding
     }
 
     /// What the same attempts meant before; those that came back are always new.
-    fn known(&self, port: u16, attempts: &[Attempt]) -> Option<Finding> {
+    fn known(&self, port: u16, attempts: &[Attempt]) -> Option<(Finding, Instant)> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let (before, finding) = last.get(&port)?;
-        (before == attempts).then(|| finding.clone())
+        let (before, finding, since) = last.get(&port)?;
+        (before == attempts && since.elapsed() < STALE).then(|| (finding.clone(), *since))
     }
 
     fn judge(&self, port: u16, outside: &[Attempt], located: &Located) -> Finding {
@@ -169,16 +184,26 @@ impl Prober {
         verdict::judge(&Evidence { host, user, ssh: &ssh, port, outside, doors: *doors, own, facts })
     }
 
-    /// Asks the jump host itself.
-    async fn locate(&self, port: u16) -> Located {
+    /// Asks the jump host itself. When nothing was asked from outside, what a shell tells is enough.
+    async fn locate(&self, port: u16, asked: bool) -> Located {
         let ports = [port];
+        let known = if asked { None } else { Some(self.facts(&ports).await) };
+        if let Some(facts) = known.clone().filter(|facts| facts.listeners.is_some()) {
+            return Located { facts, ..Located::default() };
+        }
+        let facts = async {
+            match known {
+                Some(facts) => facts,
+                None => self.facts(&ports).await,
+            }
+        };
         let dialed = match &self.from {
             From::Here(dialed) => Some(dialed.ip().to_canonical()),
             From::Hop(_) | From::Nowhere => self.settings.host.parse::<IpAddr>().ok(),
         };
         let dialed: Vec<IpAddr> = dialed.into_iter().filter(|ip| !ip.is_loopback()).collect();
         let (facts, doors, mut own) = tokio::join!(
-            self.facts(&ports),
+            facts,
             doors::look(&self.handle, &self.lookout, &self.meter, port),
             self.ask_own(&dialed, port)
         );
@@ -213,7 +238,7 @@ impl Prober {
 
     /// What is to be thought of a connection whose `port` of `intake` does not come back any more. In a stall nothing is asked.
     pub async fn pulse(&self, intake: &Intake, port: u16) -> Pulse {
-        let asked = tokio::time::Instant::now();
+        let asked = Instant::now();
         let presses = self.meter.brake.presses();
         if self.meter.brake.is_on() || !intake.has_room() {
             return Pulse::Beats;
@@ -232,7 +257,7 @@ impl Prober {
         }
         let Doors { v4, v6 } = doors::look(&self.handle, &self.lookout, &self.meter, port).await;
         let gone = |door: Door| matches!(door, Door::Nobody | Door::Other | Door::Absent);
-        // Absent is what a family that was never there is, too: one of them at least must be there in other hands.
+        // Where the rules forbid the question whether the family is there, both count as absent: that tells nothing.
         if gone(v4) && gone(v6) && (v4, v6) != (Door::Absent, Door::Absent) {
             return Pulse::Gone(format!("port {port} of {} is no longer ours", self.settings.target()));
         }
