@@ -126,7 +126,7 @@ impl<C> Held<C> {
     }
 
     fn comes_from_loopback(&self) -> bool {
-        self.peer.parse::<SocketAddr>().is_ok_and(|peer| peer.ip().is_loopback())
+        is_loopback(&self.peer)
     }
 
     /// It is a sender, with all that it has sent.
@@ -141,6 +141,12 @@ impl<C> Held<C> {
             Err(_) => Err(self.channel),
         }
     }
+}
+
+/// Whether an address, with its port or without, is one of the jump host's loopback interface.
+fn is_loopback(address: &str) -> bool {
+    let ip = address.parse::<SocketAddr>().map(|at| at.ip()).or_else(|_| address.parse::<IpAddr>());
+    ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// What becomes of a connection, and of what came by it.
@@ -180,7 +186,7 @@ impl<K: Copy + Eq + Hash, C> Lookout<K, C> {
         if !self.0.busy.load(Ordering::Acquire) {
             return None;
         }
-        let loopback = originator.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
+        let loopback = is_loopback(originator);
         self.lock().expected.iter().find(|e| e.may_come(port, loopback)).map(|e| e.port)
     }
 
