@@ -188,7 +188,10 @@ fn what_nobody_asked_is_said_to_be_unproven_and_no_failure() {
     let attempt = [to("127.0.0.1", Outside::NotAsked("127.0.0.1 is this very machine".into()))];
     let finding = judged(&attempt, OURS, &[], &facts(&["0.0.0.0"], &[]));
     assert_eq!((finding.reach, finding.has_failed()), (Reach::Unproven, false));
-    assert!(finding.why.starts_with("127.0.0.1 is this very machine") && finding.why.contains("open on jump"), "{finding:?}");
+    assert!(
+        finding.why.starts_with("127.0.0.1 is this very machine") && finding.why.contains("open on jump"),
+        "{finding:?}"
+    );
     let finding = judged(&attempt, SILENT, &[], &Facts::default());
     assert_eq!(finding.why, "127.0.0.1 is this very machine");
 }
