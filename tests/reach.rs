@@ -393,3 +393,62 @@ fn down_does_not_wait_for_an_answer_and_neither_does_ctrl_c() {
     assert!(begun.elapsed().as_secs_f64() < 3.0, "{:?}", begun.elapsed());
     stage.env.assert_nothing_left();
 }
+
+/// A second sshd, on the machine outside, as the host `hop` of the ssh configuration.
+fn hop(stage: &Stage, lines: &[&str]) -> common::Sshd {
+    let hop = common::Sshd::in_namespace(&stage.world.outside, OUTSIDE, lines);
+    let known = read_text(stage.env.path("known_hosts")) + &hop.known_hosts();
+    stage.env.write("known_hosts", known);
+    let lines = [
+        read_text(stage.env.path("ssh_config")),
+        format!("Host hop\n{}", hop.config_lines()),
+        format!("  IdentityFile {}\n  IdentitiesOnly yes\n", hop.user_key("ed25519").display()),
+        format!("  UserKnownHostsFile {}\n", stage.env.arg("known_hosts")),
+    ];
+    stage.env.write("ssh_config", lines.concat());
+    hop
+}
+
+#[test]
+fn behind_a_hop_it_is_the_hop_that_connects() {
+    let stage = Stage::new(world!(|name| World::lay(name, &["GatewayPorts yes"])), THERE);
+    let _hop = hop(&stage, &[]);
+    let run = stage.up_run(&["-J", "hop"]);
+    assert!(run.stdout.contains(&format!("  reach  proven from outside (seen as {OUTSIDE})")), "{}", run.stdout);
+    stage.world.guard(stage.port, "reject");
+    stage.env.run(&["kick", "c"]).ok();
+    let lost = stage.env.wait_collector("c", "tells", |c| c["streams"][0]["reach"] == "unproven");
+    let health = lost["health"][0].as_str().unwrap();
+    assert!(health.contains("firewall") && health.contains("refuses the connection"), "{health}");
+    stage.ends(0);
+}
+
+#[test]
+fn a_hop_that_connects_to_the_jump_host_alone_is_told() {
+    for (gateway, reach) in [("GatewayPorts yes", "unproven"), ("GatewayPorts no", "loopback-only")] {
+        let stage = Stage::new(world!(|name| World::lay(name, &[gateway])), THERE);
+        let there = format!("PermitOpen {THERE}:{}", stage.world.sshd().port);
+        let _hop = hop(&stage, &[&there]);
+        let up = stage.up(&["-J", "hop"]);
+        assert_eq!(finding(&up)["reach"], reach, "{:#}", finding(&up));
+        assert!(
+            reach != "unproven" || finding(&up)["why"].as_str().unwrap().contains("does not connect"),
+            "{up:?}",
+            up = finding(&up)
+        );
+        stage.ends(0);
+    }
+}
+
+#[test]
+fn behind_a_program_nothing_is_proven_but_loopback_is_told() {
+    require!("socat");
+    for (gateway, reach) in [("GatewayPorts yes", "unproven"), ("GatewayPorts no", "loopback-only")] {
+        let stage = Stage::new(world!(|name| World::lay(name, &[gateway])), THERE);
+        let up = stage.up(&["-o", "ProxyCommand=socat - TCP:%h:%p"]);
+        let found = finding(&up);
+        assert_eq!(found["reach"], reach, "{found:#}");
+        assert!(found["why"].as_str().unwrap().contains(if reach == "unproven" { "ProxyCommand" } else { "loopback" }));
+        stage.ends(0);
+    }
+}
