@@ -1,7 +1,9 @@
 //! What other processes ask of a collector.
 
+use std::sync::atomic::Ordering;
+
 use super::Supervisor;
-use crate::collector::state::Event;
+use crate::collector::state::{Event, State};
 use crate::control::server::Command;
 use crate::control::{Reply, Request};
 use crate::error::Error;
@@ -19,7 +21,8 @@ impl Supervisor {
                 None
             }
             Request::Kick => {
-                let _ = command.replies.try_send(Reply::Kicked);
+                let under_way = self.machine.state() == State::Connecting && self.noticed.load(Ordering::Relaxed);
+                let _ = command.replies.try_send(Reply::Kicked { under_way });
                 Some(Event::Kick)
             }
             Request::Rotate => {
