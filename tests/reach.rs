@@ -349,18 +349,19 @@ fn a_silent_sender_while_an_answer_is_awaited_loses_nothing() {
         stage.port
     ));
     let args = stage.args(&["--json"]);
-    let up = Bg::spawn(stage.world.reclog(&stage.env, &args));
+    let mut up = Bg::spawn(stage.world.reclog(&stage.env, &args));
+    common::wait_until("it is up", common::SOON, || (stage.env.find("c")?["state"] == "up").then_some(()));
     let script = format!(
-        "until exec 3<>/dev/tcp/{THERE}/{port}; do :; done 2>/dev/null; exec 4<>/dev/tcp/{THERE}/{port}; \
-         sleep 1; printf 'late\\n' >&3; exec 3>&-; sleep 60",
+        "exec 3<>/dev/tcp/{THERE}/{port}; exec 4<>/dev/tcp/{THERE}/{port}; sleep 1; printf 'late\\n' >&3; exec 3>&-; sleep 60",
         port = stage.port
     );
     let mut sender = stage.env.command("ip");
     let _sender = common::Daemon::start(sender.args(["netns", "exec", &stage.world.outside, "bash", "-c", &script]));
+    wait_for_text(stage.env.path("f"), "late\n");
+    assert!(up.running(), "an answer is still awaited");
     let up = stage.env.started(up.wait());
     assert_eq!(finding(&up)["reach"], "proven");
     assert!(finding(&up)["notes"].to_string().contains("over IPv6"), "{:#}", finding(&up));
-    wait_for_text(stage.env.path("f"), "late\n");
     stage.env.wait_collector("c", "knows the silent one", |c| c["streams"][0]["senders"]["open"] == 1);
     stage.env.run(&["down", "c", "--now"]).ok();
     assert_eq!(read_text(stage.env.path("f")), "late\n");
