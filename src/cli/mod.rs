@@ -15,6 +15,7 @@ pub mod place;
 mod printer;
 pub mod profile;
 mod prompt;
+mod reach;
 mod rotate;
 mod since;
 pub mod snippets;

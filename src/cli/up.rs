@@ -11,11 +11,10 @@ use super::place::Place;
 use super::printer::Printer;
 use super::prompt::Prompt;
 use super::spinner::Spinner;
-use super::{down, snippets, words};
+use super::{down, reach, snippets, words};
 use crate::collector::events::{Event, Launch, Up};
 use crate::collector::{self, OpenLog, Options, Report, launch, log};
 use crate::error::{Error, Result};
-use crate::ledger::Reach;
 use crate::paths::Paths;
 use crate::plan::{Compress, Framing, Plan, Sync};
 use crate::profile::{self, Overrides};
@@ -209,11 +208,10 @@ fn announce(up: &Up, json: bool, printer: Printer) -> Result<()> {
     if !json {
         printer.data(&block(up))?;
     }
-    for stream in up.streams.iter().filter(|s| up.target.is_some() && s.reach == Reach::Unproven) {
-        printer.note(&format!(
-            "not proven: that {} can be reached from outside (sshd's GatewayPorts, firewalls)",
-            Place::of_up(up, stream).text()
-        ));
+    if up.target.is_some() {
+        for stream in &up.streams {
+            reach::tell(&Place::of_up(up, stream), stream, printer);
+        }
     }
     Ok(())
 }
@@ -223,6 +221,11 @@ fn block(up: &Up) -> String {
     for (index, stream) in up.streams.iter().enumerate() {
         let of = if index == 0 { format!("   (collector \"{}\", pid {})", up.name, up.pid) } else { String::new() };
         text.push_str(&format!("✔ {} → {}{of}\n", Place::of_up(up, stream).text(), words::path(&stream.out)));
+    }
+    for stream in &up.streams {
+        if let Some(line) = reach::line(stream, up.streams.len() > 1) {
+            text.push_str(&line);
+        }
     }
     if let Some(send) = up.streams.first().and_then(|stream| snippets::short(&Place::of_up(up, stream))) {
         text.push_str(&format!("  send   {send}\n"));
