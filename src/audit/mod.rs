@@ -113,7 +113,7 @@ pub enum Event {
         /// Records made of them.
         records: u64,
         /// `end`: it said that no more follows; `cut`: the connection died; `draining`: it was still in when `down` would
-        /// wait no longer; else the name of the option that ended it.
+        /// wait no longer; `idle`: its address sent no more datagrams; else the name of the option that ended it.
         why: String,
     },
     /// A sender was turned away.

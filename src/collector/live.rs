@@ -1,5 +1,6 @@
 //! What is known about a running collector, as the snapshot shows it.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -130,6 +131,7 @@ impl Live {
             streams.push(StreamSnapshot {
                 name: plan.name.clone(),
                 remote_port: *port,
+                socket: plan.transport.socket().map(Path::to_path_buf),
                 bind: plan.bind.clone(),
                 framing: plan.framing.as_str().into(),
                 reach: reach(&plan.bind),
@@ -142,6 +144,7 @@ impl Live {
                 senders: counts.senders,
                 records: counts.records,
                 split: counts.split,
+                datagrams_lost: plan.transport.has_udp().then_some(counts.datagrams_lost),
                 ledger: counts.ledger,
             });
         }

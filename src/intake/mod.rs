@@ -3,11 +3,14 @@
 //! [`Intake`] is the door of one stream: it lets senders in while the gate is open and there is room. [`Sender`] is one
 //! connection behind that door. The framing itself is pure ([`framing`]); what is here connects it with ledger and sink.
 
+pub mod datagrams;
 pub mod framing;
 pub mod listen;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use datagrams::Sessions;
 
 use framing::Framer;
 use tokio::sync::Notify;
@@ -35,6 +38,8 @@ struct Inner {
     /// Whoever is still in is ended from here.
     over: AtomicBool,
     unfinished: AtomicUsize,
+    /// The doors for datagrams, whose senders end when nobody is let in any more.
+    doors: Mutex<Vec<Weak<Mutex<Sessions>>>>,
     /// Told whenever a sender leaves.
     left: Notify,
 }
@@ -68,6 +73,8 @@ pub enum End {
     Cut,
     /// It was still in when `down` would wait no longer.
     Draining,
+    /// Nothing came from its address any more: a sender of datagrams.
+    Idle,
 }
 
 impl End {
@@ -78,6 +85,7 @@ impl End {
             Self::Clean => "end",
             Self::Cut => "cut",
             Self::Draining => "draining",
+            Self::Idle => "idle",
         }
     }
 }
@@ -94,6 +102,7 @@ impl Intake {
             shut: AtomicBool::new(false),
             over: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
+            doors: Mutex::default(),
             left: Notify::new(),
         }))
     }
@@ -115,26 +124,10 @@ impl Intake {
     /// # Errors
     /// When the gate is shut or `max_connections` are open.
     pub fn admit(&self, peer: &str) -> Result<Sender, Reject> {
-        let Inner { plan, ledger, trail, shut, .. } = &*self.0;
-        let admitted = if shut.load(Ordering::Acquire) {
-            Err(Reject::Draining)
-        } else {
-            ledger.sender_opened(plan.max_connections).ok_or(Reject::MaxConnections)
-        };
-        let (stream, peer) = (plan.name.clone(), peer.to_owned());
-        match admitted {
-            Ok(connection) => {
-                let framer = Framer::new(plan.framing, plan.max_line);
-                trail.tell(&Event::SenderOpen { stream, peer: peer.clone(), connection });
-                let intake = Arc::clone(&self.0);
-                Ok(Sender { intake, peer, connection, framer, held: 0, bytes: 0, records: 0, end: End::Cut })
-            }
-            Err(reject) => {
-                ledger.sender_rejected(reject.as_str());
-                trail.tell(&Event::Reject { stream, peer, why: reject.as_str().into() });
-                Err(reject)
-            }
-        }
+        let connection = self.0.open(peer, false)?;
+        let framer = Framer::new(self.0.plan.framing, self.0.plan.max_line);
+        let (intake, peer) = (Arc::clone(&self.0), peer.to_owned());
+        Ok(Sender { intake, peer, connection, framer, held: 0, bytes: 0, records: 0, end: End::Cut })
     }
 
     /// Whether a sender could feed now: the output is not behind.
@@ -146,6 +139,9 @@ impl Intake {
     /// Lets nobody in any more; whoever is in may finish.
     pub fn shut(&self) {
         self.0.shut.store(true, Ordering::Release);
+        for door in self.0.doors.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade) {
+            door.lock().unwrap_or_else(PoisonError::into_inner).shut(&self.0);
+        }
     }
 
     /// The time to finish is over: who is still in is cut, and it is not the network's doing.
@@ -170,6 +166,38 @@ impl Intake {
             }
             left.await;
         }
+    }
+}
+
+impl Inner {
+    /// Lets a sender in, or counts and names why not; its number. `late`: even when the gate is shut.
+    fn open(&self, peer: &str, late: bool) -> Result<u64, Reject> {
+        let Self { plan, ledger, trail, shut, .. } = self;
+        let admitted = if shut.load(Ordering::Acquire) && !late {
+            Err(Reject::Draining)
+        } else {
+            ledger.sender_opened(plan.max_connections).ok_or(Reject::MaxConnections)
+        };
+        let (stream, peer) = (plan.name.clone(), peer.to_owned());
+        match admitted {
+            Ok(connection) => trail.tell(&Event::SenderOpen { stream, peer, connection }),
+            Err(reject) => {
+                ledger.sender_rejected(reject.as_str());
+                trail.tell(&Event::Reject { stream, peer, why: reject.as_str().into() });
+            }
+        }
+        admitted
+    }
+
+    /// A sender that was let in is gone.
+    fn close(&self, peer: String, connection: u64, bytes: u64, records: u64, end: End) {
+        let over = end == End::Cut && self.over.load(Ordering::Acquire);
+        let end = if over { End::Draining } else { end };
+        let (stream, why) = (self.plan.name.clone(), end.as_str().into());
+        self.trail.tell(&Event::SenderClose { stream, peer, connection, bytes, records, why });
+        // Last: whoever waits for the drain may end the trail then.
+        self.ledger.sender_closed(matches!(end, End::Cut | End::Draining));
+        self.left.notify_waiters();
     }
 }
 
@@ -256,20 +284,7 @@ impl Drop for Sender {
             *records += made.records;
         });
         track(&intake.unfinished, held, 0);
-        if self.end == End::Cut && intake.over.load(Ordering::Acquire) {
-            self.end = End::Draining;
-        }
-        intake.trail.tell(&Event::SenderClose {
-            stream: intake.plan.name.clone(),
-            peer: std::mem::take(&mut self.peer),
-            connection: self.connection,
-            bytes: self.bytes,
-            records: self.records,
-            why: self.end.as_str().into(),
-        });
-        // Last: whoever waits for the drain may end the trail then.
-        intake.ledger.sender_closed(self.end != End::Clean);
-        intake.left.notify_waiters();
+        intake.close(std::mem::take(&mut self.peer), self.connection, self.bytes, *records, self.end);
     }
 }
 
@@ -290,15 +305,15 @@ mod tests {
     use crate::sink::{Options, OutputFile, Sink};
     use tokio_util::sync::CancellationToken;
 
-    fn plan(path: &std::path::Path, max_connections: usize) -> StreamPlan {
+    fn plan(path: &std::path::Path, max_connections: usize, framing: Framing, transport: Transport) -> StreamPlan {
         StreamPlan {
             name: "main".into(),
-            transport: Transport::Tcp,
+            transport,
             relay: Relay::Never,
             bind: "*".into(),
             port: 0,
             out: path.into(),
-            framing: Framing::Lines,
+            framing,
             max_line: 1024,
             max_connections,
             sync: Sync::Never,
@@ -307,17 +322,22 @@ mod tests {
         }
     }
 
-    fn open(max_connections: usize) -> (tempfile::TempDir, Intake, Sink) {
+    pub(super) fn open(max_connections: usize) -> (tempfile::TempDir, Intake, Sink) {
+        open_as(max_connections, Framing::Lines, Transport::Tcp)
+    }
+
+    pub(super) fn open_as(
+        max_connections: usize,
+        framing: Framing,
+        transport: Transport,
+    ) -> (tempfile::TempDir, Intake, Sink) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("out");
+        let plan = plan(&path, max_connections, framing, transport);
         let ledger = StreamLedger::new();
-        let sink = Sink::start(
-            OutputFile::open(&path).unwrap(),
-            ledger.clone(),
-            Options::of(&plan(&path, max_connections), Trail::nowhere()),
-        )
-        .unwrap();
-        (dir, Intake::new(plan(&path, max_connections), ledger, sink.handle(), Trail::nowhere()), sink)
+        let options = Options::of(&plan, Trail::nowhere());
+        let sink = Sink::start(OutputFile::open(&path).unwrap(), ledger.clone(), options).unwrap();
+        (dir, Intake::new(plan, ledger, sink.handle(), Trail::nowhere()), sink)
     }
 
     #[tokio::test]
