@@ -54,7 +54,10 @@ pub async fn check(
     person: &dyn Person,
 ) -> Result<()> {
     let (leg, target) = (&connection.leg, connection.leg.settings.target());
-    let all = intakes.iter().zip(ports).filter(|(intake, _)| means_both(&intake.plan().bind));
+    let all = intakes.iter().zip(ports).filter(|(intake, port)| {
+        // A relay says itself which families it has.
+        means_both(&intake.plan().bind) && !connection.is_relayed(**port)
+    });
     let all: Vec<_> = all.map(|(intake, port)| (intake, *port)).collect();
     let next = std::sync::atomic::AtomicUsize::new(0);
     let lane = async || {
