@@ -59,6 +59,6 @@ pub fn helper(sshd: &Sshd) -> u32 {
 #[track_caller]
 pub fn behind(sshd: &Sshd) -> u16 {
     let log = sshd.log();
-    let of = |line: &str| line.split_once("forwarding listening on 127.0.0.1 port ")?.1.trim_end_matches('.').parse().ok();
+    let of = |line: &str| line.split_once("Allocated listen port ")?.1.trim().parse().ok();
     log.lines().rev().find_map(of).unwrap_or_else(|| panic!("no forward in the log:\n{log}"))
 }
