@@ -10,8 +10,8 @@ use common::netns::{OUTSIDE, OUTSIDE_6, THERE, THERE_6, World};
 use common::relay::{INTERPRETERS, Programs, behind, helper, helpers};
 use common::snapshot::number;
 use common::{
-    Collector, Env, SOON, Sender, Sshd, check_flood, flood, free_port, listening, procs, read, read_text, send, wait_for_text,
-    wait_until,
+    Collector, Env, SOON, Sender, Sshd, check_flood, flood, free_port, listening, procs, read, read_text, send,
+    wait_for_text, wait_until,
 };
 use rustix::process::Signal;
 
@@ -76,7 +76,9 @@ fn senders_get_through_a_default_sshd_and_keep_their_addresses() {
     for interpreter in INTERPRETERS {
         let programs = Programs::with(&[interpreter]);
         let lines = ["GatewayPorts no", &programs.line()];
-        let Some(world) = World::lay("senders_get_through_a_default_sshd_and_keep_their_addresses", &lines) else { return };
+        let Some(world) = World::lay("senders_get_through_a_default_sshd_and_keep_their_addresses", &lines) else {
+            return;
+        };
         let env = Env::new();
         world.trust(&env, THERE);
         let port = free_port();

@@ -81,13 +81,7 @@ impl Relays<'_> {
     ///
     /// # Errors
     /// Also when there is none and it does not go without.
-    async fn open(
-        &mut self,
-        stream: usize,
-        intake: &Intake,
-        transport: &Transport,
-        port: &mut u16,
-    ) -> Result<bool> {
+    async fn open(&mut self, stream: usize, intake: &Intake, transport: &Transport, port: &mut u16) -> Result<bool> {
         let number = u16::try_from(stream).map_err(|_| Error::usage("too many streams"))?;
         let place = RelayPlace { stream: number, intake, transport, port: *port, held: self.held };
         match self.connection.relay(place, &self.around.memory.relays).await? {

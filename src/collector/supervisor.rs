@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::Options;
 use super::events::{Event as Told, Up, UpStream};
+use super::flight::Way;
 use super::link::{self, Ears, FAREWELL, Failure, Link};
 use super::live::{self, Live};
 use super::lives::Lives;
@@ -87,6 +88,7 @@ impl Supervisor {
                 outputs.ledgers(),
                 settings.as_deref(),
                 Arc::clone(&past),
+                Way::of(&plan),
             ),
             settings,
             live,

@@ -22,9 +22,7 @@ impl Guest {
         session: &mut Session,
     ) -> Result<(), Stop> {
         let peer = match originator.parse::<IpAddr>() {
-            Ok(ip) => {
-                SocketAddr::new(ip.to_canonical(), u16::try_from(originator_port).unwrap_or(0)).to_string()
-            }
+            Ok(ip) => SocketAddr::new(ip.to_canonical(), u16::try_from(originator_port).unwrap_or(0)).to_string(),
             Err(_) => format!("{}:{originator_port}", brief(originator)),
         };
         let Some(Found { intake, relay }) = self.routes.find(address, port) else {

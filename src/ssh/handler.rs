@@ -89,7 +89,12 @@ impl Guest {
     }
 
     /// Refuses a channel of this `kind`; `what` it is, for the log.
-    pub(super) async fn unasked(&mut self, kind: &'static str, what: &str, reply: ChannelOpenHandle) -> Result<(), Stop> {
+    pub(super) async fn unasked(
+        &mut self,
+        kind: &'static str,
+        what: &str,
+        reply: ChannelOpenHandle,
+    ) -> Result<(), Stop> {
         if self.strange.is_new(kind) {
             tracing::warn!(
                 "the jump host tried to open {what}, which was not asked for; refused, as all others like it"

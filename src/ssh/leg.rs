@@ -221,7 +221,20 @@ impl Leg {
             }
         });
         let ended = Ending::new(ended);
-        Ok(Self { handle, settings, routes, meter, porch, lobby, ears, tunnel, turned_down, ended, kill, program: None })
+        Ok(Self {
+            handle,
+            settings,
+            routes,
+            meter,
+            porch,
+            lobby,
+            ears,
+            tunnel,
+            turned_down,
+            ended,
+            kill,
+            program: None,
+        })
     }
 
     /// Waits until it is lost and says how.

@@ -140,12 +140,7 @@ impl Helper {
     }
 
     /// Sends an order and waits for the answer that `wanted` takes; `longer`: what the work itself may take.
-    pub async fn ask<T>(
-        &mut self,
-        order: String,
-        longer: Duration,
-        wanted: impl Fn(&str) -> Option<T>,
-    ) -> Result<T> {
+    pub async fn ask<T>(&mut self, order: String, longer: Duration, wanted: impl Fn(&str) -> Option<T>) -> Result<T> {
         self.order(order).await?;
         let answer = async {
             loop {
