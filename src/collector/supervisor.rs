@@ -77,7 +77,7 @@ impl Supervisor {
         options: Options,
         rescue: Rescue,
     ) -> Self {
-        let ports = plan.streams.iter().map(|s| s.port).collect();
+        let (ports, way) = (plan.streams.iter().map(|s| s.port).collect(), Way::of(&plan));
         let past = Arc::new(settings.as_ref().map_or_else(Past::default, |settings| {
             Past::kept(rescue.folder.join("connection.json"), settings.target())
         }));
@@ -88,7 +88,7 @@ impl Supervisor {
                 outputs.ledgers(),
                 settings.as_deref(),
                 Arc::clone(&past),
-                Way::of(&plan),
+                way,
             ),
             settings,
             live,
