@@ -74,6 +74,9 @@ pub enum Event {
         why: String,
         /// Senders that were in.
         senders_cut: u64,
+        /// Nothing of them is missing that was sent before. The `gap` that is told when the connection is back begins here.
+        #[serde(serialize_with = "to_the_microsecond")]
+        from: Timestamp,
     },
     /// The connection is there again, with every port.
     Reconnect {

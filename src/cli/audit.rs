@@ -183,7 +183,7 @@ fn told(event: &Event, zone: &TimeZone) -> String {
             format!("{} stored{lost}{why}", words::plural(*stored, "byte"))
         }
         Event::Connect { target } => target.clone(),
-        Event::Cut { why, senders_cut } => format!("{why} ({} cut off)", senders(senders_cut)),
+        Event::Cut { why, senders_cut, .. } => format!("{why} ({} cut off)", senders(senders_cut)),
         Event::Reconnect { target, attempts } => format!("{target}, {}", words::plural(*attempts, "attempt")),
         Event::Forward { stream, bind, remote_port } => format!("{stream} {}", words::place(bind, *remote_port)),
         Event::SenderOpen { stream, peer, connection } => format!("{stream} #{connection} {peer}"),

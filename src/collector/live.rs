@@ -40,9 +40,15 @@ struct LiveStream {
 const STUCK: Duration = Duration::from_millis(700);
 
 impl Live {
-    /// A collector that begins.
+    /// A collector that begins; the troubles of `trail` are its own.
     #[must_use]
-    pub fn new(plan: &Plan, target: Option<String>, ledgers: &[StreamLedger], sinks: &[SinkHandle]) -> Self {
+    pub fn new(
+        plan: &Plan,
+        target: Option<String>,
+        ledgers: &[StreamLedger],
+        sinks: &[SinkHandle],
+        trail: &Trail,
+    ) -> Self {
         let streams = plan
             .streams
             .iter()
@@ -62,17 +68,12 @@ impl Live {
             reconnects: 0,
             last_error: None,
             streams,
-            trail: Trail::nowhere(),
+            trail: trail.clone(),
         })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The audit trail, whose troubles are the collector's.
-    pub fn watch(&self, trail: &Trail) {
-        self.lock().trail = trail.clone();
     }
 
     /// The state of the connection.

@@ -161,8 +161,7 @@ async fn run_locked(
             return Err(early(e));
         }
     };
-    let live = Live::new(&plan, target, &outputs.ledgers(), &outputs.handles());
-    live.watch(&trail);
+    let live = Live::new(&plan, target, &outputs.ledgers(), &outputs.handles(), &trail);
 
     let (commands_tx, commands) = mpsc::channel(COMMANDS);
     let hello = Hello {

@@ -54,6 +54,8 @@ pub struct Supervisor {
     was_up: bool,
     /// Attempts to get the first connection that failed.
     in_vain: u64,
+    /// Whether a server may know of the attempt that is under way: one that is dropped then leaves something behind.
+    noticed: Arc<AtomicBool>,
     /// The last failed attempt.
     failure: Option<Error>,
     /// Who asked for the end.
@@ -104,6 +106,7 @@ impl Supervisor {
             ports,
             was_up: false,
             in_vain: 0,
+            noticed: Arc::default(),
             failure: None,
             goodbyes: Vec::new(),
             now: false,
@@ -209,6 +212,8 @@ impl Supervisor {
                     pause = None;
                     attempt = Some(self.attempt(old));
                 }
+                Action::Anew if self.noticed.load(Ordering::Relaxed) => {}
+                Action::Anew => attempt = Some(self.attempt(None)),
                 Action::Pause { length, knock } => {
                     tracing::info!("trying again in {:.1} s", length.as_secs_f64());
                     self.not_yet(length);
@@ -291,7 +296,8 @@ impl Supervisor {
                 None
             }
             Request::Kick => {
-                let _ = command.replies.try_send(Reply::Kicked);
+                let under_way = self.machine.state() == State::Connecting && self.noticed.load(Ordering::Relaxed);
+                let _ = command.replies.try_send(Reply::Kicked { under_way });
                 Some(Event::Kick)
             }
             Request::Rotate => {
@@ -317,19 +323,22 @@ impl Supervisor {
     /// Begins an attempt. An `old` connection that still works gives its ports back first, or they would be taken.
     fn attempt(&mut self, old: Option<Link>) -> Attempt {
         self.lives.attempt();
+        // An old connection that was left half-way would keep its ports.
+        self.noticed = Arc::new(AtomicBool::new(old.is_some()));
         let (intakes, ports) = (self.outputs.intakes().to_vec(), self.ports.clone());
         match &self.settings {
             None => Box::pin(async move { (link::listen(intakes, ports).await, true) }),
             Some(settings) => {
                 let (settings, report) = (Arc::clone(settings), Arc::clone(&self.options.report));
                 let (silent, memory, past) = (self.was_up, Arc::clone(&self.memory), Arc::clone(&self.past));
-                let live = self.live.clone();
+                let (live, noticed) = (self.live.clone(), Arc::clone(&self.noticed));
                 // Who started it has gone on to other things once it is up.
                 let person: Arc<dyn Person> = if silent { Arc::new(Nobody) } else { Arc::clone(&self.options.person) };
                 Box::pin(async move {
                     let heard = AtomicBool::new(false);
                     let step = |phase: Phase, target: &str| {
                         heard.fetch_or(phase != Phase::Connect, Ordering::Relaxed);
+                        noticed.fetch_or(phase != Phase::Connect, Ordering::Relaxed);
                         tracing::debug!("{}: {target}", phase.as_str());
                         if !silent {
                             report(&Told::Step { phase, target: target.to_owned() });
