@@ -205,6 +205,8 @@ fn told(event: &Event, zone: &TimeZone) -> String {
             let (from, to, most) = (time(from), time(to), words::bytes(*bytes_at_most));
             format!("{from} to {to}: {} cut off, at most {most} missing", senders(senders_cut))
         }
+        Event::Probe { stream, reach, why } if why.is_empty() => format!("{stream} {}", reach.as_str()),
+        Event::Probe { stream, reach, why } => format!("{stream} {}: {why}", reach.as_str()),
         Event::Warn { message } => message.clone(),
     }
 }

@@ -14,6 +14,7 @@ mod pick;
 mod printer;
 pub mod profile;
 mod prompt;
+mod reach;
 mod rotate;
 mod since;
 mod spinner;

@@ -23,7 +23,7 @@ use crate::intake::Intake;
 pub struct Connection {
     pub(super) leg: Leg,
     /// What it goes through, the nearest first.
-    hops: Vec<Leg>,
+    pub(super) hops: Vec<Leg>,
     pub(super) granted: Vec<(String, u16)>,
     /// The helper on the jump host, and the ports that it listens on.
     pub(super) relay: relay::State,

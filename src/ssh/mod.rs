@@ -39,7 +39,7 @@ pub use doors::check as check_doors;
 pub use jumps::resolve;
 pub use leg::{Progress, WINDOW};
 pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind, keep_out_of_core_files};
-pub use reach::{Facts, Finding, Firewall, Prober};
+pub use reach::{Facts, Finding, Firewall, Prober, Pulse};
 pub use relay::{Before as RelayBefore, Place as RelayPlace, Relayed};
 pub use server_process::{Identity, Past};
 pub use settings::{Algorithms, Family, Method, Proxy, Settings, StrictHostKeyChecking};
