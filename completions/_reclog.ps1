@@ -204,7 +204,8 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
             break
         }
         'reclog;how' {
-            [CompletionResult]::new('--sender', '--sender', [CompletionResultType]::ParameterName, 'The program that sends')
+            [CompletionResult]::new('--sender', '--sender', [CompletionResultType]::ParameterName, 'The program that sends [default: bash, for a Unix socket python]')
+            [CompletionResult]::new('--udp', '--udp', [CompletionResultType]::ParameterName, 'By datagrams, where the stream takes both TCP and UDP')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: everything')

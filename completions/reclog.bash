@@ -166,7 +166,7 @@ _reclog() {
             return 0
             ;;
         reclog__subcmd__how)
-            opts="-q -v -h -V --sender --quiet --verbose --help --version"
+            opts="-q -v -h -V --sender --udp --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -192,7 +192,8 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand --version 'Print version'
         }
         &'reclog;how'= {
-            cand --sender 'The program that sends'
+            cand --sender 'The program that sends [default: bash, for a Unix socket python]'
+            cand --udp 'By datagrams, where the stream takes both TCP and UDP'
             cand -q 'Say less: no progress, no hints on success'
             cand --quiet 'Say less: no progress, no hints on success'
             cand -v 'Say more; twice: everything'

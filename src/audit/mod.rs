@@ -87,7 +87,7 @@ pub enum Event {
         /// Attempts that it took.
         attempts: u64,
     },
-    /// A port is open.
+    /// A port or socket is open.
     Forward {
         /// The stream.
         stream: String,
@@ -95,12 +95,15 @@ pub enum Event {
         bind: String,
         /// The port.
         remote_port: u16,
+        /// The Unix socket that takes the place of address and port.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        socket: Option<PathBuf>,
     },
     /// A sender was let in.
     SenderOpen {
         /// The stream.
         stream: String,
-        /// `ip:port`.
+        /// `ip:port`; for a Unix socket of this machine `unix:uid=1000,pid=4711`, of the jump host `unix`.
         peer: String,
         /// Counts the senders of the stream from 1.
         connection: u64,

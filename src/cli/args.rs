@@ -212,14 +212,18 @@ pub struct HowArgs {
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
     /// The program that sends
-    #[arg(long, value_name = "PROGRAM", default_value = "bash")]
-    pub sender: SenderArg,
+    /// [default: bash, for a Unix socket python]
+    #[arg(long, value_name = "PROGRAM")]
+    pub sender: Option<SenderArg>,
+    /// By datagrams, where the stream takes both TCP and UDP
+    #[arg(long)]
+    pub udp: bool,
 }
 
 /// Values of `how --sender`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SenderArg {
-    /// bash alone, through /dev/tcp
+    /// bash alone, through /dev/tcp or /dev/udp
     Bash,
     /// netcat
     Nc,

@@ -74,6 +74,8 @@ mod tests {
             name: "main".into(),
             host: "h".into(),
             remote_port: 514,
+            socket: None,
+            udp: false,
             bind: "*".into(),
             reach: finding.reach,
             finding: Some(finding),

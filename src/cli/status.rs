@@ -72,6 +72,10 @@ fn text(snapshot: &Snapshot) -> String {
         for sentence in &collector.health {
             text.push_str(&format!("  ! {}\n", escape_str(sentence)));
         }
+        for (stream, lost) in collector.streams.iter().filter_map(|s| Some((s, s.datagrams_lost.filter(|n| *n > 0)?))) {
+            let lost = words::plural(lost, "datagram");
+            text.push_str(&format!("  ! {}: {lost} lost before they got here\n", stream.name));
+        }
     }
     text
 }
@@ -111,9 +115,15 @@ fn table(c: &CollectorSnapshot) -> String {
             Reach::Unproven => "unproven",
         };
         let files: Vec<String> = s.outputs.iter().map(|o| words::path(&o.path)).collect();
+        let port = match &s.socket {
+            Some(path) => words::path(path),
+            None if s.datagrams_lost.is_none() => s.remote_port.to_string(),
+            None if c.target.is_none() => format!("udp:{}", s.remote_port),
+            None => format!("{} +udp", s.remote_port),
+        };
         table.add_row([
             format!("  {}", s.name),
-            s.remote_port.to_string(),
+            port,
             words::count(s.senders.open),
             words::count(s.records),
             words::bytes(s.ledger.stored),

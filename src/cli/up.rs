@@ -7,10 +7,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{ListenArgs, UpArgs};
 use super::options::{CompressArg, FramingArg, RunArgs, SshArgs, StreamArgs, SyncArg};
+use super::place::Place;
 use super::printer::Printer;
 use super::prompt::Prompt;
 use super::spinner::Spinner;
-use super::{down, how, reach, words};
+use super::{down, reach, snippets, words};
 use crate::collector::events::{Event, Launch, Up};
 use crate::collector::{self, OpenLog, Options, Report, launch, log};
 use crate::error::{Error, Result};
@@ -208,7 +209,7 @@ fn announce(up: &Up, json: bool, printer: Printer) -> Result<()> {
         printer.data(&block(up))?;
     }
     if up.target.is_some() {
-        for stream in &up.streams {
+        for stream in up.streams.iter().filter(|stream| stream.socket.is_none()) {
             reach::tell(stream, printer);
         }
     }
@@ -219,19 +220,15 @@ fn block(up: &Up) -> String {
     let mut text = String::new();
     for (index, stream) in up.streams.iter().enumerate() {
         let of = if index == 0 { format!("   (collector \"{}\", pid {})", up.name, up.pid) } else { String::new() };
-        text.push_str(&format!(
-            "✔ {} → {}{of}\n",
-            words::place(&stream.host, stream.remote_port),
-            words::path(&stream.out)
-        ));
+        text.push_str(&format!("✔ {} → {}{of}\n", Place::of_up(up, stream).text(), words::path(&stream.out)));
     }
     for stream in &up.streams {
         if let Some(line) = reach::line(stream, up.streams.len() > 1) {
             text.push_str(&line);
         }
     }
-    if let Some(stream) = up.streams.first() {
-        text.push_str(&format!("  send   {}\n", how::short(&stream.host, stream.remote_port)));
+    if let Some(send) = up.streams.first().and_then(|stream| snippets::short(&Place::of_up(up, stream))) {
+        text.push_str(&format!("  send   {send}\n"));
     }
     text.push_str(&format!("  stop   reclog down {}\n", up.name));
     text

@@ -177,7 +177,8 @@ async fn again(
         }
     }
     let refused = connection.explain(intake, port).await;
-    if !refused.maybe_taken {
+    let socket = intake.plan().transport.socket().is_some();
+    if !refused.maybe_taken || (socket && left == Left::Nothing) {
         return Err(refused.error);
     }
     if left == Left::Nothing {
@@ -187,7 +188,7 @@ async fn again(
         ))
         .hint(format!("`ss -ltnp 'sport = :{port}'` on the jump host shows who listens")));
     }
-    let error = connection.still_held(port, left);
+    let error = connection.still_held(intake, port, left);
     trouble(&error);
     let (deadline, mut pause) = (Instant::now() + LONGEST_HOLD, FIRST_PAUSE);
     while Instant::now() < deadline {

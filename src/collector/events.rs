@@ -80,6 +80,12 @@ pub struct UpStream {
     pub host: String,
     /// The port that senders connect to.
     pub remote_port: u16,
+    /// The Unix socket that takes the place of a port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
+    /// Datagrams are taken; on the jump host beside connections, on this machine instead of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub udp: bool,
     /// The address that was asked for.
     pub bind: String,
     /// What is known of who can connect.
@@ -111,6 +117,8 @@ mod tests {
                 name: "main".into(),
                 host: "h".into(),
                 remote_port: 55514,
+                socket: None,
+                udp: false,
                 bind: "*".into(),
                 reach: Reach::Unproven,
                 finding: None,

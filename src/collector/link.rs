@@ -108,6 +108,7 @@ pub async fn connect(
     past.holds(connection.trace());
     drop(past.keep());
     connection.open_doors().await;
+    connection.check_sockets(&*person).await;
     Ok((Link::Ssh(Box::new(connection)), ports))
 }
 
@@ -122,8 +123,7 @@ async fn give_up(connection: Connection, past: &Past, error: Error) -> Failure {
 pub async fn listen(intakes: Vec<Intake>, mut ports: Vec<u16>) -> Attempted {
     let mut listeners = Vec::new();
     for (intake, port) in intakes.iter().zip(&mut ports) {
-        let listener =
-            Listener::open(&intake.plan().bind, *port).await.map_err(|error| Failure { error, ports: true })?;
+        let listener = Listener::open(intake.plan(), *port).await.map_err(|error| Failure { error, ports: true })?;
         *port = listener.port();
         listeners.push(listener);
     }

@@ -42,7 +42,7 @@ struct LiveStream {
 
 impl LiveStream {
     fn reach(&self) -> Reach {
-        self.found.as_ref().map_or_else(|| reach(&self.plan.bind), |(finding, _)| finding.reach)
+        self.found.as_ref().map_or_else(|| reach(&self.plan), |(finding, _)| finding.reach)
     }
 
     /// What is wrong with who can connect, a sentence.
@@ -204,16 +204,17 @@ impl Live {
 /// the address itself, or this machine.
 #[must_use]
 pub fn sender_host(jump_host: Option<&str>, bind: &str) -> String {
-    match (jump_host, reach(bind)) {
-        (Some(host), Reach::Unproven) => host.to_owned(),
-        (_, Reach::LoopbackOnly) => bind.to_owned(),
-        (None, _) if matches!(bind, "*" | "0.0.0.0" | "::") => "localhost".to_owned(),
-        _ => bind.to_owned(),
+    match jump_host {
+        _ if is_loopback(bind) => bind.to_owned(),
+        Some(host) => host.to_owned(),
+        // A Unix socket has none.
+        None if matches!(bind, "*" | "0.0.0.0" | "::" | "") => "localhost".to_owned(),
+        None => bind.to_owned(),
     }
 }
 
-/// What the address that was asked for tells about who can connect.
+/// What the place that was asked for tells about who can connect.
 #[must_use]
-pub fn reach(bind: &str) -> Reach {
-    if is_loopback(bind) { Reach::LoopbackOnly } else { Reach::Unproven }
+pub fn reach(stream: &StreamPlan) -> Reach {
+    if stream.transport.socket().is_some() || is_loopback(&stream.bind) { Reach::LoopbackOnly } else { Reach::Unproven }
 }

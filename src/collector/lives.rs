@@ -1,5 +1,6 @@
 //! The lives of the connection as the audit trail tells them: made, cut, made again, and what may be missing between.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 use super::flight::{self, RECEIVE_BUFFER, Way};
 use crate::audit::Event;
 use crate::ledger::StreamLedger;
+use crate::plan::StreamPlan;
 use crate::ssh::{Past, Settings};
 
 /// After a stall, what waited on the way is worked off within this time: queue, windows and kernels were full.
@@ -69,8 +71,8 @@ impl Lives {
         self.attempts += 1;
     }
 
-    /// The connection is there: `ports` are stream, address and port of each.
-    pub fn began<'a>(&mut self, ports: impl Iterator<Item = (&'a str, &'a str, u16)>) {
+    /// The connection is there: `ports` are those of the streams.
+    pub fn began<'a>(&mut self, ports: impl Iterator<Item = (&'a StreamPlan, u16)>) {
         let gap = self.gap.take();
         if let Some(target) = self.target.clone() {
             (self.tell)(&match self.since {
@@ -78,8 +80,9 @@ impl Lives {
                 Some(_) => Event::Reconnect { target, attempts: self.attempts },
             });
         }
-        for (stream, bind, remote_port) in ports {
-            (self.tell)(&Event::Forward { stream: stream.into(), bind: bind.into(), remote_port });
+        for (StreamPlan { name, bind, transport, .. }, remote_port) in ports {
+            let socket = transport.socket().map(Path::to_path_buf);
+            (self.tell)(&Event::Forward { stream: name.clone(), bind: bind.clone(), remote_port, socket });
         }
         if let Some(from) = gap {
             self.tell_gap(from);

@@ -21,7 +21,12 @@ fn lives(jump_host: bool) -> (Lives, StreamLedger, Arc<Mutex<Vec<Event>>>) {
 
 fn begin(lives: &mut Lives) {
     lives.attempt();
-    lives.began([("main", "*", 7)].into_iter());
+    let stream: StreamPlan = serde_json::from_value(serde_json::json!({
+        "name": "main", "bind": "*", "port": 7, "out": "/out", "framing": "lines", "max_line": 1024,
+        "max_connections": 9, "sync": "never", "min_free": 0,
+    }))
+    .unwrap();
+    lives.began([(&stream, 7)].into_iter());
 }
 
 /// The tags of what was told, and the gap at its end.

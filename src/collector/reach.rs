@@ -1,5 +1,6 @@
 //! Whether senders get through: asked after every connection and from then on, and told to whoever wants to know.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -153,8 +154,10 @@ impl Watch {
                 name: stream.name.clone(),
                 host: live::sender_host(settings.map(|s| s.host.as_str()), &stream.bind),
                 remote_port: *port,
+                socket: stream.transport.socket().map(Path::to_path_buf),
+                udp: stream.transport.has_udp(),
                 bind: stream.bind.clone(),
-                reach: finding.as_ref().map_or_else(|| live::reach(&stream.bind), |finding| finding.reach),
+                reach: finding.as_ref().map_or_else(|| live::reach(stream), |finding| finding.reach),
                 finding,
                 out: stream.out.clone(),
             }

@@ -61,6 +61,10 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
 
     attention.until(&intakes, leave(&mut link, &intakes)).await?;
     intakes.iter().for_each(Intake::call_time);
+    let notes = match &link {
+        Some(Link::Ssh(connection)) => connection.left().to_vec(),
+        _ => Vec::new(),
+    };
     let releasing = CancellationToken::new();
     let ended = async {
         match link.take() {
@@ -80,7 +84,7 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
     attention.least = LAST_WRITES;
     attention.deadline = attention.deadline.max(Instant::now() + LAST_WRITES);
     let reports = attention.wait(&intakes, outputs.finish(&give_up, Some(&rescue)), &give_up).await?;
-    let report = report(name.to_owned(), live.snapshot().streams, reports);
+    let report = DownReport { notes, ..report(name.to_owned(), live.snapshot().streams, reports) };
     tracing::info!(lost = report.lost, rescue = ?report.rescue, "down");
     lives.over();
     tell(attention.goodbyes, attention.commands, &report);
@@ -100,7 +104,7 @@ pub fn report(name: String, streams: Vec<StreamSnapshot>, reports: Vec<sink::Rep
     }
     let lost = streams.iter().map(|s| s.lost).sum();
     let rescue = streams.iter().find_map(|s| s.rescue.clone());
-    DownReport { name, streams, lost, rescue, trouble }
+    DownReport { name, streams, lost, rescue, trouble, notes: Vec::new() }
 }
 
 /// Gives the totals to whoever waits for them, and to who asks as long as the socket is there: a `down` that comes in the

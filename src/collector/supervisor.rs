@@ -262,7 +262,7 @@ impl Supervisor {
                 self.ports = ports;
                 self.live.set_ports(&self.ports);
                 let streams = self.plan.streams.iter().zip(&self.ports);
-                self.lives.began(streams.map(|(s, port)| (s.name.as_str(), s.bind.as_str(), *port)));
+                self.lives.began(streams.map(|(stream, port)| (stream, *port)));
                 if self.was_up {
                     self.live.reconnected();
                     tracing::info!("connected again");

@@ -315,6 +315,10 @@ fn from_profile(profile: &Profile, flags: &Checked) -> Result<Resolved> {
         let problem = Problem::key(&[key], format!("`{key}` is about jump hosts, and this profile listens here"));
         return Err(profile.error(problem));
     }
+    if raw.no_probe == Some(true) && raw.probe_every.is_some() {
+        let problem = Problem::key(&["no_probe"], "`no_probe` and `probe_every` exclude each other");
+        return Err(profile.error(problem));
+    }
     let never = ssh.is_none() || (raw.no_probe == Some(true) && flags.probe_every.is_none());
     let probe_every = if never { None } else { flags.probe_every(raw.probe_every) };
     Ok(Resolved {

@@ -7,9 +7,8 @@ use russh::{Channel, ChannelId, ChannelOpenFailure};
 
 use super::auth::brief;
 use super::handler::{Guest, Stop};
-use super::porch::{Caller, Place};
+use super::porch::Caller;
 use super::routes::Found;
-use super::strange::MAX_HALF_CLOSED;
 
 impl Guest {
     /// Somebody from `originator` came to the address and port of a forward.
@@ -29,10 +28,7 @@ impl Guest {
             let what = format!("a connection for {}:{port}", brief(address));
             return self.unasked("forwarded-tcpip", &what, reply).await;
         };
-        if self.half_closed.len() >= MAX_HALF_CLOSED {
-            if self.strange.is_new("half-closed") {
-                tracing::warn!("the jump host closes no channel that has ended; senders are refused until it does");
-            }
+        if self.is_crowded() {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
@@ -45,24 +41,7 @@ impl Guest {
             reply.accept().await;
             return Ok(());
         };
-        let caller = match self.porch.receive(Caller { channel, peer, intake, reply }) {
-            Place::Waits => return Ok(()),
-            Place::Open(caller) => caller,
-            Place::Full(caller) => {
-                if self.strange.is_new("crowd") {
-                    tracing::warn!("too many senders wait for the last port to be granted; more of them are refused");
-                }
-                caller.reply.reject(ChannelOpenFailure::ResourceShortage).await;
-                return Ok(());
-            }
-        };
-        match caller.admit() {
-            Ok((id, slot, reply)) => {
-                self.senders.insert(id, slot);
-                reply.accept().await;
-            }
-            Err(reply) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
-        }
+        self.receive(Caller { channel, peer, intake, reply }).await;
         Ok(())
     }
 

@@ -344,12 +344,12 @@ impl Handler for Guest {
 
     async fn server_channel_open_forwarded_streamlocal(
         &mut self,
-        _channel: Channel<Msg>,
-        _path: &str,
+        channel: Channel<Msg>,
+        path: &str,
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Stop> {
-        self.unasked("forwarded-streamlocal", "a channel of type forwarded-streamlocal", reply).await
+        self.local_sender(channel, path, reply).await
     }
 
     async fn server_channel_open_agent_forward(

@@ -23,6 +23,7 @@ mod reach;
 mod refusal;
 mod rekey;
 mod relay;
+mod remote_socket;
 mod routes;
 mod server_process;
 mod settings;

@@ -9,7 +9,9 @@ use crate::intake::Intake;
 /// The forwards of one connection; shared between whoever asks for them and the handler that gets their senders.
 #[derive(Debug, Clone, Default)]
 pub struct Routes {
-    routes: Arc<Mutex<Vec<Route>>>,
+    ports: Arc<Mutex<Vec<Route>>>,
+    /// Unix sockets, by their paths.
+    sockets: Arc<Mutex<Vec<(String, Intake)>>>,
     /// Echoes of ours that are awaited.
     pub lookout: Lookout,
 }
@@ -33,7 +35,7 @@ pub struct Found {
 
 impl Routes {
     fn lock(&self) -> MutexGuard<'_, Vec<Route>> {
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The forward of `address` and `port` is about to be asked for: its first sender may come before the answer does.
@@ -64,6 +66,26 @@ impl Routes {
     /// The forward was refused or cancelled.
     pub fn forget(&self, address: &str, port: u16) {
         self.lock().retain(|r| r.address != address || r.port != u32::from(port));
+    }
+
+    fn sockets(&self) -> MutexGuard<'_, Vec<(String, Intake)>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`expect`](Self::expect), for the Unix socket `path`.
+    pub fn expect_socket(&self, path: &str, intake: Intake) {
+        self.sockets().push((path.to_owned(), intake));
+    }
+
+    /// As [`forget`](Self::forget).
+    pub fn forget_socket(&self, path: &str) {
+        self.sockets().retain(|(known, _)| known != path);
+    }
+
+    /// Where a sender of the socket `path` belongs; `None`: nobody asked for it.
+    #[must_use]
+    pub fn find_socket(&self, path: &str) -> Option<Intake> {
+        self.sockets().iter().find(|(known, _)| known == path).map(|(_, intake)| intake.clone())
     }
 
     /// Where a sender of `address` and `port` belongs; `None`: nobody asked for it. Only one forward at a time waits to

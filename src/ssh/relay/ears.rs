@@ -142,7 +142,9 @@ impl Ears {
         };
         if shut {
             // Whatever came before that word is in.
-            doors.drain().for_each(|(_, door)| door.end(End::Clean));
+            for (_, door) in doors.drain() {
+                door.end(End::Clean);
+            }
         }
         if fed == Err(Nonsense) || crowded {
             end(over, "it says what no relay says");

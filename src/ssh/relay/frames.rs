@@ -91,8 +91,8 @@ impl Frames {
             }
             return Ok(Some(end + 1));
         }
-        let Some((head, rest)) = all.split_first_chunk::<HEAD>() else { return Ok(None) };
-        let [kind, length @ ..] = *head;
+        let Some((start, rest)) = all.split_first_chunk::<HEAD>() else { return Ok(None) };
+        let [kind, length @ ..] = *start;
         let length = usize::try_from(u32::from_be_bytes(length)).map_err(|_| Nonsense)?;
         if length > LONGEST || !b"LDX".contains(&kind) {
             return Err(Nonsense);
