@@ -4,10 +4,13 @@ mod common;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use common::disk::{Disk, QUEUE};
 use common::netns::{OUTSIDE, OUTSIDE_6, THERE, THERE_6, World};
 use common::relay::{INTERPRETERS, Programs, behind, helper, helpers};
+use common::senders::{Over, check_order, pour};
 use common::snapshot::number;
 use common::{
     Collector, Env, SOON, Sender, Sshd, check_flood, flood, free_port, listening, procs, read, read_text, send,
@@ -85,6 +88,7 @@ fn senders_get_through_a_default_sshd_and_keep_their_addresses() {
         let args = relay(&env, port);
         let up = world.up(&env, &args.iter().map(String::as_str).collect::<Vec<_>>());
         assert_eq!(up.port(), port);
+        assert_eq!(up.event["streams"][0]["reach"], "proven", "{interpreter}: {}", up.event);
         helper(world.sshd());
         assert!(world.send(THERE, port, "four"), "{interpreter}");
         assert!(world.send(THERE_6, port, "six"), "{interpreter}");
@@ -185,14 +189,73 @@ fn whoever_comes_by_the_forward_itself_is_refused() {
 }
 
 #[test]
+fn a_server_that_makes_the_forward_public_does_not_make_it_a_way_in() {
+    require!("sshd", "python3");
+    let (env, sshd) = (Env::new(), Sshd::with_lines(&["GatewayPorts yes", "LogLevel DEBUG1"]));
+    env.trust(&sshd);
+    let up = env.up(&relay(&env, free_port()).iter().map(String::as_str).collect::<Vec<_>>());
+    let mut stream = TcpStream::connect(("127.0.0.2", behind(&sshd))).expect("it is open on all addresses");
+    stream.write_all(b"a line\n").unwrap();
+    env.wait_collector("c", "has turned it away", |c| c["streams"][0]["senders"]["rejected"]["relay"] == 1);
+    send(up.port(), "by the relay\n");
+    env.down("c");
+    assert_eq!(read(env.path("out")), b"by the relay\n");
+}
+
+#[test]
+fn a_disk_that_takes_nothing_makes_senders_wait_and_costs_nothing() {
+    require!("sshd", "python3", "perl", "mount");
+    for interpreter in INTERPRETERS {
+        let (env, programs) = (Env::new(), Programs::with(&[interpreter]));
+        let name = "a_disk_that_takes_nothing_makes_senders_wait_and_costs_nothing";
+        let Some(disk) = Disk::mount(&env, name, "600m") else { return };
+        // It has no patience: three seconds without a word from us are the end.
+        let lines = ["GatewayPorts no", "ClientAliveInterval 1", "ClientAliveCountMax 2", &programs.line()];
+        let sshd = Sshd::with_lines(&lines);
+        env.trust(&sshd);
+        let (port, out) = (free_port(), env.arg("disk/f"));
+        env.up(&["--relay", "--remote-port", &port.to_string(), "--out", &out, "--name", "c", "--min-free", "0"]);
+        let pid = helper(&sshd);
+        disk.fill(4096);
+        let over = AtomicBool::new(false);
+        let sent: Vec<usize> = std::thread::scope(|scope| {
+            let _over = Over(&over);
+            let over = &over;
+            let threads: Vec<_> = (0..20).map(|s| scope.spawn(move || pour(port, s, over))).collect();
+            env.wait_collector("c", "has a full queue", |c| {
+                c["state"] == "stalled" && number(&c["streams"][0]["ledger"]["pending"]) >= QUEUE - 64 * 1024
+            });
+            // Longer than a relay may be silent that could be heard.
+            let begun = Instant::now();
+            wait_until("20 s have passed", SOON, || {
+                let c = env.snapshot("c");
+                assert_eq!((&c["state"], &c["reconnects"]), (&"stalled".into(), &0.into()), "{c}");
+                (begun.elapsed() > Duration::from_secs(20)).then_some(())
+            });
+            let status = read_text(format!("/proc/{pid}/status"));
+            let memory = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("a figure").trim();
+            let memory: u64 = memory.trim_end_matches(" kB").parse().unwrap();
+            assert!(memory < 64 * 1024, "{interpreter} has {memory} KiB");
+            over.store(true, Ordering::Relaxed);
+            disk.free();
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        env.down("c");
+        wait_until("the relay has ended", SOON, || (!procs::alive(pid)).then_some(()));
+        let counts = check_order(&read_text(env.path("disk/f")));
+        assert_eq!(counts.into_values().collect::<Vec<_>>(), sent, "{interpreter}");
+    }
+}
+
+#[test]
 fn the_secret_stands_in_memory_and_nowhere_else() {
     require!("sshd", "python3", "perl");
+    let pattern = regex::bytes::Regex::new("[0-9a-f]{48}").unwrap();
     for interpreter in INTERPRETERS {
         let stage = Stage::with(&[interpreter]);
         let pid = helper(&stage.sshd);
         send(stage.port(), "first\n");
         // What might be the secret, and what is: with it a forged line is believed.
-        let pattern = regex::bytes::Regex::new("[0-9a-f]{48}").unwrap();
         let mut found = std::collections::BTreeSet::new();
         let maps = read_text(format!("/proc/{pid}/maps"));
         let memory = std::fs::File::open(format!("/proc/{pid}/mem")).expect("only root may look");
@@ -305,7 +368,9 @@ fn nothing_is_left_whoever_is_killed() {
         let stage = Stage::with(&[interpreter]);
         let pid = helper(&stage.sshd);
         let sessions: Vec<u32> = stage.sshd.sessions().into_iter().filter(|session| *session != pid).collect();
-        sessions.iter().for_each(|session| procs::kill(*session));
+        for session in sessions {
+            procs::kill(session);
+        }
         stage.again(pid, "after sshd\n");
         stage.env.down("c");
         wait_until("nobody listens", SOON, || (!listening(stage.port())).then_some(()));
