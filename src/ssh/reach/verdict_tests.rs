@@ -58,6 +58,14 @@ fn what_comes_back_is_proven_and_nothing_else_is_said() {
 }
 
 #[test]
+fn a_program_that_hands_connections_on_is_told() {
+    let handed_on = Outside::CameBack { seen_as: "127.0.0.1:4711".into() };
+    let finding = judged(&[to(V4, handed_on)], OURS, &[], &Facts::default());
+    assert_eq!(finding.reach, Reach::Proven);
+    assert!(finding.notes.concat().contains("something on jump hands the connections on"), "{finding:?}");
+}
+
+#[test]
 fn a_family_that_does_not_get_through_is_a_note() {
     let note = |lost: Attempt, came: &str, own: &[(&str, Door)], facts: &Facts| {
         let finding = judged(&[lost, to(came, back())], OURS, own, facts);
