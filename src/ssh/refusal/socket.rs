@@ -51,10 +51,13 @@ impl Socket<'_> {
             }
             Some(There::Nothing) => (self.rules("most likely its rules forbid it"), false),
             None => {
-                let error = self.rules(
-                    "the socket file of an earlier connection may stand there, or its rules forbid it, or its folder is not there",
-                );
-                (error.hint(format!("a socket file that was left behind, {}", self.remove())).hint(unlink()), true)
+                // Whoever reads it in the health of a collector sees no hints.
+                let error = self.rules(&format!(
+                    "the socket file of an earlier connection may stand there (`rm {}` removes it), or its folder is not \
+                     there, or its rules forbid it",
+                    shell_word(self.path)
+                ));
+                (error.hint(format!("where a leftover is in the way, {}", self.remove())).hint(unlink()), true)
             }
         };
         Refused { error, maybe_taken }
@@ -88,12 +91,13 @@ impl Socket<'_> {
     #[must_use]
     pub fn still_held(&self, shell: bool) -> Error {
         let error = self
-            .refused(
-                "most likely the connection that was lost still holds it there, or has left its file; \
+            .refused(&format!(
+                "most likely the connection that was lost still holds it there, or has left its file (`rm {}` removes it); \
                  `StreamLocalBindUnlink yes` in sshd_config there makes that no matter",
-            )
-            .hint(unlink())
-            .hint(format!("or each time, {}", self.remove()));
+                shell_word(self.path)
+            ))
+            .hint(self.remove())
+            .hint(unlink());
         if shell { error.hint("with a login shell for the account, reclog removes the file itself") } else { error }
     }
 
