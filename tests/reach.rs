@@ -462,8 +462,10 @@ fn while_an_output_is_behind_nobody_is_asked_and_what_was_known_holds() {
     let Some(disk) = Disk::mount(&stage.env, test, "256m") else { return };
     let (port, out) = (stage.port.to_string(), stage.env.arg("disk/f"));
     let args = ["--remote-port", &port, "--out", &out, "--name", "c", "--probe-every", "1s"];
+    stage.world.count(stage.port);
     stage.world.up(&stage.env, &args);
     assert_eq!(stage.env.stream("c")["reach"], "proven");
+    assert!(stage.world.counted() > 0);
     disk.fill(4096);
     let script = format!("yes 'a line like any other, and long enough' > /dev/tcp/{THERE}/{port}");
     let mut sender = stage.env.command("ip");
@@ -471,7 +473,10 @@ fn while_an_output_is_behind_nobody_is_asked_and_what_was_known_holds() {
     let full = |c: &Value| number(&c["streams"][0]["ledger"]["pending"]) >= common::disk::QUEUE;
     stage.env.wait_collector("c", "has a full queue", |c| c["state"] == "stalled" && full(c));
     let checked = stage.env.stream("c")["reach_checked"].clone();
-    // Nobody would come back.
+    // Nobody would come back. One may have been asked just before.
+    let begun = std::time::Instant::now();
+    common::wait_until("that is over", common::SOON, || (begun.elapsed().as_secs_f64() > 1.0).then_some(()));
+    let asked = stage.world.counted();
     let begun = std::time::Instant::now();
     while begun.elapsed().as_secs_f64() < 4.0 {
         let now = stage.env.snapshot("c");
@@ -480,6 +485,7 @@ fn while_an_output_is_behind_nobody_is_asked_and_what_was_known_holds() {
         assert_eq!((&stream["reach"], &stream["reach_checked"]), (&json!("proven"), &checked), "{now}");
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
+    assert_eq!(stage.world.counted(), asked, "somebody was asked");
     drop(sender);
     disk.free();
     stage.env.wait_collector("c", "asks again", |c| {

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use common::account::Account;
 use common::cutter::Cutter;
 use common::dropbear::Dropbear;
+use common::senders::numbered;
 use common::snapshot::assert_settled;
 use common::sshd::whoami;
-use common::{Collector, Env, Run, SOON, Sshd, procs, read_text, wait_until};
+use common::{Collector, Env, Run, SOON, Sshd, check_flood, flood, procs, read_text, wait_until};
 
 /// A jump host, and a profile `c` with one stream: the socket `path()`.
 struct Scene {
@@ -250,6 +251,38 @@ fn a_kick_without_a_shell_says_what_is_in_the_way_and_comes_back_when_it_is_gone
     scene.send("line\n");
     scene.env.wait_stored("c", 5);
     scene.env.down("c");
+}
+
+#[test]
+fn many_senders_of_a_socket_and_of_a_port_of_one_connection_never_mix() {
+    const SENDERS: usize = 40;
+    const LINES: usize = 250;
+    require!("sshd");
+    let scene = Scene::new(&[], "");
+    let other = scene.env.arg("g");
+    scene.profile(&format!("  port:\n    remote_port: 0\n    out: {other}\n"));
+    let port = scene.up().port_at(1);
+    let mut sent = 0;
+    std::thread::scope(|scope| {
+        for s in 0..SENDERS {
+            let all: String = (0..LINES).map(|n| numbered(s, n)).collect();
+            sent += all.len() as u64;
+            let path = scene.path();
+            scope.spawn(move || {
+                let mut sender = UnixStream::connect(path).unwrap();
+                // Odd pieces: line ends and packet ends must not agree.
+                all.as_bytes().chunks(777 + s).for_each(|piece| sender.write_all(piece).unwrap());
+            });
+        }
+        scope.spawn(|| flood(port, 10, 100));
+    });
+    scene.env.wait_collector("c", "has it all", |c| c["streams"][0]["ledger"]["received"] == sent);
+    let down = scene.env.run(&["down", "--json"]).ok().last_event();
+    assert_settled(&down["streams"][0], &scene.env.path("f"));
+    assert_eq!(down["streams"][0]["senders"]["cut"], 0);
+    check_flood(&scene.env.path("f"), SENDERS, LINES);
+    check_flood(&scene.env.path("g"), 10, 100);
+    assert!(!scene.path().exists());
 }
 
 #[test]

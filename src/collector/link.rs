@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::claim;
+use super::claim::{self, Around};
 use crate::error::{Error, Kind};
 use crate::intake::Intake;
 use crate::intake::listen::Listener;
@@ -95,7 +95,8 @@ pub async fn connect(
         .await
         .map_err(|error| Failure { error, ports: false })?;
     (ears.step)(Phase::Forward, &target);
-    if let Err(error) = claim::claim(&mut connection, &intakes, &mut ports, &past, ears.trouble).await {
+    let around = Around { past: &past, memory: &memory, person: &*person, trouble: ears.trouble };
+    if let Err(error) = Box::pin(claim::claim(&mut connection, &intakes, &mut ports, around)).await {
         return Err(give_up(connection, &past, error).await);
     }
     connection.inquire(&past);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::flight::{self, RECEIVE_BUFFER};
+use super::flight::{self, RECEIVE_BUFFER, Way};
 use crate::audit::Event;
 use crate::ledger::StreamLedger;
 use crate::plan::StreamPlan;
@@ -24,6 +24,8 @@ pub struct Lives {
     ledgers: Vec<StreamLedger>,
     /// What is known of the jump host.
     past: Arc<Past>,
+    /// How senders come.
+    way: Way,
     /// The jump host; none for ports of this machine.
     target: Option<String>,
     /// A connection may be dead for so long before it is noticed; `None`: for ever.
@@ -43,7 +45,7 @@ pub struct Lives {
 impl Lives {
     /// Before the first one.
     #[must_use]
-    pub fn new(tell: Tell, ledgers: Vec<StreamLedger>, settings: Option<&Settings>, past: Arc<Past>) -> Self {
+    pub fn new(tell: Tell, ledgers: Vec<StreamLedger>, settings: Option<&Settings>, past: Arc<Past>, way: Way) -> Self {
         let unnoticed = settings.and_then(|s| {
             let rounds = u32::try_from(s.keepalive_count + 1).ok()?;
             s.keepalive?.checked_mul(rounds)
@@ -53,6 +55,7 @@ impl Lives {
             tell,
             ledgers,
             past,
+            way,
             target,
             unnoticed,
             since: None,
@@ -119,7 +122,7 @@ impl Lives {
 
     fn tell_gap(&self, from: Timestamp) {
         let senders_cut = self.cut() - self.cut_before;
-        let bytes_at_most = flight::bytes_at_most(senders_cut, self.receive_buffer, self.target.is_some());
+        let bytes_at_most = flight::bytes_at_most(senders_cut, self.receive_buffer, self.way);
         (self.tell)(&Event::Gap { from, to: Timestamp::now(), senders_cut, bytes_at_most });
     }
 

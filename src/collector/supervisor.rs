@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::Options;
 use super::events::Event as Told;
+use super::flight::Way;
 use super::link::{self, Ears, FAREWELL, Failure, Link};
 use super::live::Live;
 use super::lives::Lives;
@@ -85,7 +86,7 @@ impl Supervisor {
         options: Options,
         rescue: Rescue,
     ) -> Self {
-        let ports = plan.streams.iter().map(|s| s.port).collect();
+        let (ports, way) = (plan.streams.iter().map(|s| s.port).collect(), Way::of(&plan));
         let past = Arc::new(settings.as_ref().map_or_else(Past::default, |settings| {
             Past::kept(rescue.folder.join("connection.json"), settings.target())
         }));
@@ -98,6 +99,7 @@ impl Supervisor {
                 outputs.ledgers(),
                 settings.as_deref(),
                 Arc::clone(&past),
+                way,
             ),
             settings,
             live,

@@ -51,6 +51,8 @@ pub enum Reject {
     MaxConnections,
     /// The collector is going down.
     Draining,
+    /// It came in by the forward of a relay and does not come from there.
+    Relay,
 }
 
 impl Reject {
@@ -60,6 +62,7 @@ impl Reject {
         match self {
             Self::MaxConnections => "max_connections",
             Self::Draining => "draining",
+            Self::Relay => "relay",
         }
     }
 }
@@ -130,6 +133,11 @@ impl Intake {
         Ok(Sender { intake, peer, connection, framer, held: 0, bytes: 0, records: 0, end: End::Cut })
     }
 
+    /// Counts and tells that `peer` was turned away before it came to the door.
+    pub fn turn_away(&self, peer: &str, why: Reject) {
+        self.0.turn_away(peer, why);
+    }
+
     /// Whether a sender could feed now: the output is not behind.
     #[must_use]
     pub fn has_room(&self) -> bool {
@@ -178,15 +186,19 @@ impl Inner {
         } else {
             ledger.sender_opened(plan.max_connections).ok_or(Reject::MaxConnections)
         };
-        let (stream, peer) = (plan.name.clone(), peer.to_owned());
         match admitted {
-            Ok(connection) => trail.tell(&Event::SenderOpen { stream, peer, connection }),
-            Err(reject) => {
-                ledger.sender_rejected(reject.as_str());
-                trail.tell(&Event::Reject { stream, peer, why: reject.as_str().into() });
+            Ok(connection) => {
+                trail.tell(&Event::SenderOpen { stream: plan.name.clone(), peer: peer.to_owned(), connection });
             }
+            Err(reject) => self.turn_away(peer, reject),
         }
         admitted
+    }
+
+    fn turn_away(&self, peer: &str, why: Reject) {
+        self.ledger.sender_rejected(why.as_str());
+        let (stream, why) = (self.plan.name.clone(), why.as_str().into());
+        self.trail.tell(&Event::Reject { stream, peer: peer.to_owned(), why });
     }
 
     /// A sender that was let in is gone.

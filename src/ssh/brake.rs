@@ -38,7 +38,16 @@ pub struct Brake {
     presses: AtomicU64,
     room: Mutex<Option<Room>>,
     beat: Arc<Notify>,
-    voice: Mutex<Option<Voice>>,
+    voice: Mutex<Option<(Voice, Manner)>>,
+}
+
+/// What has no meaning on a channel.
+#[derive(Debug, Clone, Copy)]
+enum Manner {
+    /// A signal for a program, where there is none (RFC 4254, section 6.9): it is left out.
+    Signal,
+    /// An empty line for a program of ours.
+    Line,
 }
 
 /// A channel that something may be said on.
@@ -87,7 +96,12 @@ impl Brake {
 
     /// What is said while it is on is said on this channel, which is open as long as nothing is read.
     pub fn speak_on(&self, channel: &Voice) {
-        *self.voice.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(channel));
+        *self.voice.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(channel), Manner::Signal));
+    }
+
+    /// As [`speak_on`](Self::speak_on), for the channel of a program of ours that takes lines.
+    pub fn speak_to(&self, program: &Voice) {
+        *self.voice.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(program), Manner::Line));
     }
 
     /// Returns each time that a braked connection should [say something](Self::say).
@@ -98,10 +112,11 @@ impl Brake {
     /// Says something that has no meaning and wants no answer.
     pub async fn say(&self) {
         let voice = self.voice.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(channel) = voice {
-            // A signal for a program, on a channel that has none (RFC 4254, section 6.9): it is left out.
-            let _ = channel.signal(Sig::Custom("reclog".into())).await;
-        }
+        let Some((channel, manner)) = voice else { return };
+        let _ = match manner {
+            Manner::Signal => channel.signal(Sig::Custom("reclog".into())).await,
+            Manner::Line => channel.data_bytes(&b"\n"[..]).await,
+        };
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<bool> {

@@ -11,6 +11,7 @@ use super::auth::Memory;
 use super::leg::{Leg, Progress};
 use super::prompt::{Desk, Person};
 use super::refusal::Refused;
+use super::relay;
 use super::routes::wire_address;
 use super::server_process::{self, Identity, Past, Trace};
 use super::settings::{PHASE_TIMEOUT, Settings};
@@ -23,9 +24,12 @@ pub struct Connection {
     pub(super) leg: Leg,
     /// What it goes through, the nearest first.
     pub(super) hops: Vec<Leg>,
-    granted: Vec<(String, u16)>,
+    pub(super) granted: Vec<(String, u16)>,
     /// Unix sockets that were granted.
     pub(super) sockets: Vec<String>,
+    /// The helper on the jump host, and the ports that it listens on.
+    pub(super) relay: relay::State,
+    pub(super) relayed: Vec<u16>,
     /// What could not be cleared away, a sentence each.
     pub(super) left: Vec<String>,
     /// A connection before this one may hold what is asked for.
@@ -81,8 +85,10 @@ impl Connection {
         match step(&hops, settings, &desk, progress).await {
             Ok(leg) => {
                 let (granted, sockets, left) = (Vec::new(), Vec::new(), Vec::new());
+                let (relay, relayed) = (relay::State::default(), Vec::new());
                 let (trace, inquiry) = (Arc::default(), None);
-                Ok(Self { leg, hops, granted, sockets, left, retakes: false, trace, inquiry, inquired: false })
+                let (retakes, inquired) = (false, false);
+                Ok(Self { leg, hops, granted, sockets, relay, relayed, left, retakes, trace, inquiry, inquired })
             }
             Err(error) => {
                 close(hops).await;
@@ -224,23 +230,36 @@ impl Connection {
     /// Every port is granted: lets senders in, those first who came meanwhile and were kept waiting.
     pub async fn open_doors(&self) {
         self.leg.porch.open().await;
+        self.start_relaying().await;
     }
 
     /// Gives all ports and sockets back: nobody new gets in. Waits for the jump host's word, but no longer than a phase.
     pub async fn cancel(&mut self) {
-        let mut confirmed = self.cancel_sockets().await;
+        let mut confirmed = self.stop_relaying().await;
+        confirmed &= self.cancel_sockets().await;
         for (address, port) in std::mem::take(&mut self.granted) {
-            let cancelled =
-                timeout(PHASE_TIMEOUT, self.leg.handle.cancel_tcpip_forward(address.as_str(), u32::from(port))).await;
-            if !matches!(cancelled, Ok(Ok(()))) {
-                tracing::debug!(port, "the jump host did not confirm that the port is closed");
-                confirmed = false;
-            }
-            self.leg.routes.forget(&address, port);
+            confirmed &= self.cancel_one(&address, port).await;
         }
         if confirmed {
             self.trace.leave();
         }
+    }
+
+    /// Gives back the port of `intake`'s plan alone; false when the jump host does not confirm that.
+    pub async fn give_back(&mut self, intake: &Intake, port: u16) -> bool {
+        let address = wire_address(&intake.plan().bind);
+        self.granted.retain(|(at, granted)| at != address || *granted != port);
+        self.cancel_one(address, port).await
+    }
+
+    pub(super) async fn cancel_one(&self, address: &str, port: u16) -> bool {
+        let cancel = self.leg.handle.cancel_tcpip_forward(address, u32::from(port));
+        let confirmed = matches!(timeout(PHASE_TIMEOUT, cancel).await, Ok(Ok(())));
+        if !confirmed {
+            tracing::debug!(port, "the jump host did not confirm that the port is closed");
+        }
+        self.leg.routes.forget(address, port);
+        confirmed
     }
 
     /// Our address of the wire to the first host on the way; none behind a program.
@@ -251,7 +270,12 @@ impl Connection {
 
     /// Waits until it is lost and says how; a hop that was lost is named.
     pub async fn lost(&mut self) -> Error {
-        let error = self.leg.lost().await;
+        let Self { leg, relay, .. } = self;
+        let error = tokio::select! {
+            biased;
+            error = leg.lost() => error,
+            error = Self::relay_lost(relay) => return error,
+        };
         // Whoever goes first takes the others along.
         let first = self.hops.iter_mut().find_map(|hop| hop.is_lost().map(|error| (hop.settings.target(), error)));
         match first {

@@ -8,15 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::{PublicKey, PublicKeyOrCertificate};
-use russh::{Channel, ChannelId, ChannelOpenFailure, Names};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Names, Sig};
 
 use super::algorithms;
 use super::auth::brief;
 use super::host_key::{self, KnownHosts};
 use super::pipe::Inlet;
-use super::porch::{Caller, Porch, Slot};
+use super::porch::{Porch, Slot};
 use super::prompt::Desk;
 use super::rekey::{Action, Rekey};
+use super::relay::{Ears, Lobby};
 use super::routes::Routes;
 use super::settings::Settings;
 use super::socket::Meter;
@@ -42,6 +43,10 @@ pub struct Guest {
     pub senders: HashMap<ChannelId, Slot>,
     /// Where senders wait until all ports are granted.
     pub porch: Porch,
+    /// Where those wait who came in by the forward of a relay.
+    pub lobby: Lobby,
+    /// Hears the relay.
+    pub ears: Ears,
     /// Where the bytes of the tunnel that was asked for go.
     pub tunnel: Expected,
     /// The same once it is open.
@@ -129,28 +134,10 @@ impl Handler for Guest {
         originator_address: &str,
         originator_port: u32,
         reply: ChannelOpenHandle,
-        _session: &mut Session,
+        session: &mut Session,
     ) -> Result<(), Stop> {
-        let peer = match originator_address.parse::<std::net::IpAddr>() {
-            Ok(ip) => {
-                std::net::SocketAddr::new(ip.to_canonical(), u16::try_from(originator_port).unwrap_or(0)).to_string()
-            }
-            Err(_) => format!("{}:{originator_port}", brief(originator_address)),
-        };
-        let Some(intake) = self.routes.find(connected_address, connected_port) else {
-            let what = format!("a connection for {}:{connected_port}", brief(connected_address));
-            return self.unasked("forwarded-tcpip", &what, reply).await;
-        };
-        if self.is_crowded() {
-            reply.reject(ChannelOpenFailure::ResourceShortage).await;
-            return Ok(());
-        }
-        let Some(channel) = self.hold_back(channel, &intake, connected_port, originator_address, &peer) else {
-            reply.accept().await;
-            return Ok(());
-        };
-        self.receive(Caller { channel, peer, intake, reply }).await;
-        Ok(())
+        let at = (connected_address, connected_port);
+        self.arrives(channel, at, (originator_address, originator_port), reply, session).await
     }
 
     /// Before the first byte of the channel.
@@ -174,19 +161,15 @@ impl Handler for Guest {
             if !inlet.push(data) {
                 self.meter.brake.press(inlet.room());
             }
-        } else {
-            self.claim(channel);
-            if self.was_held_back(channel, Some(data), session)? {
-                return Ok(());
-            }
-            if let Some(Slot { sender, channel }) = self.senders.get_mut(&channel) {
-                sender.feed(data);
-                if !sender.has_room() {
-                    self.meter.brake.speak_on(channel);
-                    self.meter.brake.press(sender.wait());
-                } else if sender.is_released() {
-                    return Err(Stop::Abandoned);
-                }
+        } else if let Some(data) = self.of_a_sender(channel, data, session)?
+            && let Some(Slot { sender, channel }) = self.senders.get_mut(&channel)
+        {
+            sender.feed(data);
+            if !sender.has_room() {
+                self.meter.brake.speak_on(channel);
+                self.meter.brake.press(sender.wait());
+            } else if sender.is_released() {
+                return Err(Stop::Abandoned);
             }
         }
         if self.meter.brake.is_on() {
@@ -207,7 +190,7 @@ impl Handler for Guest {
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
         self.claim(channel);
-        if self.was_held_back(channel, None, session)? {
+        if self.was_held_back(channel, None, session)? || self.left_the_lobby(channel) {
             self.half_closed.insert(channel);
             session.eof(channel)?;
         }
@@ -224,6 +207,8 @@ impl Handler for Guest {
 
     async fn channel_close(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
         self.was_held_back(channel, None, session)?;
+        self.left_the_lobby(channel);
+        self.ears.ended(channel, "it has ended");
         self.half_closed.remove(&channel);
         self.claim(channel);
         if let Some(slot) = self.senders.remove(&channel) {
@@ -256,12 +241,37 @@ impl Handler for Guest {
         &mut self,
         channel: ChannelId,
         code: u32,
-        _data: &[u8],
+        data: &[u8],
         _session: &mut Session,
     ) -> Result<(), Stop> {
+        self.ears.complains(channel, data);
         if self.senders.contains_key(&channel) && self.strange.is_new("extended data") {
             tracing::warn!(code, "the jump host sent data that is not a sender's; left out");
         }
+        Ok(())
+    }
+
+    /// A command that may not be run.
+    async fn channel_failure(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Stop> {
+        self.ears.ended(channel, "the server refuses it");
+        Ok(())
+    }
+
+    async fn exit_status(&mut self, channel: ChannelId, code: u32, _session: &mut Session) -> Result<(), Stop> {
+        self.ears.ended(channel, &format!("it ended with exit code {code}"));
+        Ok(())
+    }
+
+    async fn exit_signal(
+        &mut self,
+        channel: ChannelId,
+        signal: Sig,
+        _core_dumped: bool,
+        _message: &str,
+        _language: &str,
+        _session: &mut Session,
+    ) -> Result<(), Stop> {
+        self.ears.ended(channel, &format!("it was ended by signal {}", brief(&format!("{signal:?}"))));
         Ok(())
     }
 
@@ -288,6 +298,8 @@ impl Handler for Guest {
         // Whoever is still in was cut off.
         self.senders.clear();
         self.porch.clear();
+        self.lobby.clear();
+        self.ears.close();
         self.routes.lookout.end();
         vigil::tell(&self.ended, Error::failed(error));
         match reason {

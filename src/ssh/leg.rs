@@ -19,6 +19,7 @@ use super::pipe::pipe;
 use super::porch::Porch;
 use super::prompt::{Desk, Waited};
 use super::proxy::{self, Program};
+use super::relay::{Ears, Lobby};
 use super::routes::Routes;
 use super::settings::{PHASE_TIMEOUT, Proxy, Settings};
 use super::socket::{self, Meter, Metered, Wire};
@@ -59,11 +60,15 @@ pub struct Leg {
     pub meter: Arc<Meter>,
     /// Senders wait here until it is opened.
     pub porch: Porch,
+    /// Who came in by the forward of a relay waits here until it is known who that is.
+    pub lobby: Lobby,
+    /// Where the relay is heard.
+    pub ears: Ears,
     /// Where the handler looks for the pipe of a tunnel.
     tunnel: Expected,
     /// Why a tunnel was not opened, in the server's words.
     pub turned_down: Words,
-    ended: Ending,
+    pub ended: Ending,
     /// Ends the library's loop when the leg is dropped, whatever that loop is waiting for.
     kill: DropGuard,
     /// The program that is its wire.
@@ -157,6 +162,7 @@ impl Leg {
         let ended_tx = Arc::new(Mutex::new(Some(ended_tx)));
         let (routes, refusal, turned_down) = (Routes::default(), Refusal::default(), Words::default());
         let (porch, tunnel) = (Porch::default(), Expected::default());
+        let (lobby, ears) = (Lobby::default(), Ears::default());
         let guest = Guest {
             settings: Arc::clone(&settings),
             known,
@@ -167,6 +173,8 @@ impl Leg {
             ended: Arc::clone(&ended_tx),
             senders: HashMap::new(),
             porch: porch.clone(),
+            lobby: lobby.clone(),
+            ears: ears.clone(),
             tunnel: Arc::clone(&tunnel),
             opened: None,
             half_closed: HashSet::new(),
@@ -213,7 +221,20 @@ impl Leg {
             }
         });
         let ended = Ending::new(ended);
-        Ok(Self { handle, settings, routes, meter, porch, tunnel, turned_down, ended, kill, program: None })
+        Ok(Self {
+            handle,
+            settings,
+            routes,
+            meter,
+            porch,
+            lobby,
+            ears,
+            tunnel,
+            turned_down,
+            ended,
+            kill,
+            program: None,
+        })
     }
 
     /// Waits until it is lost and says how.

@@ -4,6 +4,7 @@
 //! is decided elsewhere; whoever sits in front of it is a [`Person`].
 
 mod algorithms;
+mod arrival;
 mod auth;
 mod brake;
 mod config;
@@ -21,6 +22,7 @@ mod proxy;
 mod reach;
 mod refusal;
 mod rekey;
+mod relay;
 mod remote_socket;
 mod routes;
 mod server_process;
@@ -39,6 +41,7 @@ pub use jumps::resolve;
 pub use leg::{Progress, WINDOW};
 pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind, keep_out_of_core_files};
 pub use reach::{Facts, Finding, Firewall, Prober, Pulse};
+pub use relay::{Before as RelayBefore, Place as RelayPlace, Relayed};
 pub use server_process::{Identity, Past};
 pub use settings::{Algorithms, Family, Method, Proxy, Settings, StrictHostKeyChecking};
 

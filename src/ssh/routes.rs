@@ -22,6 +22,15 @@ struct Route {
     /// 0 until the server has told which port it chose.
     port: u32,
     intake: Intake,
+    relay: Option<u16>,
+}
+
+/// Where a sender belongs.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub intake: Intake,
+    /// It comes by the relay of this port (0 until that is open), and has to say so.
+    pub relay: Option<u16>,
 }
 
 impl Routes {
@@ -31,7 +40,20 @@ impl Routes {
 
     /// The forward of `address` and `port` is about to be asked for: its first sender may come before the answer does.
     pub fn expect(&self, address: &str, port: u16, intake: Intake) {
-        self.lock().push(Route { address: address.to_owned(), port: u32::from(port), intake });
+        self.lock().push(Route { address: address.to_owned(), port: u32::from(port), intake, relay: None });
+    }
+
+    /// As [`expect`](Self::expect) for port 0, behind a relay.
+    pub fn expect_relayed(&self, address: &str, intake: Intake) {
+        self.lock().push(Route { address: address.to_owned(), port: 0, intake, relay: Some(0) });
+    }
+
+    /// The relay of the forward of `address` and `port` listens on `public`.
+    pub fn relays(&self, address: &str, port: u16, public: u16) {
+        let of = |r: &&mut Route| r.address == address && r.port == u32::from(port);
+        if let Some(route) = self.lock().iter_mut().find(of) {
+            route.relay = Some(public);
+        }
     }
 
     /// The server chose `port` for the forward of `address` that was asked for with port 0.
@@ -69,14 +91,14 @@ impl Routes {
     /// Where a sender of `address` and `port` belongs; `None`: nobody asked for it. Only one forward at a time waits to
     /// hear its port, and until then a sender for an unknown port of its address is one of its.
     #[must_use]
-    pub fn find(&self, address: &str, port: u32) -> Option<Intake> {
+    pub fn find(&self, address: &str, port: u32) -> Option<Found> {
         let routes = self.lock();
         let of = |wanted: u32| {
             let mut same = routes.iter().filter(|r| r.port == wanted);
             let exact = same.clone().find(|r| r.address == address);
             exact.or_else(|| same.find(|r| covers(&r.address, address)))
         };
-        of(port).or_else(|| of(0)).map(|route| route.intake.clone())
+        of(port).or_else(|| of(0)).map(|route| Found { intake: route.intake.clone(), relay: route.relay })
     }
 }
 

@@ -18,6 +18,7 @@
 //! - [`procs`]: who runs, who listens
 //! - [`netns`]: two or three machines and the network between them
 //! - [`pty`]: a command at a terminal, and who types there
+//! - [`relay`]: the relay's helper on a jump host
 //! - [`pam`]: a password that real sshd asks for
 //! - [`gate`]: an SSH server that asks, says and does what a test wants
 
@@ -38,6 +39,7 @@ pub mod netns;
 pub mod pam;
 pub mod procs;
 pub mod pty;
+pub mod relay;
 pub mod run;
 pub mod senders;
 pub mod snapshot;

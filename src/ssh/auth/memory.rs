@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::ssh::dial::Left;
 use crate::ssh::doors::Before;
 use crate::ssh::host_key::Accepted;
+use crate::ssh::relay;
 
 /// What a reconnect needs and only a person could tell: keys taken out of their passphrases, passwords. Kept for the life
 /// of the collector, overwritten with zeros at its end.
@@ -23,6 +24,8 @@ pub struct Memory {
     pub left: Left,
     /// The address families of ports that were ours before.
     pub doors: Before,
+    /// Relays of connections that were lost.
+    pub relays: relay::Before,
 }
 
 #[derive(Default)]

@@ -60,8 +60,11 @@ pub async fn check(
     person: &dyn Person,
 ) -> Result<()> {
     let (leg, target) = (&connection.leg, connection.leg.settings.target());
-    let both = |intake: &Intake| intake.plan().transport.has_tcp() && means_both(&intake.plan().bind);
-    let all = intakes.iter().zip(ports).filter(|(intake, _)| both(intake));
+    let both = |intake: &Intake, port: u16| {
+        // A relay says itself which families it has.
+        intake.plan().transport.has_tcp() && means_both(&intake.plan().bind) && !connection.is_relayed(port)
+    };
+    let all = intakes.iter().zip(ports).filter(|(intake, port)| both(intake, **port));
     let all: Vec<_> = all.map(|(intake, port)| (intake, *port)).collect();
     let next = std::sync::atomic::AtomicUsize::new(0);
     let lane = async || {
