@@ -113,6 +113,7 @@ pub async fn authenticate(handle: &mut Handle<Guest>, settings: &Settings, desk:
         ));
     }
     desk.memory.is_in(&login.account);
+    desk.memory.book.note(|known| known.login = std::mem::take(&mut login.accepted));
     Ok(())
 }
 
@@ -139,7 +140,15 @@ impl Login<'_> {
                 Some(Method::Password) => self.password().await?,
             };
             match step {
-                Step::In => return Ok(()),
+                Step::In => {
+                    match next {
+                        Some(Method::KeyboardInteractive) => self.accepted.push("answers to its questions".into()),
+                        Some(Method::Password) => self.accepted.push("the password".into()),
+                        // Which key is known where it was offered.
+                        Some(Method::PublicKey) | None => {}
+                    }
+                    return Ok(());
+                }
                 Step::Partial(rest) => {
                     over.clear();
                     offered = rest;
