@@ -1,10 +1,12 @@
 //! What a person types and sees: one file a verb.
 
 pub mod args;
+pub mod args_examine;
 mod audit;
 pub mod completions;
 pub mod demo;
 mod demo_checks;
+mod doctor;
 mod down;
 pub mod how;
 mod kick;
@@ -21,6 +23,7 @@ mod status;
 mod tail;
 mod up;
 mod words;
+mod wrap;
 
 use std::process::ExitCode;
 
@@ -51,6 +54,7 @@ async fn dispatch(verb: Verb, printer: Printer) -> Result<()> {
     match verb {
         Verb::Up(args) => up::up(args, &paths, printer).await,
         Verb::Listen(args) => up::listen(args, &paths, printer).await,
+        Verb::Doctor(args) => doctor::run(args, &paths, printer).await,
         Verb::Down(args) => down::run(&args, &paths, printer).await,
         Verb::Status(args) => status::run(&args, &paths, printer).await,
         Verb::Tail(args) => tail::run(&args, &paths, printer).await,

@@ -23,6 +23,8 @@ pub struct Greeting {
     pub mac: String,
     /// Its host key: `SHA256:…`.
     pub fingerprint: String,
+    /// Nobody knew it before this attempt.
+    pub is_new: bool,
     /// What looking at that key took; a question to a person included.
     pub checking: Duration,
     /// What it let us in for: `the key /home/me/.ssh/id_ed25519`.

@@ -150,6 +150,7 @@ fn accept(key: &PublicKey, known: &KnownHosts, settings: &Settings, desk: &Desk,
         Verdict::Revoked(place) => return Err(revoked(&format!("the host key of {name}"), &place, key.key_data())),
     }
     accepted.add(full, key);
+    desk.memory.book.note(|known| known.is_new = true);
     let Some(file) = settings.user_known_hosts.first().filter(|_| last) else { return Ok(()) };
     let added = if remember::is_plain(full) {
         remember::append(file, full, settings.hash_known_hosts, key).map_err(|e| io_reason(&e))
