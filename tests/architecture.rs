@@ -72,6 +72,7 @@ const PURE: &[&str] = &[
     "ssh/host_key/certificate.rs",
     "ssh/host_key/entry.rs",
     "ssh/refusal/verdict.rs",
+    "ssh/reach/facts.rs",
     "ssh/rekey.rs",
     "ssh/server_process/identity.rs",
     "ssh/server_process/script.rs",

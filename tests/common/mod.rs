@@ -16,7 +16,7 @@
 //! - [`snapshot`]: reading `status --json`
 //! - [`login`]: `up` to a server of a test
 //! - [`procs`]: who runs, who listens
-//! - [`netns`]: two machines and a cable between them
+//! - [`netns`]: two or three machines and the network between them
 //! - [`pty`]: a command at a terminal, and who types there
 //! - [`pam`]: a password that real sshd asks for
 //! - [`gate`]: an SSH server that asks, says and does what a test wants

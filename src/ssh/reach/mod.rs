@@ -2,11 +2,19 @@
 
 mod facts;
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
 
-pub use facts::Facts;
+use russh::client::Handle;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+pub use facts::{Facts, Firewall};
 
 use super::connection::Connection;
+use super::handler::Guest;
+use super::server_process;
+use super::settings::Settings;
 use crate::intake::Intake;
 use crate::ledger::Reach;
 
@@ -25,15 +33,23 @@ pub struct Finding {
     pub seen_as: Option<String>,
 }
 
+/// How long the shell of the jump host may take: what it reads as it starts takes a while on some machines.
+const SHELL: Duration = Duration::from_secs(10);
+/// How long somebody waits for it.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// Looks at the ports of one connection; cheap to clone, good for as long as the connection lives.
 #[derive(Clone)]
-pub struct Prober {}
+pub struct Prober {
+    handle: Arc<Handle<Guest>>,
+    settings: Arc<Settings>,
+}
 
 impl Connection {
     /// Looks at the ports of this connection.
     #[must_use]
     pub fn prober(&self) -> Prober {
-        Prober {}
+        Prober { handle: Arc::clone(&self.leg.handle), settings: Arc::clone(&self.leg.settings) }
     }
 }
 
@@ -45,9 +61,22 @@ impl Prober {
         Finding { why: "nobody has looked".into(), ..Finding::default() }
     }
 
-    /// What a shell on the jump host tells about `ports`; nothing where there is none.
-    pub async fn facts(&self, _ports: &[u16]) -> Facts {
-        tokio::task::yield_now().await;
-        Facts::default()
+    /// What a shell on the jump host tells about `ports`; nothing where there is none. One command, a few seconds at most. Not to
+    /// be asked while an output is behind.
+    pub async fn facts(&self, ports: &[u16]) -> Facts {
+        if !self.settings.commands || ports.is_empty() {
+            return Facts::default();
+        }
+        let (handle, ports, mark) = (Arc::clone(&self.handle), ports.to_vec(), server_process::mark());
+        // In a task of its own: the session ends in order, though nobody may wait so long for it.
+        let asking = tokio::spawn(async move {
+            let command = facts::ask(&mark, &ports);
+            let done = |output: &[u8]| facts::is_done(output, &mark);
+            let output = server_process::output(&handle, command, SHELL, facts::LONGEST_OUTPUT, done).await;
+            Facts::parse(&output, &mark, &ports)
+        });
+        let facts = timeout(PATIENCE, asking).await.ok().and_then(Result::ok).unwrap_or_default();
+        tracing::debug!(?facts, "what the jump host's shell tells");
+        facts
     }
 }

@@ -12,7 +12,7 @@ mod identity;
 mod past;
 mod script;
 
-pub use exec::{run, run_at_leisure};
+pub use exec::{output, run, run_at_leisure};
 pub use identity::{Fate, Identity};
 pub use past::{Past, Trace};
 pub use script::{end, find};
