@@ -31,6 +31,7 @@ pub struct DoctorArgs {
 }
 
 /// The plan's part of such a command line.
+#[must_use]
 pub fn overrides(target: &str, remote_port: Option<u16>, bind: Option<&String>, ssh: &SshArgs) -> Overrides {
     let ssh = ssh.clone();
     Overrides {

@@ -42,7 +42,7 @@ async fn examine(args: DoctorArgs, paths: &Paths, printer: Printer) -> Result<()
 
     let spinner = Spinner::new((!args.json).then_some(printer));
     let person = Arc::new(Prompt::new(printer, spinner.clone()));
-    let stop = CancellationToken::new();
+    let cancelled = CancellationToken::new();
     // Whoever read it has seen enough.
     let broken = Mutex::new(None);
     let hear = |word: Word<'_>| match word {
@@ -52,18 +52,17 @@ async fn examine(args: DoctorArgs, paths: &Paths, printer: Printer) -> Result<()
             let told = if args.json { printer.json(&Event::Step { step }) } else { printer.data(&drawn(step)) };
             if let Err(error) = told {
                 *broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                stop.cancel();
+                cancelled.cancel();
             }
             spinner.resume();
         }
     };
     let examined = {
-        let examination = doctor::examine(subject, person, &hear, &stop);
-        tokio::pin!(examination);
+        let mut examination = Box::pin(doctor::examine(subject, person, &hear, &cancelled));
         tokio::select! {
             biased;
             () = interrupt() => {
-                stop.cancel();
+                cancelled.cancel();
                 // Everything is closed in order first.
                 examination.await
             }
@@ -247,7 +246,8 @@ mod tests {
         let text = anstream::adapter::strip_str(&drawn(&step)).to_string();
         assert!(text.starts_with("! sender-address  2.3 s  warning: word word"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
-        let end = "    a detail \\x1b[2J\n    hint: do this:\n      Match User log\n          AllowTcpForwarding remote\n";
+        let end =
+            "    a detail \\x1b[2J\n    hint: do this:\n      Match User log\n          AllowTcpForwarding remote\n";
         assert!(text.ends_with(end), "{text}");
     }
 }

@@ -39,12 +39,7 @@ enum Way {
 
 impl Way {
     /// To `port` of `stream`: from outside where that was proven.
-    async fn open(
-        connection: &Connection,
-        settings: &Settings,
-        stream: &Examined,
-        port: u16,
-    ) -> Result<Self, String> {
+    async fn open(connection: &Connection, settings: &Settings, stream: &Examined, port: u16) -> Result<Self, String> {
         let proven = stream.finding.as_ref().is_some_and(|finding| finding.reach == Reach::Proven);
         if proven {
             let connect = TcpStream::connect((settings.host.as_str(), port));
@@ -67,9 +62,13 @@ impl Way {
                 Ok(inward) => return Ok(Self::Inside(inward)),
                 Err(NoWay::Refused) => {}
                 Err(NoWay::Forbidden) => {
-                    return Err("not proven from outside, and the jump host may not connect to itself for this account".into());
+                    return Err(
+                        "not proven from outside, and the jump host may not connect to itself for this account".into(),
+                    );
                 }
-                Err(NoWay::Unclear) => return Err("not proven from outside, and the jump host does not connect to itself".into()),
+                Err(NoWay::Unclear) => {
+                    return Err("not proven from outside, and the jump host does not connect to itself".into());
+                }
             }
         }
         Err(format!("nothing listens on port {port} of the jump host"))
@@ -157,18 +156,15 @@ async fn line(mut way: Way, rig: &Rig) -> Step {
             sleep(LOOK).await;
         }
     };
-    match timeout(PATIENCE, stands).await {
-        Ok(()) => Step::new(Name::ByteInFile, Verdict::Ok, format!("a line {how} stands in the file")),
-        Err(_) => {
-            let error = Error::failed(format!("a line {how} is not in the file after {} s", PATIENCE.as_secs()));
-            let counts = rig.intake.ledger().counts();
-            let why = match &counts.stall {
-                Some(stall) => stall.sentence.clone(),
-                None => format!("{} bytes came, {} were written", counts.ledger.received, counts.ledger.stored),
-            };
-            Step::failed(Name::ByteInFile, &error).detail(why)
-        }
+    if timeout(PATIENCE, stands).await.is_ok() {
+        return Step::new(Name::ByteInFile, Verdict::Ok, format!("a line {how} stands in the file"));
     }
+    let error = Error::failed(format!("a line {how} is not in the file after {} s", PATIENCE.as_secs()));
+    let counts = rig.intake.ledger().counts();
+    Step::failed(Name::ByteInFile, &error).detail(match &counts.stall {
+        Some(stall) => stall.sentence.clone(),
+        None => format!("{} bytes came, {} were written", counts.ledger.received, counts.ledger.stored),
+    })
 }
 
 /// Whether `line` stands in the file, the first one in it or after a whole line.
@@ -180,7 +176,7 @@ fn holds(path: &Path, line: &str) -> bool {
 }
 
 async fn throughput(mut way: Way, rig: &Rig, min_free: u64) -> Step {
-    let most = statvfs(&rig.path()).map_or(MOST, |system| {
+    let most = statvfs(rig.path()).map_or(MOST, |system| {
         let free = system.f_bavail.saturating_mul(system.f_frsize);
         (free.saturating_sub(min_free) / 2).min(MOST)
     });

@@ -26,13 +26,15 @@ impl Patient<'_> {
         for stream in streams.iter_mut() {
             chart.begin(Name::Forward);
             let began = Instant::now();
-            let step = forward(connection, stream, memory, &**person).await;
+            let step = Box::pin(forward(connection, stream, memory, &**person)).await;
             chart.done_for(&stream.plan, step.took(began.elapsed()));
         }
         connection.open_doors().await;
         let ports: Vec<u16> = streams.iter().filter_map(|stream| stream.port).collect();
         if ports.is_empty() {
-            BEHIND.into_iter().for_each(|name| chart.skip(name, "it needs a port"));
+            for name in BEHIND {
+                chart.skip(name, "it needs a port");
+            }
             return;
         }
         let prober = connection.prober();
@@ -55,12 +57,7 @@ impl Patient<'_> {
     }
 }
 
-async fn forward(
-    connection: &mut Connection,
-    stream: &mut Examined,
-    memory: &Memory,
-    person: &dyn Person,
-) -> Step {
+async fn forward(connection: &mut Connection, stream: &mut Examined, memory: &Memory, person: &dyn Person) -> Step {
     if let Some(why) = no_port(&stream.plan) {
         return Step::new(Name::Forward, Verdict::Skipped, why);
     }
@@ -87,7 +84,7 @@ async fn forward(
         };
     };
     let intakes = std::slice::from_ref(&rig.intake);
-    if let Err(error) = ssh::check_doors(connection, intakes, &[port], &memory.doors, person).await {
+    if let Err(error) = Box::pin(ssh::check_doors(connection, intakes, &[port], &memory.doors, person)).await {
         return Step::failed(Name::Forward, &error);
     }
     stream.port = Some(port);
@@ -96,9 +93,7 @@ async fn forward(
             Step::new(Name::Forward, Verdict::Ok, format!("port {port}, chosen by the jump host"))
                 .detail(format!("port {theirs} belongs to the collector \"{collector}\" (pid {pid}), which runs"))
         }
-        None if wanted == 0 => {
-            Step::new(Name::Forward, Verdict::Ok, format!("port {port}, chosen by the jump host"))
-        }
+        None if wanted == 0 => Step::new(Name::Forward, Verdict::Ok, format!("port {port}, chosen by the jump host")),
         None => Step::new(Name::Forward, Verdict::Ok, format!("port {port} is granted")),
     }
 }
@@ -111,7 +106,11 @@ fn bind_address(facts: &Facts, port: u16, bind: &str, target: &str) -> Step {
     let addresses: Vec<IpAddr> =
         listeners.iter().filter(|at| at.port() == port).map(|at| at.ip().to_canonical()).collect();
     if addresses.is_empty() {
-        return Step::new(Name::BindAddress, Verdict::CannotTell, format!("{target} does not list who listens on {port}"));
+        return Step::new(
+            Name::BindAddress,
+            Verdict::CannotTell,
+            format!("{target} does not list who listens on {port}"),
+        );
     }
     let shown = addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" and ");
     let loopback = addresses.iter().all(IpAddr::is_loopback);
@@ -168,20 +167,19 @@ fn told_by(held: &Held) -> Step {
 fn reached(finding: &Finding, bind: &str, port: u16) -> Step {
     let why = if finding.why.is_empty() { "nobody knows why" } else { &finding.why };
     let step = match finding.reach {
-        Reach::Proven => Step::new(Name::Reach, Verdict::Ok, format!("proven from here: port {port} leads to the file")),
-        Reach::LoopbackOnly if is_loopback(bind) => {
+        Reach::Proven => {
+            Step::new(Name::Reach, Verdict::Ok, format!("proven from here: port {port} leads to the file"))
+        }
+        Reach::LoopbackOnly | Reach::Unproven if is_loopback(bind) => {
             Step::new(Name::Reach, Verdict::Ok, format!("from the jump host alone, as asked for ({bind})"))
         }
         Reach::LoopbackOnly => Step::new(Name::Reach, Verdict::Warning, format!("from the jump host alone: {why}")),
-        Reach::Unproven if is_loopback(bind) => {
-            Step::new(Name::Reach, Verdict::Ok, format!("from the jump host alone, as asked for ({bind})"))
-        }
         // Somebody looked, and knows what is in the way.
         Reach::Unproven if !finding.remedies.is_empty() => Step::new(Name::Reach, Verdict::Warning, why),
         Reach::Unproven => Step::new(Name::Reach, Verdict::CannotTell, why),
     };
-    let step = finding.untold.iter().fold(step, |step, text| step.detail(text));
-    if step.verdict == Verdict::Ok { step } else { finding.remedies.iter().fold(step, |step, text| step.hint(text)) }
+    let step = finding.untold.iter().fold(step, Step::detail);
+    if step.verdict == Verdict::Ok { step } else { finding.remedies.iter().fold(step, Step::hint) }
 }
 
 /// `seen`: whence the jump host saw our probe come; `here`: our own address of the connection.

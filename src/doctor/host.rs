@@ -16,7 +16,7 @@ const CLOCK: f64 = 2.0;
 const NO_SHELL: &str = "the account may run no command, and nothing else tells";
 
 /// Seconds and, where date(1) knows them, nanoseconds.
-const DATE: &str = "echo; echo MARK $(date +%s.%N)";
+const DATE: &str = "date +%s.%N";
 
 /// Finds the listening sshd above this shell, with its options, and has that very program say what holds for this login;
 /// where it may not (it needs the host keys, so root), prints the files, of which the first that says something counts.
@@ -28,9 +28,9 @@ if [ -n "$l" ]; then b=$2; while [ $# -gt 0 ]; do case $1 in -f) f=$2;; -f?*) f=
 while read -r k v r; do case $k in PPid:) p=$v; break;; esac; done </proc/$p/status; done; \
 case $b in /*) ;; *) b=$(command -v sshd || echo /usr/sbin/sshd);; esac; \
 u=$(id -un); set -- $SSH_CONNECTION; set -- "$b" -T ${f:+-f "$f"} -C "user=$u,host=$1,addr=$1,laddr=$3,lport=$4"; \
-if t=$("$@") && [ -n "$t" ]; then echo; echo MARK effective; echo "$t"; \
-else set +f; c=${f:-/etc/ssh/sshd_config}; if [ -r "$c" ]; then echo; echo MARK files; \
-[ -n "$f" ] || cat /etc/ssh/sshd_config.d/*.conf; cat "$c"; fi; fi; echo; echo MARK done"#;
+if t=$("$@") && [ -n "$t" ]; then echo effective; echo "$t"; \
+else set +f; c=${f:-/etc/ssh/sshd_config}; if [ -r "$c" ]; then echo files; \
+[ -n "$f" ] || cat /etc/ssh/sshd_config.d/*.conf; cat "$c"; fi; fi"#;
 
 impl Patient<'_> {
     /// Both steps.
@@ -42,35 +42,26 @@ impl Patient<'_> {
             return;
         };
         self.chart.begin(Name::Clock);
-        let mark = mark();
         let began = Instant::now();
         // Both ends of the answer's time by the same clock: this machine's may be set meanwhile.
         let (wall, steady) = (SystemTime::now(), Instant::now());
-        let said = connection.command(&DATE.replace("MARK", &mark), PATIENCE).await;
-        let step = clock(said.as_ref(), &mark, wall, steady);
+        let said = connection.command(DATE, PATIENCE).await;
+        let step = clock(said.as_ref(), wall, steady);
         self.chart.done(step.took(began.elapsed()));
 
         self.chart.begin(Name::IdleLimits);
         let began = Instant::now();
-        let script = LIMITS.replace("\\\n", "").replace("MARK", &mark);
+        let script = LIMITS.replace("\\\n", "");
         let said = connection.command(&script, PATIENCE).await;
-        let limits = said.and_then(|output| read_limits(&output.text, &mark));
+        let limits = said.and_then(|output| read_limits(&output.text));
         let step = idle(limits.as_ref(), &self.settings.user);
         self.chart.done(step.took(began.elapsed()));
     }
 }
 
-/// A word for the lines of one run: shells greet.
-fn mark() -> String {
-    format!("reclog-{:016x}", rand::random::<u64>())
-}
-
 /// `wall` and `steady` are the same instant.
-fn clock(said: Option<&Output>, mark: &str, wall: SystemTime, steady: Instant) -> Step {
-    let time = said.and_then(|output| {
-        let line = output.text.lines().find_map(|line| line.trim().strip_prefix(mark))?;
-        Some((output, seconds(line.trim())?))
-    });
+fn clock(said: Option<&Output>, wall: SystemTime, steady: Instant) -> Step {
+    let time = said.and_then(|output| Some((output, seconds(output.text.trim())?)));
     let Some((output, (there, exact))) = time else {
         return Step::new(Name::Clock, Verdict::CannotTell, NO_SHELL);
     };
@@ -103,16 +94,14 @@ fn seconds(text: &str) -> Option<(f64, bool)> {
     Some((f64::from(whole) + fraction, exact))
 }
 
-fn read_limits(text: &str, mark: &str) -> Option<Limits> {
-    let (_, rest) = text.split_once(&format!("\n{mark} "))?;
-    let (source, rest) = rest.split_once('\n')?;
-    let (body, _) = rest.split_once(&format!("\n{mark} done"))?;
-    let source = match source.trim() {
+fn read_limits(text: &str) -> Option<Limits> {
+    let (source, text) = text.split_once('\n')?;
+    let source = match source {
         "effective" => Source::Effective,
         "files" => Source::Files,
         _ => return None,
     };
-    Some(Limits::parse(body, source))
+    Some(Limits::parse(text, source))
 }
 
 fn idle(limits: Option<&Limits>, user: &str) -> Step {
@@ -137,8 +126,13 @@ fn idle(limits: Option<&Limits>, user: &str) -> Step {
         step.hint(format!("in sshd_config there, at its end:\nMatch User {user}\n{lines}"))
     };
     step = step.detail(match (limits.gone_after(), limits.alive_interval) {
-        (Some(time), _) => format!("a connection that was lost is noticed there after {} (ClientAliveInterval)", time_of(time)),
-        (None, Some(_)) => "a connection that was lost keeps its port until TCP gives up: ClientAliveInterval 15 makes that 45 s".into(),
+        (Some(time), _) => {
+            format!("a connection that was lost is noticed there after {} (ClientAliveInterval)", time_of(time))
+        }
+        (None, Some(_)) => {
+            "a connection that was lost keeps its port until TCP gives up: ClientAliveInterval 15 makes that 45 s"
+                .into()
+        }
         (None, None) => "ClientAliveInterval was not told".into(),
     });
     if let Some(time) = limits.login.filter(|s| *s > 0) {
@@ -182,13 +176,12 @@ mod tests {
     }
 
     #[test]
-    fn limits_come_from_between_the_marks() {
-        let text = "Welcome!\n\nM effective\nunusedconnectiontimeout 300\n\nM done\n";
-        let limits = read_limits(text, "M").unwrap();
+    fn what_would_end_a_quiet_collector_is_told_with_what_to_write() {
+        let limits = read_limits("effective\nunusedconnectiontimeout 300\n").unwrap();
         let step = idle(Some(&limits), "log");
         assert_eq!(step.verdict, Verdict::Warning, "{step:?}");
-        assert!(step.message.contains("5 min") && step.hints[0].contains("Match User log\n    Unused"));
-        assert_eq!(read_limits("Welcome!\n\nM done\n", "M"), None);
+        assert!(step.message.contains("5 min") && step.hints[0].contains("Match User log\n    Unused"), "{step:?}");
+        assert_eq!(read_limits(""), None);
         assert_eq!(idle(None, "log").verdict, Verdict::CannotTell);
     }
 }

@@ -23,20 +23,15 @@ pub async fn look(stream: &StreamPlan) -> (Step, Option<TempPath>) {
     let begun = Instant::now();
     let (out, min_free) = (stream.out.clone(), stream.min_free);
     let looking = tokio::task::spawn_blocking(move || examine(&out, min_free));
-    let (step, file) = match timeout(PATIENCE, looking).await {
-        Ok(Ok(done)) => done,
-        // The thread stays behind until the disk answers.
-        _ => {
-            let folder = folder(&stream.out);
-            let error = Error::failed(format!(
-                "the folder {} does not answer within {} s",
-                folder.display(),
-                PATIENCE.as_secs()
-            ));
-            (Step::failed(Name::Output, &error.hint("a network disk that is away?")), None)
-        }
-    };
-    (step.took(begun.elapsed()), file)
+    if let Ok(Ok((step, file))) = timeout(PATIENCE, looking).await {
+        return (step.took(begun.elapsed()), file);
+    }
+    // The thread stays behind until the disk answers.
+    let folder = stream.out.parent().unwrap_or(Path::new("."));
+    let error =
+        Error::failed(format!("the folder {} does not answer within {} s", folder.display(), PATIENCE.as_secs()))
+            .hint("a network disk that is away?");
+    (Step::failed(Name::Output, &error).took(begun.elapsed()), None)
 }
 
 /// Where `out` lies: where a link leads to.

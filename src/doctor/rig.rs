@@ -1,5 +1,7 @@
 //! What stands in for a stream while it is examined: its door, a queue and a writer, with a file of its own.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempPath;
@@ -32,7 +34,9 @@ pub struct Rig {
 /// # Errors
 /// Why there is none.
 pub fn make(folder: &Path) -> std::io::Result<TempPath> {
-    Ok(tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder)?.into_temp_path())
+    let path = folder.join(format!("{PREFIX}{:016x}", rand::random::<u64>()));
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    TempPath::try_from_path(path)
 }
 
 impl Rig {

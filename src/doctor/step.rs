@@ -127,7 +127,16 @@ impl Step {
     #[must_use]
     pub fn new(name: Name, verdict: Verdict, message: impl Into<String>) -> Self {
         let kind = (verdict == Verdict::Failed).then_some(Kind::Failed);
-        Self { name, stream: None, verdict, ms: 0, message: message.into(), details: Vec::new(), hints: Vec::new(), kind }
+        Self {
+            name,
+            stream: None,
+            verdict,
+            ms: 0,
+            message: message.into(),
+            details: Vec::new(),
+            hints: Vec::new(),
+            kind,
+        }
     }
 
     /// One that failed with `error`.

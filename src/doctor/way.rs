@@ -15,7 +15,9 @@ impl Patient<'_> {
     /// Connects; `None` when it did not come about.
     pub(super) async fn connect(&mut self) -> Option<Connection> {
         if !self.reached().await {
-            PHASES.into_iter().for_each(|name| self.chart.skip(name, "there is no connection"));
+            for name in PHASES {
+                self.chart.skip(name, "there is no connection");
+            }
             return None;
         }
         let phases = Mutex::new(Phases::default());
@@ -93,12 +95,12 @@ impl Patient<'_> {
         let step = if good.is_empty() {
             let error = Error::failed(format!("no connection to port {port} of {host}"))
                 .hint("is the port right (-p)? No answer at all means a firewall, or a machine that is down");
-            bad.iter().fold(Step::failed(Name::Tcp, &error), |step, why| step.detail(why))
+            bad.iter().fold(Step::failed(Name::Tcp, &error), Step::detail)
         } else if bad.is_empty() {
             Step::new(Name::Tcp, Verdict::Ok, good.join(", "))
         } else {
             let step = Step::new(Name::Tcp, Verdict::Warning, good.join(", "));
-            let step = bad.iter().fold(step, |step, why| step.detail(why));
+            let step = bad.iter().fold(step, Step::detail);
             step.hint("each start tries that address, too: AddressFamily in ssh_config leaves a family out")
         };
         self.chart.done(step.took(began.elapsed()));

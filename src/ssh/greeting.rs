@@ -3,6 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use russh::Names;
+use russh::keys::{HashAlg, PublicKeyOrCertificate};
+
+use super::algorithms;
 use super::settings::is_weak;
 
 /// The last server that was talked to: a hop that failed, else the jump host. Names and words of a server are not yet safe
@@ -48,6 +52,30 @@ impl Guestbook {
     /// Something became known.
     pub fn note(&self, write: impl FnOnce(&mut Greeting)) {
         write(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The server has shown this key, and looking at it took so long.
+    pub fn shown(&self, key: &PublicKeyOrCertificate, checking: Duration) {
+        let fingerprint = match key {
+            PublicKeyOrCertificate::PublicKey { key, .. } => key.fingerprint(HashAlg::Sha256),
+            PublicKeyOrCertificate::Certificate(certificate) => certificate.public_key().fingerprint(HashAlg::Sha256),
+        };
+        self.note(|known| {
+            known.fingerprint = fingerprint.to_string();
+            known.checking = checking;
+        });
+    }
+
+    /// What was agreed on.
+    pub fn agreed(&self, names: &Names) {
+        let cipher = names.cipher.as_ref();
+        let mac = if algorithms::needs_mac(cipher) { names.server_mac.as_ref() } else { "" };
+        self.note(|known| {
+            names.kex.as_ref().clone_into(&mut known.kex);
+            names.key.as_str().clone_into(&mut known.host_key);
+            cipher.clone_into(&mut known.cipher);
+            mac.clone_into(&mut known.mac);
+        });
     }
 
     /// All that is known so far.

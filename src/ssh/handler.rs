@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
-use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::keys::{PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Names};
 
 use super::algorithms;
@@ -96,38 +96,20 @@ impl Guest {
     }
 }
 
-/// Of the key itself, also in a certificate.
-fn fingerprint(shown: &PublicKeyOrCertificate) -> String {
-    match shown {
-        PublicKeyOrCertificate::PublicKey { key, .. } => key.fingerprint(HashAlg::Sha256).to_string(),
-        PublicKeyOrCertificate::Certificate(certificate) => {
-            certificate.public_key().fingerprint(HashAlg::Sha256).to_string()
-        }
-    }
-}
-
 impl Handler for Guest {
     type Error = Stop;
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Stop> {
         let begun = Instant::now();
         let checked = host_key::verify(key, &self.known, &self.settings, &self.desk).await;
-        self.desk.memory.book.note(|known| {
-            known.fingerprint = fingerprint(key);
-            known.checking = begun.elapsed();
-        });
+        self.desk.memory.book.shown(key, begun.elapsed());
         Ok(self.accept(checked))
     }
 
     async fn kex_done(&mut self, _secret: Option<&[u8]>, names: &Names, _session: &mut Session) -> Result<(), Stop> {
         let cipher = names.cipher.as_ref();
         tracing::debug!(kex = names.kex.as_ref(), cipher, "new keys");
-        self.desk.memory.book.note(|known| {
-            known.kex = names.kex.as_ref().to_owned();
-            known.host_key = names.key.as_str().to_owned();
-            known.cipher = cipher.to_owned();
-            known.mac = if algorithms::needs_mac(cipher) { names.server_mac.as_ref().to_owned() } else { String::new() };
-        });
+        self.desk.memory.book.agreed(names);
         let limit = self.settings.rekey_limit.unwrap_or_else(|| algorithms::rekey_after(cipher));
         self.rekey.get_or_insert_with(|| Rekey::new(limit)).renewed(self.meter.passed());
         Ok(())

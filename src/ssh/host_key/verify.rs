@@ -120,7 +120,9 @@ async fn check_key(key: &PublicKey, known: &KnownHosts, settings: &Settings, des
         Verdict::Revoked(place) => Err(revoked(&format!("the host key of {name}"), &place, data)),
         Verdict::Changed(place) => Err(changed(&name, &place, data)),
         Verdict::Unknown => match settings.strict {
-            StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No => accept(key, known, settings, desk, settings.writes_unseen),
+            StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No => {
+                accept(key, known, settings, desk, settings.writes_unseen)
+            }
             StrictHostKeyChecking::Ask if !settings.batch_mode => {
                 let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
                 // The files could be read a moment ago; this is only to help the person.
