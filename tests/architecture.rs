@@ -69,6 +69,7 @@ const PURE: &[&str] = &[
     "ssh/config/values.rs",
     "ssh/doors/nonce.rs",
     "ssh/doors/verdict.rs",
+    "ssh/harden/lines.rs",
     "ssh/host_key/certificate.rs",
     "ssh/host_key/entry.rs",
     "ssh/refusal/verdict.rs",

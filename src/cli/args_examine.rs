@@ -30,6 +30,29 @@ pub struct DoctorArgs {
     pub json: bool,
 }
 
+/// `reclog harden`
+#[derive(Debug, Args, Default)]
+pub struct HardenArgs {
+    /// What the key is for: [user@]host[:port], a Host of ssh_config, or the name of a saved profile
+    #[arg(value_name = "TARGET|PROFILE", value_hint = ValueHint::Hostname)]
+    pub target: String,
+    /// Log in with this key alone and try everything else; 1 when something is open
+    #[arg(long)]
+    pub check: bool,
+    /// Port that the key is for [default: 0 (any), or those of the profile]
+    #[arg(long, value_name = "PORT")]
+    pub remote_port: Option<u16>,
+    /// Address to bind on the jump host [default: * (all interfaces)]
+    #[arg(long, value_name = "ADDR")]
+    pub bind: Option<String>,
+    /// SSH options of the command line
+    #[command(flatten)]
+    pub ssh: SshArgs,
+    /// JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// The plan's part of such a command line.
 #[must_use]
 pub fn overrides(target: &str, remote_port: Option<u16>, bind: Option<&String>, ssh: &SshArgs) -> Overrides {

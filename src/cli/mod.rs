@@ -8,6 +8,7 @@ pub mod demo;
 mod demo_checks;
 mod doctor;
 mod down;
+mod harden;
 pub mod how;
 mod kick;
 pub mod names;
@@ -61,6 +62,7 @@ async fn dispatch(verb: Verb, printer: Printer) -> Result<()> {
         Verb::Audit(args) => audit::run(&args, &paths, printer).await,
         Verb::Kick(args) => kick::run(&args, &paths, printer).await,
         Verb::Rotate(args) => rotate::run(&args, &paths, printer).await,
+        Verb::Harden(args) => harden::run(args, &paths, printer).await,
         Verb::How(args) => how::run(&args, &paths, printer).await,
         Verb::Profile(args) => profile::run(&args, &paths, printer, &mut anstream::stdout()),
         Verb::Completions(args) => printer.data(&completions::script(args.shell)),

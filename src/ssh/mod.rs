@@ -13,6 +13,7 @@ mod dial;
 mod doors;
 mod greeting;
 mod handler;
+mod harden;
 mod host_key;
 mod inward;
 mod jumps;
@@ -33,12 +34,13 @@ mod vigil;
 
 use crate::error::io_reason;
 
-pub use auth::Memory;
+pub use auth::{Memory, PublicHalf, public_half};
 pub use command::Output;
 pub use connection::{Connection, Left};
 pub use dial::{addresses, knock, try_each};
 pub use doors::check as check_doors;
 pub use greeting::Greeting;
+pub use harden::{Ability, Advice, Found, Need, check as check_abilities, own_port};
 pub use inward::{Inward, NoWay};
 pub use jumps::resolve;
 pub use leg::{Progress, WINDOW};

@@ -7,6 +7,7 @@ mod agent;
 mod interactive;
 mod keys;
 mod memory;
+mod public;
 mod publickey;
 mod ring;
 mod signer;
@@ -27,6 +28,7 @@ use crate::error::{Error, Result};
 use memory::Account;
 
 pub use memory::Memory;
+pub use public::{PublicHalf, public_half};
 pub use words::{brief, shown};
 
 /// Methods that a server may accept without being content, and methods tried altogether.
