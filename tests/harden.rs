@@ -112,8 +112,7 @@ fn a_key_hardened_as_printed_does_its_work_and_nothing_else() {
     works(&env, port, &[]);
     let run = harden(&env, &[&options[..], &["--check"]].concat()).fails(1);
     let open: Vec<&str> = run.stdout.lines().filter(|line| line.starts_with('✘')).collect();
-    assert_eq!(open.len(), 2, "{}", run.stdout);
-    assert!(open.iter().all(|line| line.contains("Unix socket")), "{}", run.stdout);
+    assert!(matches!(open[..], [line] if line.contains("make a Unix socket")), "{}", run.stdout);
     assert!(run.stdout.contains("hint: sshd_config: AllowStreamLocalForwarding no"), "{}", run.stdout);
     assert!(run.stderr.contains("user_ed25519 can do more than it needs: make a Unix socket"), "{}", run.stderr);
     assert!(run.stdout.lines().all(|line| line.chars().count() <= 80), "{}", run.stdout);
@@ -137,7 +136,7 @@ fn each_single_thing_that_is_left_open_is_named() {
             "AllowTcpForwarding yes\n    PermitOpen any",
             &["connect-inside", "connect-outside"],
         ),
-        ("AllowStreamLocalForwarding no", "AllowStreamLocalForwarding yes", &["socket-listen", "socket-connect"]),
+        ("AllowStreamLocalForwarding no", "AllowStreamLocalForwarding yes", &["socket-listen"]),
         (
             "AllowAgentForwarding no\n    X11Forwarding no\n    PermitTunnel no\n    PermitTTY no\n    \
              ForceCommand /bin/false\n    MaxSessions 0",
@@ -166,15 +165,18 @@ fn the_block_is_one_that_sshd_takes_for_that_user() {
     let file = env.write("sshd_config", config);
     let checked = |user: &str, extra: &[&str]| {
         let mut sshd = Command::new(find_program("sshd").unwrap());
-        let output = sshd.args(extra).arg("-f").arg(&file).args(["-C", &format!("user={user},host=h,addr=192.0.2.1")]);
-        let output = output.output().unwrap();
+        let mut sshd = sshd.args(extra).arg("-f").arg(&file);
+        if extra == ["-T"] {
+            sshd = sshd.args(["-C", &format!("user={user},host=h,addr=192.0.2.1")]);
+        }
+        let output = sshd.output().unwrap();
         assert!(output.status.success(), "{}\n{block}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
     checked(&whoami(), &["-t"]);
     let (ours, other) = (checked(&whoami(), &["-T"]), checked("somebody-else", &["-T"]));
     for line in [
-        "permitlisten 7001 localhost:7002 [::1]:*",
+        "permitlisten *:7001 localhost:7002 [::1]:*",
         "permitopen none",
         "allowtcpforwarding remote",
         "gatewayports clientspecified",

@@ -118,8 +118,9 @@ impl Ability {
             Self::ConnectInside | Self::ConnectOutside => {
                 "sshd_config: AllowTcpForwarding remote, PermitOpen none; authorized_keys: permitopen=\"127.0.0.1:1\""
             }
-            Self::SocketListen | Self::SocketConnect => {
-                "sshd_config: AllowStreamLocalForwarding no; authorized_keys cannot"
+            Self::SocketListen => "sshd_config: AllowStreamLocalForwarding no; authorized_keys cannot",
+            Self::SocketConnect => {
+                "sshd_config: AllowStreamLocalForwarding no, PermitOpen none; authorized_keys: permitopen=\"127.0.0.1:1\""
             }
             Self::Agent => "sshd_config: AllowAgentForwarding no; authorized_keys: restrict",
             Self::X11 => "sshd_config: X11Forwarding no; authorized_keys: restrict",

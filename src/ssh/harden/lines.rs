@@ -137,7 +137,8 @@ impl Need {
             );
         } else {
             notes.push(
-                "authorized_keys alone cannot close Unix sockets of the jump host: that takes AllowStreamLocalForwarding no"
+                "authorized_keys alone cannot keep the key from making Unix sockets where the account may make files: that \
+                 takes AllowStreamLocalForwarding no"
                     .into(),
             );
         }
