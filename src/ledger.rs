@@ -367,6 +367,18 @@ pub enum Reach {
     Unproven,
 }
 
+impl Reach {
+    /// The word in JSON and text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::LoopbackOnly => "loopback-only",
+            Self::Unproven => "unproven",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -74,6 +74,7 @@ const PURE: &[&str] = &[
     "ssh/host_key/entry.rs",
     "ssh/refusal/verdict.rs",
     "ssh/reach/facts.rs",
+    "ssh/reach/verdict.rs",
     "ssh/rekey.rs",
     "ssh/server_process/identity.rs",
     "ssh/server_process/script.rs",

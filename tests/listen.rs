@@ -2,8 +2,9 @@
 
 mod common;
 
+use common::env::binary;
 use common::snapshot::assert_settled;
-use common::{Env, check_flood, flood, free_port, listening, read, send};
+use common::{Bg, Env, check_flood, flood, free_port, listening, read, send};
 use serde_json::Value;
 
 #[test]
@@ -24,6 +25,19 @@ fn listen_collects_without_any_ssh() {
     check_flood(&env.path("f"), 20, 100);
     assert!(!listening(port));
     env.assert_nothing_left();
+}
+
+#[test]
+fn what_a_script_has_open_is_not_kept_open() {
+    let env = Env::new();
+    let mut script = env.command("sh");
+    script.args(["-c", r#"exec 9>"$1"; shift; exec "$@""#, "sh", &env.arg("lock"), &binary().to_string_lossy()]);
+    script.args(["listen", "0", "--out", &env.arg("f"), "--name", "local", "--json"]);
+    let collector = env.started(Bg::spawn(script).wait());
+    let open = std::fs::read_dir(format!("/proc/{}/fd", collector.pid)).unwrap().flatten();
+    let open: Vec<_> = open.filter_map(|fd| std::fs::read_link(fd.path()).ok()).collect();
+    assert!(open.contains(&env.path("f")) && !open.contains(&env.path("lock")), "{open:?}");
+    env.down("local");
 }
 
 #[test]

@@ -132,6 +132,23 @@ fn kick_while_up_is_one_reconnect() {
 }
 
 #[test]
+fn a_kick_in_the_middle_of_an_attempt_says_so_and_makes_no_second_one() {
+    require!("sshd");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    collector(&env, &sshd);
+    // The listener is alive and says nothing: the attempt waits for the server to introduce itself.
+    let frozen = sshd.freeze();
+    env.run(&["kick", "c"]).ok();
+    env.wait_collector("c", "has begun", |c| c["state"] == "connecting");
+    wait_until("the attempt is noticed", SOON, || {
+        env.run(&["kick", "c"]).ok().stderr.contains("c is connecting already").then_some(())
+    });
+    drop(frozen);
+    wait_back(&env, 1);
+    env.down("c");
+}
+
+#[test]
 fn kick_ends_the_wait() {
     require!("sshd");
     let (env, sshd) = (Env::new(), Sshd::start());

@@ -30,6 +30,15 @@ pub struct Unended {
     pub oldest: Option<Timestamp>,
     /// Since when an output took nothing, if one did.
     pub stalled: Option<Timestamp>,
+    /// Of a connection that was lost and whose gap was not told: when that begins, and the senders that were in.
+    pub cut: Option<(Timestamp, u64)>,
+}
+
+impl Unended {
+    /// One of which a line is known, no more.
+    fn new(last: Timestamp) -> Self {
+        Self { pid: None, last, outputs: Vec::new(), open: 0, oldest: None, stalled: None, cut: None }
+    }
 }
 
 /// The last line of a trail.
@@ -77,27 +86,30 @@ pub fn unended(path: &Path) -> io::Result<Option<Unended>> {
         connection: Option<u64>,
         output: Option<PathBuf>,
         pid: Option<u32>,
+        from: Option<Timestamp>,
+        senders_cut: Option<u64>,
         #[serde(default)]
         outputs: Vec<PathBuf>,
     }
     let mut reader = Reader::open(path)?;
     let mut found: Option<Unended> = None;
-    let (mut open, mut stalled) = (HashMap::new(), Vec::new());
+    let (mut open, mut stalled, mut cut) = (HashMap::new(), Vec::new(), None);
     loop {
         let some = reader.poll()?;
         if some.is_empty() {
             break;
         }
         for line in lines(&some).filter_map(|line| serde_json::from_slice::<Line>(line).ok()) {
-            let blank = Unended { pid: None, last: line.ts, outputs: Vec::new(), open: 0, oldest: None, stalled: None };
-            found.get_or_insert(blank).last = line.ts;
+            found.get_or_insert_with(|| Unended::new(line.ts)).last = line.ts;
             match line.event.as_str() {
                 "start" => {
                     let Line { pid, outputs, ts: last, .. } = line;
-                    found = Some(Unended { pid, last, outputs, open: 0, oldest: None, stalled: None });
-                    (open, stalled) = (HashMap::new(), Vec::new());
+                    found = Some(Unended { pid, outputs, ..Unended::new(last) });
+                    (open, stalled, cut) = (HashMap::new(), Vec::new(), None);
                 }
                 "stop" => found = None,
+                "cut" => cut = Some((line.from.unwrap_or(line.ts), line.senders_cut.unwrap_or_default())),
+                "gap" => cut = None,
                 "sender_open" => drop(open.insert((line.stream, line.connection), line.ts)),
                 "sender_close" => drop(open.remove(&(line.stream, line.connection))),
                 "stall" => stalled.push((line.stream, line.output, line.ts)),
@@ -110,6 +122,7 @@ pub fn unended(path: &Path) -> io::Result<Option<Unended>> {
         open: open.len() as u64,
         oldest: open.into_values().min(),
         stalled: stalled.into_iter().map(|(_, _, since)| since).min(),
+        cut,
         ..found
     }))
 }

@@ -17,6 +17,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::ledger::Reach;
+
 pub use store::FILE;
 pub use trail::Trail;
 
@@ -74,6 +76,9 @@ pub enum Event {
         why: String,
         /// Senders that were in.
         senders_cut: u64,
+        /// Nothing of them is missing that was sent before. The `gap` that is told when the connection is back begins here.
+        #[serde(serialize_with = "to_the_microsecond")]
+        from: Timestamp,
     },
     /// The connection is there again, with every port.
     Reconnect {
@@ -169,6 +174,15 @@ pub enum Event {
         /// Bytes that those senders have sent and that may be in no output.
         bytes_at_most: u64,
     },
+    /// It was tried from outside whether senders get through to a port; told when that has changed or fails.
+    Probe {
+        /// The stream.
+        stream: String,
+        /// Who can connect.
+        reach: Reach,
+        /// Why it is not proven; empty when it is.
+        why: String,
+    },
     /// Something that a person should look at.
     Warn {
         /// A sentence.
@@ -178,7 +192,7 @@ pub enum Event {
 
 impl Event {
     /// The tags, as `reclog audit --event` takes them.
-    pub const NAMES: [&str; 14] = [
+    pub const NAMES: [&str; 15] = [
         "start",
         "stop",
         "connect",
@@ -192,6 +206,7 @@ impl Event {
         "resume",
         "rotate",
         "gap",
+        "probe",
         "warn",
     ];
 }

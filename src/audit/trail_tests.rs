@@ -121,14 +121,25 @@ async fn a_trail_without_a_stop_tells_who_was_in() {
     trail.finish().await;
     let entries = place.entries();
     let (last, oldest) = (entries[7].ts, Some(entries[5].ts));
-    let (trail, unended) = place.open();
-    let expected = Unended { pid: Some(8), last, outputs: vec!["/o".into()], open: 2, oldest, stalled: None };
+    let (mut trail, unended) = place.open();
+    let expected =
+        Unended { pid: Some(8), last, outputs: vec!["/o".into()], open: 2, oldest, stalled: None, cut: None };
     assert_eq!(unended, Some(expected));
+    let from = last - jiff::SignedDuration::from_secs(9);
+    let cut = || Event::Cut { why: "gone".into(), senders_cut: 2, from };
+    let gap = Event::Gap { from, to: last, senders_cut: 2, bytes_at_most: 1 };
+    for (events, told) in [(vec![cut()], Some((from, 2))), (vec![cut(), gap], None), (vec![cut(), start(8)], None)] {
+        trail.tell_all(&events);
+        trail.finish().await;
+        let (next, unended) = place.open();
+        assert_eq!(unended.and_then(|unended| unended.cut), told, "{events:?}");
+        trail = next;
+    }
     trail.tell(&start(9));
     trail.tell(&stop());
     trail.finish().await;
     assert_eq!(place.open().1, None);
-    assert_eq!(place.assert_numbered(1).len(), 10);
+    assert_eq!(place.assert_numbered(1).len(), 15);
 }
 
 #[tokio::test]

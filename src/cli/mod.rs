@@ -17,6 +17,7 @@ mod pick;
 mod printer;
 pub mod profile;
 mod prompt;
+mod reach;
 mod rotate;
 mod since;
 mod spinner;

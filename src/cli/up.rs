@@ -10,11 +10,10 @@ use super::options::{CompressArg, FramingArg, RunArgs, SshArgs, StreamArgs, Sync
 use super::printer::Printer;
 use super::prompt::Prompt;
 use super::spinner::Spinner;
-use super::{down, how, words};
+use super::{down, how, reach, words};
 use crate::collector::events::{Event, Launch, Up};
 use crate::collector::{self, OpenLog, Options, Report, launch, log};
 use crate::error::{Error, Result};
-use crate::ledger::Reach;
 use crate::paths::Paths;
 use crate::plan::{Compress, Framing, Plan, Sync};
 use crate::profile::{self, Overrides};
@@ -208,11 +207,10 @@ fn announce(up: &Up, json: bool, printer: Printer) -> Result<()> {
     if !json {
         printer.data(&block(up))?;
     }
-    for stream in up.streams.iter().filter(|s| up.target.is_some() && s.reach == Reach::Unproven) {
-        printer.note(&format!(
-            "not proven: that {} can be reached from outside (sshd's GatewayPorts, firewalls)",
-            words::place(&stream.host, stream.remote_port)
-        ));
+    if up.target.is_some() {
+        for stream in &up.streams {
+            reach::tell(stream, printer);
+        }
     }
     Ok(())
 }
@@ -226,6 +224,11 @@ fn block(up: &Up) -> String {
             words::place(&stream.host, stream.remote_port),
             words::path(&stream.out)
         ));
+    }
+    for stream in &up.streams {
+        if let Some(line) = reach::line(stream, up.streams.len() > 1) {
+            text.push_str(&line);
+        }
     }
     if let Some(stream) = up.streams.first() {
         text.push_str(&format!("  send   {}\n", how::short(&stream.host, stream.remote_port)));

@@ -68,15 +68,18 @@ fn aftermath(before: &Unended, written: Option<Timestamp>, now: Timestamp) -> [E
     // What an output that stalled did not take has waited since the stall began. A sender that was in may have sent half a
     // line long ago, which was held in memory for its end, and a line that waited in the queue may be older than one of
     // another sender that is written: of senders that were in, nothing is promised since the first of them came.
-    let from = [before.stalled, before.oldest].into_iter().flatten().fold(life, Timestamp::min);
+    // Those that an earlier cut had met, and whose gap nobody was left to tell, are told of here.
+    let (cut, were_cut) = before.cut.unzip();
+    let from = [before.stalled, before.oldest, cut].into_iter().flatten().fold(life, Timestamp::min);
+    let senders_cut = before.open + were_cut.unwrap_or(0);
     let outputs = before.outputs.len().max(1) as u64;
     [
         Event::Warn { message: format!("{who} ended without a word: it was killed, or the machine went down") },
         Event::Gap {
             from,
             to: now,
-            senders_cut: before.open,
-            bytes_at_most: flight::bytes_at_most(before.open, RECEIVE_BUFFER, true) + outputs * OF_AN_OUTPUT,
+            senders_cut,
+            bytes_at_most: flight::bytes_at_most(senders_cut, RECEIVE_BUFFER, true) + outputs * OF_AN_OUTPUT,
         },
     ]
 }
@@ -90,9 +93,19 @@ mod tests {
     }
 
     fn gap(oldest: Option<i64>, stalled: Option<i64>, written: Option<i64>) -> (i64, i64, u64, u64) {
+        gap_after(oldest, stalled, None, written)
+    }
+
+    fn gap_after(
+        oldest: Option<i64>,
+        stalled: Option<i64>,
+        cut: Option<(i64, u64)>,
+        written: Option<i64>,
+    ) -> (i64, i64, u64, u64) {
+        let cut = cut.map(|(from, senders)| (at(from), senders));
         let outputs = vec!["/a".into(), "/b".into()];
         let (oldest, stalled) = (oldest.map(at), stalled.map(at));
-        let before = Unended { pid: Some(7), last: at(100), outputs, open: 3, oldest, stalled };
+        let before = Unended { pid: Some(7), last: at(100), outputs, open: 3, oldest, stalled, cut };
         match aftermath(&before, written.map(at), at(200)) {
             [Event::Warn { message }, Event::Gap { from, to, senders_cut, bytes_at_most }] => {
                 assert!(message.contains("pid 7"));
@@ -110,6 +123,13 @@ mod tests {
         assert_eq!(gap(None, None, Some(150)), (150, 200, 3, bound));
         assert_eq!(gap(None, None, Some(900)), (200, 200, 3, bound), "a clock that was set back");
         assert_eq!(gap(None, Some(50), Some(150)), (50, 200, 3, bound), "since the stall began");
+    }
+
+    #[test]
+    fn a_gap_that_nobody_was_left_to_tell_is_told() {
+        let bound = flight::bytes_at_most(10, RECEIVE_BUFFER, true) + 2 * OF_AN_OUTPUT;
+        assert_eq!(gap_after(Some(60), None, Some((30, 7)), Some(150)), (30, 200, 10, bound));
+        assert_eq!(gap_after(Some(20), None, Some((30, 7)), Some(150)).0, 20);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Kind};
 use crate::ledger::Reach;
 use crate::plan::Plan;
-use crate::ssh::Phase;
+use crate::ssh::{Finding, Phase};
 
 /// The first line on the background process's standard input. The pipe stays open until it is up: its end means that
 /// nobody waits any more.
@@ -84,6 +84,9 @@ pub struct UpStream {
     pub bind: String,
     /// What is known of who can connect.
     pub reach: Reach,
+    /// What came of looking from outside; left out when nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<Finding>,
     /// The output file.
     pub out: PathBuf,
 }
@@ -110,6 +113,7 @@ mod tests {
                 remote_port: 55514,
                 bind: "*".into(),
                 reach: Reach::Unproven,
+                finding: None,
                 out: "/o".into(),
             }],
         });

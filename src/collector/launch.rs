@@ -32,6 +32,9 @@ pub async fn background(
 ) -> Result<Up> {
     let failed = |e: std::io::Error| Error::failed(format!("cannot start the background process: {}", io_reason(&e)));
     let program = std::env::current_exe().map_err(failed)?;
+    // What a script has open (`exec 9>lock`, a pipe that somebody waits for the end of) is no business of a process that
+    // stays. Our own are closed on exec anyway.
+    close_fds::set_fds_cloexec(3, &[]);
     let mut child =
         Command::new(program).arg(VERB).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
     let mut input = child.stdin.take().expect("piped");

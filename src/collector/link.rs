@@ -10,7 +10,7 @@ use super::claim;
 use crate::error::{Error, Kind};
 use crate::intake::Intake;
 use crate::intake::listen::Listener;
-use crate::ssh::{Connection, Memory, Past, Person, Phase, Progress, Settings, check_doors};
+use crate::ssh::{Connection, Memory, Past, Person, Phase, Prober, Progress, Settings, check_doors};
 
 /// The time that saying good-bye to the jump host may take.
 pub const FAREWELL: Duration = Duration::from_secs(1);
@@ -37,6 +37,14 @@ impl Link {
         match self {
             Self::Ssh(connection) => connection.lost().await,
             Self::Local { .. } => std::future::pending().await,
+        }
+    }
+
+    /// Who looks from outside whether senders get through; nobody for ports of this machine.
+    pub fn prober(&self) -> Option<Prober> {
+        match self {
+            Self::Ssh(connection) => Some(connection.prober()),
+            Self::Local { .. } => None,
         }
     }
 

@@ -10,6 +10,7 @@ use crate::audit::Trail;
 use crate::ledger::{self, CollectorSnapshot, OutputSnapshot, Reach, StreamLedger, StreamSnapshot};
 use crate::plan::{Plan, StreamPlan, is_loopback};
 use crate::sink::SinkHandle;
+use crate::ssh::Finding;
 
 /// Shared between the supervisor, which writes, and the control socket, which reads.
 #[derive(Debug, Clone)]
@@ -33,15 +34,43 @@ struct LiveStream {
     ledger: StreamLedger,
     sink: SinkHandle,
     port: u16,
+    /// What was found out last about who can connect, and when.
+    found: Option<(Finding, Timestamp)>,
+    was_proven: bool,
+}
+
+impl LiveStream {
+    fn reach(&self) -> Reach {
+        self.found.as_ref().map_or_else(|| reach(&self.plan.bind), |(finding, _)| finding.reach)
+    }
+
+    /// What is wrong with who can connect, a sentence.
+    fn unreached(&self) -> Option<String> {
+        let (Finding { reach, why, .. }, _) = self.found.as_ref()?;
+        let name = &self.plan.name;
+        match reach {
+            Reach::LoopbackOnly => Some(format!("stream {name}: nobody outside can connect: {why}")),
+            Reach::Unproven if self.was_proven => {
+                Some(format!("stream {name}: nobody outside gets through to port {} any more: {why}", self.port))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A write that takes longer is a stall: the disk or the network behind it does not answer.
 const STUCK: Duration = Duration::from_millis(700);
 
 impl Live {
-    /// A collector that begins.
+    /// A collector that begins; the troubles of `trail` are its own.
     #[must_use]
-    pub fn new(plan: &Plan, target: Option<String>, ledgers: &[StreamLedger], sinks: &[SinkHandle]) -> Self {
+    pub fn new(
+        plan: &Plan,
+        target: Option<String>,
+        ledgers: &[StreamLedger],
+        sinks: &[SinkHandle],
+        trail: &Trail,
+    ) -> Self {
         let streams = plan
             .streams
             .iter()
@@ -51,6 +80,8 @@ impl Live {
                 ledger: ledger.clone(),
                 sink: sink.clone(),
                 port: plan.port,
+                found: None,
+                was_proven: false,
             })
             .collect();
         Self(Arc::new(Mutex::new(Inner {
@@ -61,17 +92,12 @@ impl Live {
             reconnects: 0,
             last_error: None,
             streams,
-            trail: Trail::nowhere(),
+            trail: trail.clone(),
         })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The audit trail, whose troubles are the collector's.
-    pub fn watch(&self, trail: &Trail) {
-        self.lock().trail = trail.clone();
     }
 
     /// The state of the connection.
@@ -96,6 +122,13 @@ impl Live {
         }
     }
 
+    /// Who can connect to the stream at this place of the plan, found out now.
+    pub fn found(&self, index: usize, finding: &Finding) {
+        let stream = &mut self.lock().streams[index];
+        stream.was_proven |= finding.reach == Reach::Proven;
+        stream.found = Some((finding.clone(), Timestamp::now()));
+    }
+
     /// A copy for whoever asks.
     #[must_use]
     pub fn snapshot(&self) -> CollectorSnapshot {
@@ -113,7 +146,8 @@ impl Live {
         health.extend(inner.trail.trouble());
         let mut state = inner.state;
         let mut streams = Vec::new();
-        for LiveStream { plan, ledger, sink, port } in &inner.streams {
+        for stream in &inner.streams {
+            let LiveStream { plan, ledger, sink, port, .. } = stream;
             let counts = ledger.counts();
             if let Some(stall) = &counts.stall {
                 state = state.max(ledger::State::Stalled);
@@ -127,13 +161,14 @@ impl Live {
                 health.push(format!("cannot force {} to the disk: {reason}", plan.out.display()));
             }
             health.extend(counts.rotate_trouble);
+            health.extend(stream.unreached());
             streams.push(StreamSnapshot {
                 name: plan.name.clone(),
                 remote_port: *port,
                 bind: plan.bind.clone(),
                 framing: plan.framing.as_str().into(),
-                reach: reach(&plan.bind),
-                reach_checked: None,
+                reach: stream.reach(),
+                reach_checked: stream.found.as_ref().map(|(_, checked)| *checked),
                 outputs: vec![OutputSnapshot {
                     path: plan.out.clone(),
                     bytes: counts.output_bytes,

@@ -90,14 +90,15 @@ impl Lives {
         let open: u64 = self.ledgers.iter().map(|l| l.counts().senders.open).sum();
         let senders_cut = self.cut() - self.cut_before + open;
         self.receive_buffer = self.past.receive_buffer().unwrap_or(RECEIVE_BUFFER);
-        (self.tell)(&Event::Cut { why: why.to_owned(), senders_cut });
         // What was sent and never received may be as old as this.
         let now = Timestamp::now();
         let alive = self.unnoticed.and_then(|unnoticed| now.checked_sub(unnoticed).ok());
         // In front of an output that took nothing it is older still.
         let waited = self.ledgers.iter().filter_map(|ledger| ledger.waited_since(CATCHING_UP, now)).min();
-        let from = alive.unwrap_or(since).min(waited.unwrap_or(now));
-        self.gap = Some(from.max(since));
+        let from = alive.unwrap_or(since).min(waited.unwrap_or(now)).max(since);
+        // Told at once: whoever is killed before the connection is back tells no gap.
+        (self.tell)(&Event::Cut { why: why.to_owned(), senders_cut, from });
+        self.gap = Some(from);
     }
 
     /// `down` begins to wait for senders.

@@ -62,9 +62,11 @@ fn a_cut_and_a_reconnect_are_told_with_what_may_be_missing() {
     let all = ["connect", "forward", "cut", "reconnect", "forward", "gap"];
     assert_eq!(names(&told), (all.to_vec(), Some((2, at_most))));
     let told = told.lock().unwrap();
-    assert_eq!(told[2], Event::Cut { why: "pulled out".into(), senders_cut: 2 });
+    let Event::Cut { why, senders_cut: 2, from: begun } = &told[2] else { panic!("{:?}", told[2]) };
+    assert_eq!(why, "pulled out");
     assert_eq!(told[3], Event::Reconnect { target: "u@h:22".into(), attempts: 3 });
     let Event::Gap { from, to, .. } = &told[5] else { panic!() };
+    assert_eq!(from, begun, "told at once, and again when it is over");
     assert!(to.duration_since(*from).as_secs() < 60, "no life was longer than that");
 }
 

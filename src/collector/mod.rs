@@ -8,6 +8,7 @@ pub mod background;
 mod claim;
 pub mod events;
 mod flight;
+mod heart;
 pub mod launch;
 mod link;
 pub mod live;
@@ -17,6 +18,7 @@ pub mod log;
 mod network;
 mod outputs;
 mod questions;
+mod reach;
 mod shutdown;
 mod signals;
 pub mod state;
@@ -161,8 +163,7 @@ async fn run_locked(
             return Err(early(e));
         }
     };
-    let live = Live::new(&plan, target, &outputs.ledgers(), &outputs.handles());
-    live.watch(&trail);
+    let live = Live::new(&plan, target, &outputs.ledgers(), &outputs.handles(), &trail);
 
     let (commands_tx, commands) = mpsc::channel(COMMANDS);
     let hello = Hello {

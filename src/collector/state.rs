@@ -83,6 +83,8 @@ pub enum Action {
     Connect,
     /// Drop the connection, then begin an attempt.
     Reconnect,
+    /// Begin the attempt anew, unless a server knows of it already.
+    Anew,
     /// Pause, then say [`Event::Due`].
     Pause {
         /// So long.
@@ -135,7 +137,8 @@ impl Machine {
                 (Connecting, Action::Reconnect)
             }
             (Waiting, Event::Due | Event::Answers) | (Waiting | Failed, Event::Kick) => (Connecting, Action::Connect),
-            // Late news of a connection that was already replaced, or a kick while an attempt is under way.
+            (Connecting, Event::Kick) => (Connecting, Action::Anew),
+            // Late news of a connection that was already replaced.
             (state, _) => (state, Action::None),
         };
         if next != self.state {
@@ -274,9 +277,9 @@ mod tests {
         let (mut machine, now) = (Machine::default(), Instant::now());
         machine.step(Event::Connected, now, 0.5);
         assert_eq!(machine.step(Event::Kick, now, 0.5), Action::Reconnect);
-        // The end of the connection that was dropped is old news, and so is a second kick.
+        // The end of the connection that was dropped is old news; a second kick finds an attempt under way.
         assert_eq!(machine.step(Event::Lost, now, 0.5), Action::None);
-        assert_eq!(machine.step(Event::Kick, now, 0.5), Action::None);
+        assert_eq!(machine.step(Event::Kick, now, 0.5), Action::Anew);
         assert_eq!(machine.state(), State::Connecting);
     }
 

@@ -1,5 +1,7 @@
 //! The outer loop: owns the retries and everything that outlives a connection.
 
+mod commands;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,18 +10,19 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::Options;
-use super::events::{Event as Told, Up, UpStream};
+use super::events::Event as Told;
 use super::link::{self, Ears, FAREWELL, Failure, Link};
-use super::live::{self, Live};
+use super::live::Live;
 use super::lives::Lives;
 use super::outputs::Outputs;
+use super::reach::{Happened, Watch};
 use super::shutdown::{self, Ending};
 use super::signals::{Signal, Signals};
 use super::state::{Action, Event, Machine, Outlook, State};
 use super::waits::{self, lost, some};
 use crate::audit::Trail;
 use crate::control::server::Command;
-use crate::control::{DownReport, Reply, Request};
+use crate::control::{DownReport, Reply};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::sink::Rescue;
@@ -48,11 +51,17 @@ pub struct Supervisor {
     /// Connections that the jump host may still take for alive.
     past: Arc<Past>,
     link: Option<Link>,
+    /// Whether senders get through.
+    watch: Watch,
     /// In the order of the plan; a port that the jump host chose is asked for again.
     ports: Vec<u16>,
     was_up: bool,
+    /// Whoever started us was told so.
+    announced: bool,
     /// Attempts to get the first connection that failed.
     in_vain: u64,
+    /// Whether a server may know of the attempt that is under way: one that is dropped then leaves something behind.
+    noticed: Arc<AtomicBool>,
     /// The last failed attempt.
     failure: Option<Error>,
     /// Who asked for the end.
@@ -80,8 +89,10 @@ impl Supervisor {
         let past = Arc::new(settings.as_ref().map_or_else(Past::default, |settings| {
             Past::kept(rescue.folder.join("connection.json"), settings.target())
         }));
+        let watch = Watch::new(&plan, live.clone(), trail.clone());
         Self {
             plan,
+            watch,
             lives: Lives::new(
                 Box::new(move |event| trail.tell(event)),
                 outputs.ledgers(),
@@ -101,7 +112,9 @@ impl Supervisor {
             link: None,
             ports,
             was_up: false,
+            announced: false,
             in_vain: 0,
+            noticed: Arc::default(),
             failure: None,
             goodbyes: Vec::new(),
             now: false,
@@ -113,6 +126,7 @@ impl Supervisor {
     /// With the error comes whether it had been up.
     pub async fn run(mut self, abandoned: impl Future<Output = ()>) -> std::result::Result<DownReport, (Error, bool)> {
         let gave_up = self.supervise(abandoned).await;
+        self.watch.stop();
         if !self.was_up {
             // Nobody ever got in: nothing to drain.
             self.link = None;
@@ -164,12 +178,16 @@ impl Supervisor {
                         Err(error) => return Some(error),
                     }
                 }
-                error = lost(&mut self.link) => {
-                    tracing::warn!("{error}");
-                    self.live.trouble(&error.message);
-                    self.lives.ended(&error.message);
-                    Event::Lost
-                }
+                error = lost(&mut self.link) => self.ended(&error.message, Event::Lost),
+                happened = self.watch.next() => match happened {
+                    Happened::Answered => {
+                        self.announce();
+                        continue;
+                    }
+                    Happened::Dead(why) => self.ended(&why, Event::Lost),
+                    // What still works is given back first.
+                    Happened::Gone(why) => self.ended(&why, Event::Kick),
+                },
                 ended = some(&mut pause) => {
                     pause = None;
                     ended
@@ -181,6 +199,9 @@ impl Supervisor {
                 signal = self.signals.next() => match signal {
                     Signal::Stop => {
                         self.signalled = true;
+                        if !self.announced {
+                            return Some(self.interrupted());
+                        }
                         Event::Down
                     }
                     // A port of this machine has no connection that could be made anew.
@@ -191,22 +212,32 @@ impl Supervisor {
                         continue;
                     }
                 },
-                () = &mut abandoned, if !self.was_up => return Some(Error::interrupted()),
+                () = &mut abandoned, if !self.announced => return Some(self.interrupted()),
             };
+            // Whatever happens now, it was up.
+            if self.was_up && event != Event::Connected {
+                self.announce();
+            }
             let action = self.machine.step(event, Instant::now(), rand::random());
             if action == Action::Reconnect {
+                // Unless it has another reason, which was told.
                 self.lives.ended("reclog kick");
             }
             self.live.set_state(self.machine.state());
             let leaving = !matches!(self.machine.state(), State::Up { .. } | State::Draining);
             // Dropping it ends every sender that is still in: they count as cut.
             let old = if leaving { self.link.take() } else { None };
+            if self.link.is_none() {
+                self.watch.stop();
+            }
             match action {
                 Action::None => {}
                 Action::Connect | Action::Reconnect => {
                     pause = None;
                     attempt = Some(self.attempt(old));
                 }
+                Action::Anew if self.noticed.load(Ordering::Relaxed) => {}
+                Action::Anew => attempt = Some(self.attempt(None)),
                 Action::Pause { length, knock } => {
                     tracing::info!("trying again in {:.1} s", length.as_secs_f64());
                     self.not_yet(length);
@@ -224,6 +255,7 @@ impl Supervisor {
     fn attempted(&mut self, result: link::Attempted, heard: bool) -> Result<Event> {
         match result {
             Ok((link, ports)) => {
+                let looking = self.watch.begin(&link, self.outputs.intakes(), &ports);
                 self.link = Some(link);
                 self.ports = ports;
                 self.live.set_ports(&self.ports);
@@ -236,8 +268,10 @@ impl Supervisor {
                     self.was_up = true;
                     // Only now may the parent say that it is up, and a status that is asked then must agree.
                     self.live.set_state(State::Up { since: Instant::now() });
-                    (self.options.report)(&Told::Up(self.up()));
                     tracing::info!("up");
+                    if !looking {
+                        self.announce();
+                    }
                 }
                 Ok(Event::Connected)
             }
@@ -278,56 +312,25 @@ impl Supervisor {
         Box::pin(waits::pause(length, way))
     }
 
-    fn commanded(&mut self, command: Command) -> Option<Event> {
-        match command.request {
-            Request::Kick if self.settings.is_none() => {
-                let error = Error::failed(format!(
-                    "\"{}\" listens on this machine: there is no connection to renew",
-                    self.plan.name
-                ));
-                let _ = command.replies.try_send(Reply::Error { error });
-                None
-            }
-            Request::Kick => {
-                let _ = command.replies.try_send(Reply::Kicked);
-                Some(Event::Kick)
-            }
-            Request::Rotate => {
-                let turns = self.outputs.rotate();
-                tokio::spawn(async move {
-                    let reply = match turns.await {
-                        Ok(outputs) => Reply::Rotated { outputs },
-                        Err(error) => Reply::Error { error },
-                    };
-                    let _ = command.replies.try_send(reply);
-                });
-                None
-            }
-            Request::Down { now } => {
-                self.goodbyes.push(command.replies);
-                self.now |= now;
-                Some(Event::Down)
-            }
-            Request::Status => unreachable!("answered by the control server"),
-        }
-    }
-
     /// Begins an attempt. An `old` connection that still works gives its ports back first, or they would be taken.
     fn attempt(&mut self, old: Option<Link>) -> Attempt {
         self.lives.attempt();
+        // An old connection that was left half-way would keep its ports.
+        self.noticed = Arc::new(AtomicBool::new(old.is_some()));
         let (intakes, ports) = (self.outputs.intakes().to_vec(), self.ports.clone());
         match &self.settings {
             None => Box::pin(async move { (link::listen(intakes, ports).await, true) }),
             Some(settings) => {
                 let (settings, report) = (Arc::clone(settings), Arc::clone(&self.options.report));
                 let (silent, memory, past) = (self.was_up, Arc::clone(&self.memory), Arc::clone(&self.past));
-                let live = self.live.clone();
+                let (live, noticed) = (self.live.clone(), Arc::clone(&self.noticed));
                 // Who started it has gone on to other things once it is up.
                 let person: Arc<dyn Person> = if silent { Arc::new(Nobody) } else { Arc::clone(&self.options.person) };
                 Box::pin(async move {
                     let heard = AtomicBool::new(false);
                     let step = |phase: Phase, target: &str| {
                         heard.fetch_or(phase != Phase::Connect, Ordering::Relaxed);
+                        noticed.fetch_or(phase != Phase::Connect, Ordering::Relaxed);
                         tracing::debug!("{}: {target}", phase.as_str());
                         if !silent {
                             report(&Told::Step { phase, target: target.to_owned() });
@@ -348,20 +351,26 @@ impl Supervisor {
         }
     }
 
-    fn up(&self) -> Up {
-        let streams = self.plan.streams.iter().zip(&self.ports).map(|(stream, port)| UpStream {
-            name: stream.name.clone(),
-            host: live::sender_host(self.settings.as_deref().map(|s| s.host.as_str()), &stream.bind),
-            remote_port: *port,
-            bind: stream.bind.clone(),
-            reach: live::reach(&stream.bind),
-            out: stream.out.clone(),
-        });
-        Up {
-            name: self.plan.name.clone(),
-            pid: std::process::id(),
-            target: self.settings.as_ref().map(|s| s.target()),
-            streams: streams.collect(),
+    /// The connection is over, or worth nothing.
+    fn ended(&mut self, why: &str, event: Event) -> Event {
+        tracing::warn!("{why}");
+        self.live.trouble(why);
+        self.lives.ended(why);
+        event
+    }
+
+    /// Nobody waits for it any more: whoever sends now is not waited for either.
+    fn interrupted(&mut self) -> Error {
+        self.now = true;
+        Error::interrupted()
+    }
+
+    /// Tells whoever started us that we are up, once.
+    fn announce(&mut self) {
+        if !self.announced {
+            self.announced = true;
+            let up = self.watch.up(&self.plan, self.settings.as_deref(), &self.ports);
+            (self.options.report)(&Told::Up(up));
         }
     }
 }

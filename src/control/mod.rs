@@ -66,7 +66,11 @@ pub enum Reply {
     /// Stopped; socket and lock go next.
     Down(DownReport),
     /// The connection is being made anew.
-    Kicked,
+    Kicked {
+        /// It was already.
+        #[serde(default)]
+        under_way: bool,
+    },
     /// The outputs go on in new files; what `rotate --json` prints.
     Rotated {
         /// In the order of the plan.

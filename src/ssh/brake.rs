@@ -7,7 +7,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -35,6 +35,7 @@ type Room = Pin<Box<dyn Future<Output = bool> + Send>>;
 #[derive(Default)]
 pub struct Brake {
     on: AtomicBool,
+    presses: AtomicU64,
     room: Mutex<Option<Room>>,
     beat: Arc<Notify>,
     voice: Mutex<Option<Voice>>,
@@ -68,7 +69,14 @@ impl Brake {
             }
         };
         *self.room() = Some(Box::pin(held));
+        self.presses.fetch_add(1, Ordering::Relaxed);
         self.on.store(true, Ordering::Release);
+    }
+
+    /// How often it was pressed: whoever waited for an answer meanwhile waited for more than the jump host.
+    #[must_use]
+    pub fn presses(&self) -> u64 {
+        self.presses.load(Ordering::Relaxed)
     }
 
     /// Whether nothing is read now.

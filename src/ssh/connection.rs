@@ -22,7 +22,7 @@ use crate::intake::Intake;
 pub struct Connection {
     pub(super) leg: Leg,
     /// What it goes through, the nearest first.
-    hops: Vec<Leg>,
+    pub(super) hops: Vec<Leg>,
     granted: Vec<(String, u16)>,
     trace: Arc<Trace>,
     /// Finds out which process of the jump host serves us; ends with the connection.

@@ -63,7 +63,7 @@ pub struct Leg {
     /// Where the handler looks for the pipe of a tunnel.
     tunnel: Expected,
     /// Why a tunnel was not opened, in the server's words.
-    turned_down: Words,
+    pub turned_down: Words,
     ended: Ending,
     /// Ends the library's loop when the leg is dropped, whatever that loop is waiting for.
     kill: DropGuard,

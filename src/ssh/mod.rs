@@ -45,7 +45,7 @@ pub use inward::{Inward, NoWay};
 pub use jumps::resolve;
 pub use leg::{Progress, WINDOW};
 pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind, keep_out_of_core_files};
-pub use reach::{Facts, Finding, Firewall, Prober};
+pub use reach::{Facts, Finding, Firewall, Prober, Pulse};
 pub use server_process::{Identity, Past};
 pub use settings::{Algorithms, Family, Method, Proxy, Settings, StrictHostKeyChecking};
 

@@ -49,14 +49,8 @@ pub struct Gap {
 #[derive(Debug, Clone, Default)]
 pub struct Audited {
     pub gaps: Vec<Gap>,
-    /// From the stall to the end of it.
-    pub stalls: Vec<(Micros, Micros)>,
     pub troubles: Vec<Trouble>,
 }
-
-/// How long after a stall there may still be bytes on the way that were sent in it: the queue, the windows and the kernels
-/// between are full when it ends, and are worked off first.
-const BACKLOG: Micros = 10_000_000;
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -308,12 +302,7 @@ impl Told<'_> {
         let (first, last) = (self.connection.lines[self.whole as usize], *self.connection.lines.last().unwrap());
         // No sender lives through a gap: the first one that it could have met is the one that cut it.
         let met = |gap: &Gap| gap.to >= from - SLACK && gap.from <= ended.saturating_add(SLACK);
-        // What waits for a disk may be older than the gap that it is lost in.
-        let since = |gap: &Gap| {
-            let waits = audited.stalls.iter().filter(|(begin, end)| *begin <= gap.from && *end + BACKLOG >= gap.from);
-            waits.map(|(begin, _)| *begin).chain([gap.from]).min().unwrap_or(gap.from) - SLACK
-        };
-        let holds = |gap: &Gap| since(gap) <= first && last <= gap.to + SLACK;
+        let holds = |gap: &Gap| gap.from - SLACK <= first && last <= gap.to + SLACK;
         let met: Vec<usize> = (0..audited.gaps.len()).filter(|at| met(&audited.gaps[*at])).collect();
         let Some(&at) = met.iter().find(|at| holds(&audited.gaps[**at])).or(met.last()) else {
             tell(format!("{bytes} bytes are missing, and no gap is near (sent {} to {})", clock(first), clock(last)));
@@ -342,9 +331,9 @@ pub fn audit(lines: &[Value]) -> Audited {
     let mut audited = Audited::default();
     let mut wrong = |says: String| audited.troubles.push(Trouble::new(Kind::Audit, says));
     let time = |value: &Value| value.as_str()?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_microsecond);
-    let (mut last, mut stall): (Option<u64>, Option<Micros>) = (None, None);
+    let mut last: Option<u64> = None;
     for line in lines {
-        let (Some(ts), Some(seq), Some(event)) = (time(&line["ts"]), line["seq"].as_u64(), line["event"].as_str())
+        let (Some(_), Some(seq), Some(event)) = (time(&line["ts"]), line["seq"].as_u64(), line["event"].as_str())
         else {
             wrong(format!("a line without ts, seq or event: {line}"));
             continue;
@@ -353,21 +342,17 @@ pub fn audit(lines: &[Value]) -> Audited {
             wrong(format!("seq {seq} follows {}: {line}", last.unwrap_or_default()));
         }
         last = Some(seq);
-        match event {
-            "gap" => match (time(&line["from"]), time(&line["to"]), &line["senders_cut"], &line["bytes_at_most"]) {
-                (Some(from), Some(to), senders, bytes) if from <= to && senders.is_u64() && bytes.is_u64() => {
-                    let (senders_cut, bytes_at_most) = (senders.as_u64().unwrap(), bytes.as_u64().unwrap());
-                    audited.gaps.push(Gap { from, to, senders_cut, bytes_at_most });
-                }
-                _ => wrong(format!("a gap that cannot be: {line}")),
-            },
-            "stall" => stall = stall.or(Some(ts)),
-            // A collector that ends, or begins anew, stalls no longer.
-            "resume" | "stop" | "start" => audited.stalls.extend(stall.take().map(|begin| (begin, ts))),
-            _ => {}
+        if event != "gap" {
+            continue;
+        }
+        match (time(&line["from"]), time(&line["to"]), &line["senders_cut"], &line["bytes_at_most"]) {
+            (Some(from), Some(to), senders, bytes) if from <= to && senders.is_u64() && bytes.is_u64() => {
+                let (senders_cut, bytes_at_most) = (senders.as_u64().unwrap(), bytes.as_u64().unwrap());
+                audited.gaps.push(Gap { from, to, senders_cut, bytes_at_most });
+            }
+            _ => wrong(format!("a gap that cannot be: {line}")),
         }
     }
-    audited.stalls.extend(stall.map(|begin| (begin, Micros::MAX - AFTERMATH)));
     audited
 }
 

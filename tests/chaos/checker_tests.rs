@@ -199,12 +199,6 @@ fn what_is_missing_outside_of_audited_gaps_is_found() {
     let mut case = Case::cut();
     case.gap().from = 15 * SECOND;
     assert_eq!(case.found(), [Kind::Unaudited], "sent before the gap");
-    case.audited.stalls.push((12 * SECOND, 15 * SECOND));
-    assert_eq!(case.found(), [], "sent before the gap, and held up by the disk");
-    case.audited.stalls[0] = (12 * SECOND, 13 * SECOND);
-    assert_eq!(case.found(), [], "sent in a stall, and still on the way when the gap came");
-    case.audited.stalls[0] = (2 * SECOND, 15 * SECOND - BACKLOG - 1);
-    assert_eq!(case.found(), [Kind::Unaudited], "a stall long ago is no excuse");
     let mut case = Case::cut();
     case.gap().to = 12 * SECOND;
     case.gap().from = 12 * SECOND;
@@ -219,7 +213,7 @@ fn an_audit_trail_with_a_hole_or_an_impossible_gap_is_found() {
     let line = |seq: u64, event: &str| json!({"ts": "2026-11-21T00:00:00Z", "seq": seq, "event": event});
     let good = [line(4, "start"), line(5, "stall"), line(6, "resume")];
     let audited = audit(&good);
-    assert_eq!((audited.troubles.len(), audited.stalls.len()), (0, 1));
+    assert_eq!(audited.troubles.len(), 0);
     for bad in [line(8, "stop"), line(6, "stop"), json!({"seq": 7, "event": "stop"}), line(7, "gap")] {
         let audited = audit(&[&good[..], &[bad]].concat());
         assert_eq!(audited.troubles.len(), 1);

@@ -16,6 +16,12 @@ use crate::escape::escape_str;
 /// An agent that answers at all does so at once.
 const AGENT_PATIENCE: Duration = Duration::from_secs(5);
 
+/// A disk that answers at all does so within this time; a home on a server that is gone never does.
+const DISK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What stands in key files and in the files of certificates, each with its path.
+type OnDisk = (Vec<KeyFile>, Vec<(PathBuf, Result<Certificate, Option<String>>)>);
+
 /// All keys of one login.
 pub struct Ring {
     pub agent: Option<Agent>,
@@ -105,8 +111,8 @@ impl Login<'_> {
     /// Every key that may be offered, in order.
     pub(super) async fn ring(&mut self) -> Ring {
         let (agent, held) = self.agent_keys().await;
-        let files: Vec<KeyFile> = self.settings.identities.iter().map(|path| KeyFile::look(path)).collect();
-        let mut left = self.certificates(&files, &held);
+        let (files, certificates) = self.on_disk().await;
+        let mut left = self.certificates(certificates, &files, &held);
         left.extend(in_order(&held, &files, self.settings.identities_only).map(of_agent));
         for file in files {
             let in_agent = file.public.as_ref().is_some_and(|p| held.iter().any(|h| h.key() == p.key_data()));
@@ -135,19 +141,47 @@ impl Login<'_> {
         Ring { agent, left }
     }
 
-    /// Certificates of the configuration, each with whoever holds its key.
-    fn certificates(&mut self, files: &[KeyFile], held: &[Held]) -> Vec<Candidate> {
-        let named = !self.settings.certificates.is_empty();
+    /// Reads what the configuration names. On a thread of its own: a disk that does not answer must not stop the
+    /// connection's loop.
+    async fn on_disk(&mut self) -> OnDisk {
+        let identities = self.settings.identities.clone();
         // As with ssh: a certificate that is named takes the place of those that lie beside keys.
-        let paths: Vec<PathBuf> = if named {
-            self.settings.certificates.clone()
+        let certificates = if self.settings.certificates.is_empty() {
+            identities.iter().map(|file| keys::certificate_beside(file)).collect()
         } else {
-            self.settings.identities.iter().map(|file| keys::certificate_beside(file)).collect()
+            self.settings.certificates.clone()
         };
+        let reading = tokio::task::spawn_blocking(move || {
+            let files = identities.iter().map(|path| KeyFile::look(path)).collect();
+            let read = |path: PathBuf| {
+                let certificate = keys::certificate(&path);
+                (path, certificate)
+            };
+            (files, certificates.into_iter().map(read).collect())
+        });
+        if let Ok(Ok(found)) = timeout(DISK_PATIENCE, reading).await {
+            return found;
+        }
+        let first = self.settings.identities.first().map(|path| path.display().to_string()).unwrap_or_default();
+        self.note(format!(
+            "the disk did not answer within {} s when key files were read ({first} …)",
+            DISK_PATIENCE.as_secs()
+        ));
+        OnDisk::default()
+    }
+
+    /// Certificates of the configuration, each with whoever holds its key.
+    fn certificates(
+        &mut self,
+        found: Vec<(PathBuf, Result<Certificate, Option<String>>)>,
+        files: &[KeyFile],
+        held: &[Held],
+    ) -> Vec<Candidate> {
+        let named = !self.settings.certificates.is_empty();
         let mut all = Vec::new();
-        for path in paths {
+        for (path, certificate) in found {
             let shown = path.display().to_string();
-            let certificate = match keys::certificate(&path) {
+            let certificate = match certificate {
                 Ok(certificate) => certificate,
                 Err(None) if !named => continue,
                 Err(why) => {
