@@ -16,7 +16,7 @@ use super::{Examined, Patient};
 use crate::error::{Error, io_reason};
 use crate::ledger::Reach;
 use crate::plan::is_loopback;
-use crate::ssh::{Connection, Inward, NoWay, Settings};
+use crate::ssh::{Connection, Inward, NoWay, Proxy, Settings};
 
 /// A line has stood in the file by then, or something is wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -41,13 +41,13 @@ impl Way {
     /// To `port` of `stream`: from outside where that was proven.
     async fn open(connection: &Connection, settings: &Settings, stream: &Examined, port: u16) -> Result<Self, String> {
         let proven = stream.finding.as_ref().is_some_and(|finding| finding.reach == Reach::Proven);
-        if proven {
+        // Behind a hop or a program it was proven from there, and nobody knows whether this machine gets through.
+        let direct = settings.jumps.is_empty() && !matches!(settings.proxy, Proxy::Command(_));
+        if proven && direct {
             let connect = TcpStream::connect((settings.host.as_str(), port));
-            return match timeout(PATIENCE, connect).await {
-                Ok(Ok(connected)) => Ok(Self::Outside(connected)),
-                Ok(Err(e)) => Err(format!("port {port} of {} was reached before: {}", settings.host, io_reason(&e))),
-                Err(_) => Err(format!("port {port} of {} was reached before, and is silent now", settings.host)),
-            };
+            if let Ok(Ok(connected)) = timeout(PATIENCE, connect).await {
+                return Ok(Self::Outside(connected));
+            }
         }
         let bind = stream.plan.bind.as_str();
         let host = match bind {

@@ -1,6 +1,6 @@
 //! The port: is it granted, where does the jump host listen, who gets through.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::step::{Name, Step, Verdict};
@@ -173,12 +173,12 @@ fn reached(finding: &Finding, bind: &str, port: u16) -> Step {
         Reach::LoopbackOnly | Reach::Unproven if is_loopback(bind) => {
             Step::new(Name::Reach, Verdict::Ok, format!("from the jump host alone, as asked for ({bind})"))
         }
-        Reach::LoopbackOnly => Step::new(Name::Reach, Verdict::Warning, format!("from the jump host alone: {why}")),
+        Reach::LoopbackOnly => Step::new(Name::Reach, Verdict::Warning, why),
         // Somebody looked, and knows what is in the way.
         Reach::Unproven if !finding.remedies.is_empty() => Step::new(Name::Reach, Verdict::Warning, why),
         Reach::Unproven => Step::new(Name::Reach, Verdict::CannotTell, why),
     };
-    let step = finding.untold.iter().fold(step, Step::detail);
+    let step = finding.notes.iter().chain(&finding.untold).fold(step, Step::detail);
     if step.verdict == Verdict::Ok { step } else { finding.remedies.iter().fold(step, Step::hint) }
 }
 
@@ -188,7 +188,8 @@ fn sender_address(seen: Option<&str>, here: Option<IpAddr>) -> Step {
         return Step::new(Name::SenderAddress, Verdict::CannotTell, "no sender from outside was seen");
     };
     let step = |verdict, text: String| Step::new(Name::SenderAddress, verdict, text);
-    match seen.parse::<std::net::SocketAddr>().map(|at| at.ip().to_canonical()) {
+    let ip = seen.parse::<SocketAddr>().map(|at| at.ip()).or_else(|_| seen.parse::<IpAddr>());
+    match ip.map(|ip| ip.to_canonical()) {
         Ok(ip) if Some(ip) == here => step(Verdict::Ok, format!("kept: {seen} is this machine")),
         Ok(ip) if ip.is_loopback() => {
             step(Verdict::Warning, format!("lost: this machine came in as {seen}, as all senders will"))
