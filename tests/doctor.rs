@@ -302,6 +302,82 @@ fn a_collector_that_has_the_port_is_told_and_left_in_peace() {
 }
 
 #[test]
+fn a_key_that_may_open_its_own_port_alone_is_examined_as_far_as_it_goes() {
+    require!("sshd");
+    let (env, sshd, port) = (Env::new(), Sshd::start(), free_port());
+    sshd.user_key_with("ed25519", &format!("restrict,port-forwarding,permitlisten=\"{port}\""));
+    env.trust(&sshd);
+    // Without its port nothing is granted, and it is said what to do.
+    let run = doctor(&env, &[]).fails(4);
+    assert!(run.stderr.contains("name it: --remote-port"), "{}", run.stderr);
+    let text = port.to_string();
+    assert_verdicts(&doctor(&env, &["--remote-port", &text]).ok().events(), &[("byte-in-file", "ok")]);
+    // While a collector has the port, nobody can tell.
+    env.up(&["--remote-port", &text, "--out", &env.arg("f"), "--name", "c"]);
+    let events = doctor(&env, &["--remote-port", &text]).ok().events();
+    assert_verdicts(&events, &[("forward", "cannot-tell"), ("reach", "skipped"), ("byte-in-file", "skipped")]);
+    assert!(step(&events, "forward")["hint"].as_str().unwrap().contains("reclog down c"), "{events:#?}");
+    env.down("c");
+}
+
+#[test]
+fn a_relay_is_examined_as_far_as_sshd_has_a_part_in_it() {
+    require!("sshd", "python3");
+    let (env, sshd) = (Env::new(), Sshd::with_lines(&["GatewayPorts no", "PermitListen 127.0.0.1:*"]));
+    env.trust(&sshd);
+    let profile = format!(
+        "target: jump\nstreams:\n  a: {{ remote_port: 7001, relay: always, out: {} }}\n  b: {{ udp: true, remote_port: 7002, \
+         relay: always, out: {} }}\n",
+        env.arg("a"),
+        env.arg("b")
+    );
+    env.write("config/profiles/p.yaml", profile);
+    let run = env.run(&["doctor", "p", "-F", &env.arg("ssh_config"), "--json"]).ok();
+    let events = run.events();
+    let all: Vec<&Value> = events.iter().filter(|e| e["step"] == "forward").collect();
+    assert!(all.len() == 2 && all[0]["stream"] == "a" && all[1]["stream"] == "b", "{all:#?}");
+    assert_verdicts(&events, &[("forward", "ok"), ("bind-address", "ok"), ("reach", "cannot-tell")]);
+    assert_verdicts(&events, &[("byte-in-file", "ok"), ("throughput", "ok")]);
+    let details = step(&events, "bind-address")["details"].to_string();
+    assert!(details.contains("opens the port itself, with /") && details.contains("python3"), "{details}");
+}
+
+#[test]
+fn hosts_on_the_way_are_told_and_a_hop_that_fails_is_named() {
+    require!("sshd");
+    let (env, hop, sshd) = (Env::new(), Sshd::start(), Sshd::start());
+    env.trust(&sshd);
+    let config = read_text(env.path("ssh_config"));
+    let known = env.write("known_hosts", sshd.known_hosts() + &hop.known_hosts());
+    let key = hop.user_key("ed25519");
+    let lines = format!("IdentityFile {}\n  UserKnownHostsFile {}\n", key.display(), known.display());
+    let block = format!("Host hop\n  {lines}{}Host jump\n  ProxyJump hop\n", hop.config_lines());
+    env.write("ssh_config", block.clone() + &config);
+    let events = doctor(&env, &[]).ok().events();
+    assert!(message(&events, "tcp").contains(&hop.port.to_string()), "{events:#?}");
+    assert!(step(&events, "banner")["details"].to_string().contains("reached through"), "{events:#?}");
+    assert_verdicts(&events, &[("authentication", "ok"), ("forward", "ok"), ("byte-in-file", "ok")]);
+    // The key of the hop is another one.
+    env.write(
+        "known_hosts",
+        sshd.known_hosts() + &sshd.known_hosts().replace(&sshd.port.to_string(), &hop.port.to_string()),
+    );
+    let events = doctor(&env, &[]).fails(5).events();
+    assert_verdicts(&events, &[("host-key", "failed"), ("authentication", "skipped")]);
+    assert!(message(&events, "host-key").contains("hop 1 of 1"), "{events:#?}");
+}
+
+#[test]
+fn behind_a_program_nothing_is_said_about_names_and_addresses() {
+    require!("sshd", "socat");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    env.trust(&sshd);
+    let proxy = format!("ProxyCommand=socat - TCP:127.0.0.1:{}", sshd.port);
+    let events = doctor(&env, &["-o", &proxy]).ok().events();
+    assert_verdicts(&events, &[("resolve", "skipped"), ("tcp", "skipped"), ("banner", "ok"), ("byte-in-file", "ok")]);
+}
+
+#[test]
 fn a_port_that_another_program_has_is_a_failure() {
     require!("sshd");
     let (env, sshd, port) = (Env::new(), Sshd::start(), free_port());

@@ -8,6 +8,7 @@ use std::process::Command;
 use common::account::Account;
 use common::sshd::whoami;
 use common::{Env, Run, SOON, Sshd, find_program, free_port, listening, read, read_text, send, wait_until};
+use rustix::process::Signal;
 use serde_json::Value;
 
 fn harden(env: &Env, more: &[&str]) -> Run {
@@ -207,12 +208,12 @@ fn every_way_to_listen_that_is_printed_lets_that_in_and_no_other() {
             assert!(up.port() != 0);
             env.down("c");
             let other = (free_port() + 1).to_string();
-            let refused = env.up_run(&["--remote-port", &other, "--bind", "127.0.0.2", "--out", &env.arg("out")]);
-            if bind != "*" {
-                refused.fails(4);
-            } else {
-                refused.ok();
+            let elsewhere = env.up_run(&["--remote-port", &other, "--bind", "127.0.0.2", "--out", &env.arg("out")]);
+            if bind == "*" {
+                elsewhere.ok();
                 env.run(&["down", "--all"]).ok();
+            } else {
+                elsewhere.fails(4);
             }
             env.trust(&open);
         }
@@ -310,4 +311,20 @@ fn what_stands_in_the_way_of_a_check_has_its_own_exit_code() {
     harden(&env, &["--check"]).fails(5).hinted();
     let port = free_port().to_string();
     env.run(&["harden", "x@127.0.0.1", "-p", &port, "-F", "no_config", "--check", "--json"]).fails(1);
+}
+
+#[test]
+fn ctrl_c_during_a_check_leaves_nothing_open() {
+    require!("sshd");
+    let (env, sshd, port) = (Env::new(), Sshd::start(), free_port());
+    env.trust(&sshd);
+    let args = env.to_jump(&["harden", "jump"], &["--check", "--remote-port", &port.to_string()]);
+    let mut run = env.spawn(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    run.wait_stdout("run a command");
+    run.signal(Signal::INT);
+    let run = run.wait();
+    assert_eq!(run.status.code(), Some(130), "{}\n{}", run.stdout, run.stderr);
+    wait_until("the session is over", SOON, || sshd.sessions().is_empty().then_some(()));
+    assert!(!listening(port));
+    env.assert_nothing_left();
 }

@@ -1,7 +1,7 @@
 //! The port: is it granted, where does the jump host listen, who gets through.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::step::{Name, Step, Verdict};
 use super::{Chart, Examined, Held, Patient, no_port};
@@ -10,6 +10,10 @@ use crate::ledger::Reach;
 use crate::plan::{Relay, StreamPlan, is_loopback};
 use crate::ssh::{self, Connection, Facts, Finding, Memory, Person};
 
+/// Names the program that a relay would run in.
+const HELPER: &str = "command -v python3 || command -v perl";
+/// The start of a shell, and what it reads as it starts.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// What is asked of a port that was granted.
 const BEHIND: [Name; 3] = [Name::BindAddress, Name::Reach, Name::SenderAddress];
 
@@ -38,6 +42,11 @@ impl Patient<'_> {
             return;
         }
         let prober = connection.prober();
+        let helper = if streams.iter().any(|stream| stream.plan.relay != Relay::Never) {
+            connection.command(HELPER, PATIENCE).await.map(|said| said.text.trim().to_owned())
+        } else {
+            None
+        };
         chart.begin(Name::BindAddress);
         let began = Instant::now();
         let facts = prober.facts(&ports).await;
@@ -49,7 +58,7 @@ impl Patient<'_> {
                 continue;
             };
             let step = bind_address(&facts, port, &stream.plan.bind, &connection.target());
-            chart.done_for(&stream.plan, relayed(step, &stream.plan).took(took));
+            chart.done_for(&stream.plan, relayed(step, &stream.plan, helper.as_deref()).took(took));
         }
         for stream in &mut self.streams {
             reach(&prober, &mut self.chart, stream, here).await;
@@ -80,6 +89,10 @@ async fn forward(connection: &mut Connection, stream: &mut Examined, memory: &Me
             )
             .detail(refused.error.message)
             .hint(format!("reclog down {} before reclog doctor examines the port itself", held.collector)),
+            None if wanted == 0 && !stream.relayed => {
+                let step = Step::failed(Name::Forward, &refused.error);
+                step.hint("where the key may open one port alone, name it: --remote-port PORT")
+            }
             None => Step::failed(Name::Forward, &refused.error),
         };
     };
@@ -121,12 +134,18 @@ fn bind_address(facts: &Facts, port: u16, bind: &str, target: &str) -> Step {
     Step::new(Name::BindAddress, Verdict::Ok, format!("{shown}, port {port}"))
 }
 
-/// What a relay changes about it.
-fn relayed(step: Step, plan: &StreamPlan) -> Step {
-    match plan.relay {
-        Relay::Never => step,
-        Relay::Auto | Relay::Always => {
-            step.detail("the relay of this stream opens the port itself where sshd binds loopback alone")
+/// What a relay changes about it; `helper`: the program that would run it, empty: there is none, `None`: not told.
+fn relayed(step: Step, plan: &StreamPlan, helper: Option<&str>) -> Step {
+    if plan.relay == Relay::Never {
+        return step;
+    }
+    match helper {
+        Some("") => Step { verdict: Verdict::Warning, ..step }
+            .detail("the relay of this stream cannot start: neither python3 nor perl is on the jump host")
+            .hint("with `GatewayPorts clientspecified` in its sshd_config no relay is needed"),
+        Some(program) => step.detail(format!("the relay of this stream opens the port itself, with {program}")),
+        None => {
+            step.detail("the relay of this stream opens the port itself, and needs an account that may run commands")
         }
     }
 }
@@ -143,6 +162,13 @@ async fn reach(prober: &ssh::Prober, chart: &mut Chart<'_>, stream: &mut Examine
         chart.done_for(&stream.plan, step);
         let why = format!("senders of this port are the collector's: reclog audit {}", held.collector);
         chart.done_for(&stream.plan, Step::new(Name::SenderAddress, Verdict::Skipped, why));
+        return;
+    }
+    if stream.relayed {
+        for name in [Name::Reach, Name::SenderAddress] {
+            let why = "a relay opens the port: `up` proves it, and status says so";
+            chart.done_for(&stream.plan, Step::new(name, Verdict::CannotTell, why));
+        }
         return;
     }
     chart.begin(Name::Reach);
