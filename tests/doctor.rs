@@ -356,7 +356,10 @@ fn hosts_on_the_way_are_told_and_a_hop_that_fails_is_named() {
     let events = doctor(&env, &[]).ok().events();
     assert!(message(&events, "tcp").contains(&hop.port.to_string()), "{events:#?}");
     assert!(step(&events, "banner")["details"].to_string().contains("reached through"), "{events:#?}");
-    assert_verdicts(&events, &[("authentication", "ok"), ("forward", "ok"), ("byte-in-file", "ok")]);
+    assert_verdicts(
+        &events,
+        &[("authentication", "ok"), ("forward", "ok"), ("byte-in-file", "ok"), ("throughput", "ok")],
+    );
     // The key of the hop is another one.
     env.write(
         "known_hosts",
