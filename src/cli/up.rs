@@ -174,7 +174,7 @@ async fn foreground(
 }
 
 /// Ends when a person, or whoever started this, wants no collector after all.
-async fn interrupt() {
+pub(super) async fn interrupt() {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
     let [Ok(mut int), Ok(mut term), Ok(mut hup), Ok(mut quit)] = kinds.map(signal) else {
         return std::future::pending().await;

@@ -103,6 +103,22 @@ pub fn resolve_up(flags: &Overrides, paths: &Paths) -> Result<Resolved> {
     }
 }
 
+/// As [`resolve_up`], for verbs that only look: a jump host needs neither a port (0: it chooses) nor an output. With the plan
+/// comes whether an output is named; else there is none to be seen where the plan has one.
+///
+/// # Errors
+/// As [`resolve_up`].
+pub fn resolve_look(flags: &Overrides, paths: &Paths) -> Result<(Resolved, bool)> {
+    let is_profile = flags.target.as_ref().is_some_and(|reference| store::file_of(reference, paths).is_some());
+    let named = is_profile || flags.out.is_some();
+    let mut flags = flags.clone();
+    if !is_profile {
+        flags.remote_port.get_or_insert(0);
+        flags.out.get_or_insert_with(|| std::env::temp_dir().join("reclog.log"));
+    }
+    resolve_up(&flags, paths).map(|resolved| (resolved, named))
+}
+
 /// The plan of `reclog listen`: `address` is `PORT`, `HOST:PORT` or `[IPV6]:PORT`; a port alone is every interface.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::{PublicKey, PublicKeyOrCertificate};
@@ -109,13 +110,16 @@ impl Handler for Guest {
     type Error = Stop;
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Stop> {
+        let begun = Instant::now();
         let checked = host_key::verify(key, &self.known, &self.settings, &self.desk).await;
+        self.desk.memory.book.shown(key, begun.elapsed());
         Ok(self.accept(checked))
     }
 
     async fn kex_done(&mut self, _secret: Option<&[u8]>, names: &Names, _session: &mut Session) -> Result<(), Stop> {
         let cipher = names.cipher.as_ref();
         tracing::debug!(kex = names.kex.as_ref(), cipher, "new keys");
+        self.desk.memory.book.agreed(names);
         let limit = self.settings.rekey_limit.unwrap_or_else(|| algorithms::rekey_after(cipher));
         self.rekey.get_or_insert_with(|| Rekey::new(limit)).renewed(self.meter.passed());
         Ok(())

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::brake::Braked;
+use super::greeting::Greeting;
 use super::handler::{Expected, Guest, Refusal, Stop, Words};
 use super::host_key::KnownHosts;
 use super::pipe::pipe;
@@ -187,7 +188,11 @@ impl Leg {
         let killed = kill.clone();
         let kill = kill.drop_guard();
         let greeting = russh::client::connect_stream(config, stream, guest);
-        let (handle, phase) = watch_phases(greeting, phases, &settings, &desk.waited, progress).await?;
+        let book = &desk.memory.book;
+        book.note(|known| *known = Greeting { target: settings.target(), ..Greeting::default() });
+        let greeted = watch_phases(greeting, phases, &settings, &desk.waited, progress).await;
+        book.note(|known| meter.software().clone_into(&mut known.software));
+        let (handle, phase) = greeted?;
         let mut handle = handle.map_err(|e| {
             refusal.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(|| {
                 let why = match &e {

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::ssh::dial::Left;
 use crate::ssh::doors::Before;
+use crate::ssh::greeting::{Greeting, Guestbook};
 use crate::ssh::host_key::Accepted;
 use crate::ssh::relay;
 
@@ -26,6 +27,8 @@ pub struct Memory {
     pub doors: Before,
     /// Relays of connections that were lost.
     pub relays: relay::Before,
+    /// What became known of the last server.
+    pub book: Guestbook,
 }
 
 #[derive(Default)]
@@ -57,6 +60,12 @@ impl fmt::Debug for Memory {
 impl Memory {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What became known of the server that was talked to last.
+    #[must_use]
+    pub fn greeting(&self) -> Greeting {
+        self.book.read()
     }
 
     /// The key of `file`, if it is still the one that the file's public part names.
