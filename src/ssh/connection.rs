@@ -228,7 +228,7 @@ impl Connection {
 
     /// Gives all ports and sockets back: nobody new gets in. Waits for the jump host's word, but no longer than a phase.
     pub async fn cancel(&mut self) {
-        let mut confirmed = self.cancel_sockets().await;
+        let mut confirmed = true;
         for (address, port) in std::mem::take(&mut self.granted) {
             let cancelled =
                 timeout(PHASE_TIMEOUT, self.leg.handle.cancel_tcpip_forward(address.as_str(), u32::from(port))).await;
@@ -238,6 +238,7 @@ impl Connection {
             }
             self.leg.routes.forget(&address, port);
         }
+        confirmed &= self.cancel_sockets().await;
         if confirmed {
             self.trace.leave();
         }
