@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::disk::Disk;
 use common::netns::{HOME, HOME_6, INNER, NAME, OUTSIDE, THERE, THERE_6, World};
 use common::snapshot::number;
 use common::{Bg, Collector, Env, Run, free_port, read_text, wait_for_text};
@@ -348,18 +349,19 @@ fn a_silent_sender_while_an_answer_is_awaited_loses_nothing() {
         stage.port
     ));
     let args = stage.args(&["--json"]);
-    let up = Bg::spawn(stage.world.reclog(&stage.env, &args));
+    let mut up = Bg::spawn(stage.world.reclog(&stage.env, &args));
+    common::wait_until("it is up", common::SOON, || (stage.env.find("c")?["state"] == "up").then_some(()));
     let script = format!(
-        "until exec 3<>/dev/tcp/{THERE}/{port}; do :; done 2>/dev/null; exec 4<>/dev/tcp/{THERE}/{port}; \
-         sleep 1; printf 'late\\n' >&3; exec 3>&-; sleep 60",
+        "exec 3<>/dev/tcp/{THERE}/{port}; exec 4<>/dev/tcp/{THERE}/{port}; sleep 1; printf 'late\\n' >&3; exec 3>&-; sleep 60",
         port = stage.port
     );
     let mut sender = stage.env.command("ip");
     let _sender = common::Daemon::start(sender.args(["netns", "exec", &stage.world.outside, "bash", "-c", &script]));
+    wait_for_text(stage.env.path("f"), "late\n");
+    assert!(up.running(), "an answer is still awaited");
     let up = stage.env.started(up.wait());
     assert_eq!(finding(&up)["reach"], "proven");
     assert!(finding(&up)["notes"].to_string().contains("over IPv6"), "{:#}", finding(&up));
-    wait_for_text(stage.env.path("f"), "late\n");
     stage.env.wait_collector("c", "knows the silent one", |c| c["streams"][0]["senders"]["open"] == 1);
     stage.env.run(&["down", "c", "--now"]).ok();
     assert_eq!(read_text(stage.env.path("f")), "late\n");
@@ -451,4 +453,44 @@ fn behind_a_program_nothing_is_proven_but_loopback_is_told() {
         assert!(found["why"].as_str().unwrap().contains(if reach == "unproven" { "ProxyCommand" } else { "loopback" }));
         stage.ends(0);
     }
+}
+
+#[test]
+fn while_an_output_is_behind_nobody_is_asked_and_what_was_known_holds() {
+    let stage = Stage::new(world!(|name| World::lay(name, &["GatewayPorts yes"])), THERE);
+    let test = "while_an_output_is_behind_nobody_is_asked_and_what_was_known_holds";
+    let Some(disk) = Disk::mount(&stage.env, test, "384m") else { return };
+    let (port, out) = (stage.port.to_string(), stage.env.arg("disk/f"));
+    let args = ["--remote-port", &port, "--out", &out, "--name", "c", "--probe-every", "1s", "--min-free", "0"];
+    stage.world.count(stage.port);
+    stage.world.up(&stage.env, &args);
+    assert_eq!(stage.env.stream("c")["reach"], "proven");
+    assert!(stage.world.counted() > 0);
+    disk.fill(4096);
+    let script = format!("yes 'a line like any other, and long enough' > /dev/tcp/{THERE}/{port}");
+    let mut sender = stage.env.command("ip");
+    let sender = common::Daemon::start(sender.args(["netns", "exec", &stage.world.outside, "bash", "-c", &script]));
+    let full = |c: &Value| number(&c["streams"][0]["ledger"]["pending"]) >= common::disk::QUEUE;
+    stage.env.wait_collector("c", "has a full queue", |c| c["state"] == "stalled" && full(c));
+    let checked = stage.env.stream("c")["reach_checked"].clone();
+    // Nobody would come back. One may have been asked just before.
+    let begun = std::time::Instant::now();
+    common::wait_until("that is over", common::SOON, || (begun.elapsed().as_secs_f64() > 1.0).then_some(()));
+    let asked = stage.world.counted();
+    let begun = std::time::Instant::now();
+    while begun.elapsed().as_secs_f64() < 4.0 {
+        let now = stage.env.snapshot("c");
+        assert_eq!((&now["state"], &now["reconnects"]), (&json!("stalled"), &json!(0)), "{now}");
+        let stream = &now["streams"][0];
+        assert_eq!((&stream["reach"], &stream["reach_checked"]), (&json!("proven"), &checked), "{now}");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(stage.world.counted(), asked, "somebody was asked");
+    drop(sender);
+    disk.free();
+    stage.env.wait_collector("c", "asks again", |c| {
+        c["state"] == "up" && c["streams"][0]["reach"] == "proven" && c["streams"][0]["reach_checked"] != checked
+    });
+    assert_eq!(stage.audit("probe").len(), 1);
+    stage.env.run(&["down", "c", "--now"]).ok();
 }

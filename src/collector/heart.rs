@@ -22,7 +22,7 @@ pub struct Port {
     /// Which stream of the plan.
     pub index: usize,
     pub intake: Intake,
-    pub port: u16,
+    pub number: u16,
     /// Its line came back before, in this life of the connection or an earlier one.
     pub was_proven: bool,
 }
@@ -71,7 +71,7 @@ async fn beat(prober: Prober, mut ports: Vec<Port>, every: Duration, tell: mpsc:
             let (prober, lanes) = (prober.clone(), Arc::clone(&lanes));
             looks.spawn(async move {
                 let _lane = lanes.acquire_owned().await;
-                (n, Box::new(prober.probe(&port.intake, port.port).await))
+                (n, Box::new(prober.probe(&port.intake, port.number).await))
             });
         }
         let mut silent = Vec::new();
@@ -89,7 +89,7 @@ async fn beat(prober: Prober, mut ports: Vec<Port>, every: Duration, tell: mpsc:
         }
         let _ = tell.send(Beat::Round).await;
         for n in silent {
-            let last = match prober.pulse(&ports[n].intake, ports[n].port).await {
+            let last = match prober.pulse(&ports[n].intake, ports[n].number).await {
                 Pulse::Beats => continue,
                 Pulse::Dead(why) => Beat::Dead(why),
                 Pulse::Gone(why) => Beat::Gone(why),

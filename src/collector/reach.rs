@@ -79,7 +79,7 @@ impl Watch {
         let asked = all.filter(|(_, (stream, _))| stream.asked).map(|(index, (stream, (intake, port)))| Port {
             index,
             intake: intake.clone(),
-            port: *port,
+            number: *port,
             was_proven: stream.was_proven,
         });
         let asked: Vec<Port> = asked.collect();

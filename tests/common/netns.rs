@@ -269,6 +269,23 @@ impl World {
         self.nft("delete table inet guard");
     }
 
+    /// Counts connections from home to this port over IPv4, from now on.
+    #[track_caller]
+    pub fn count(&self, port: u16) {
+        self.nft(&format!(
+            "add table inet tally; add chain inet tally in {{ type filter hook input priority -10; }}; \
+             add rule inet tally in ip saddr {HOME} tcp dport {port} tcp flags & (syn | ack) == syn counter"
+        ));
+    }
+
+    /// How many there were.
+    #[track_caller]
+    pub fn counted(&self) -> u64 {
+        let table = inside(&self.jump, "nft", &["list table inet tally"]);
+        let (_, rest) = table.split_once("packets ").expect("a counter");
+        rest.split(' ').next().and_then(|n| n.parse().ok()).expect("a figure")
+    }
+
     /// Behind NAT: the router hands this port on.
     #[track_caller]
     pub fn hand_on(&self, port: u16) {

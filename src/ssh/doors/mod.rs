@@ -113,6 +113,7 @@ pub(super) fn means_both(bind: &str) -> bool {
 pub(super) async fn look(handle: &Handle<Guest>, lookout: &Lookout, meter: &Meter, port: u16) -> Doors {
     let knock =
         async |family: Family| match ask(handle, lookout, meter, port, family.loopback(), Origin::Loopback).await {
+            Door::Nobody if meter.brake.is_on() => Door::CannotTell,
             Door::Nobody => nobody(handle, family).await,
             door => door,
         };

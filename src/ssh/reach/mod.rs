@@ -6,6 +6,7 @@ mod verdict;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,12 +41,12 @@ pub struct Finding {
     /// What could not be told, a sentence each.
     pub untold: Vec<String>,
     /// What else a person should know of a port that is proven, a sentence each.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// The address that the jump host saw the probe come from, `ip:port`.
     pub seen_as: Option<String>,
     /// An output is behind, and with it the connection: nothing could be found out, and what was known before still holds.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub held_up: bool,
 }
 
@@ -84,6 +85,8 @@ pub struct Prober {
     from: From,
     /// What was found last, by port: as long as the same comes from outside, nobody looks for the fault again.
     last: Arc<Mutex<HashMap<u16, Last>>>,
+    /// The account runs no commands: it is not asked again.
+    mute: Arc<AtomicBool>,
 }
 
 /// What came from outside, what it meant, and when that was found out.
@@ -122,6 +125,7 @@ impl Connection {
             meter: Arc::clone(&leg.meter),
             from,
             last: Arc::default(),
+            mute: Arc::default(),
         }
     }
 }
@@ -267,15 +271,17 @@ impl Prober {
     /// What a shell on the jump host tells about `ports`; nothing where there is none. One command, a few seconds at most. Not to
     /// be asked while an output is behind.
     pub async fn facts(&self, ports: &[u16]) -> Facts {
-        if !self.settings.commands || ports.is_empty() {
+        if !self.settings.commands || ports.is_empty() || self.mute.load(Ordering::Relaxed) {
             return Facts::default();
         }
         let (handle, ports, mark) = (Arc::clone(&self.handle), ports.to_vec(), server_process::mark());
+        let mute = Arc::clone(&self.mute);
         // In a task of its own: the session ends in order, though nobody may wait so long for it.
         let asking = tokio::spawn(async move {
             let command = facts::ask(&mark, &ports);
             let done = |output: &[u8]| facts::is_done(output, &mark);
             let output = server_process::output(&handle, command, SHELL, facts::LONGEST_OUTPUT, done).await;
+            mute.store(!done(&output), Ordering::Relaxed);
             Facts::parse(&output, &mark, &ports)
         });
         let facts = timeout(PATIENCE, asking).await.ok().and_then(Result::ok).unwrap_or_default();

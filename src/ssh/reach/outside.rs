@@ -127,13 +127,11 @@ async fn direct(address: IpAddr, lookout: &Lookout, port: u16) -> Outside {
         let _ = stream.write_all(nonce.line()).await;
         (&mut expecting.comes).await
     };
-    match timeout_at(deadline, talk).await {
-        Ok(Ok(seen_as)) => Outside::CameBack { seen_as },
-        _ => {
-            linger(expecting);
-            Outside::Other
-        }
+    if let Ok(Ok(seen_as)) = timeout_at(deadline, talk).await {
+        return Outside::CameBack { seen_as };
     }
+    linger(expecting);
+    Outside::Other
 }
 
 fn unconnected(error: &io::Error, address: IpAddr) -> Outside {
@@ -186,12 +184,11 @@ async fn through(hop: &Hop, host: &str, lookout: &Lookout, port: u16) -> Outside
         let _ = write.data_bytes(nonce.line().to_vec()).await;
         (&mut expecting.comes).await
     };
-    let outcome = match timeout_at(deadline, talk).await {
-        Ok(Ok(seen_as)) => Outside::CameBack { seen_as },
-        _ => {
-            linger(expecting);
-            Outside::Other
-        }
+    let outcome = if let Ok(Ok(seen_as)) = timeout_at(deadline, talk).await {
+        Outside::CameBack { seen_as }
+    } else {
+        linger(expecting);
+        Outside::Other
     };
     let _ = write.close().await;
     outcome

@@ -1,7 +1,7 @@
 //! What the answers about one port mean: who can connect, where senders are lost, and what to change. Pure.
 
 use core::fmt::Write as _;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use super::Finding;
 use super::facts::{Facts, Firewall};
@@ -80,7 +80,14 @@ pub fn judge(e: &Evidence<'_>) -> Finding {
         _ => None,
     });
     if let Some(seen_as) = came {
-        return Finding { reach: Reach::Proven, seen_as: Some(seen_as), notes: e.other_family(), ..Finding::default() };
+        let mut notes = e.other_family();
+        if seen_as.parse::<SocketAddr>().is_ok_and(|at| at.ip().is_loopback()) {
+            notes.push(format!(
+                "something on {} hands the connections on: every sender seems to come from {seen_as}",
+                e.host
+            ));
+        }
+        return Finding { reach: Reach::Proven, seen_as: Some(seen_as), notes, ..Finding::default() };
     }
     let others = e.other_programs();
     let mut finding = match e.is_public() {

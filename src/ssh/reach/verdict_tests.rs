@@ -32,6 +32,9 @@ fn facts(listeners: &[&str], addresses: &[&str]) -> Facts {
     }
 }
 
+/// What came from outside, what own addresses answered, what a shell told.
+type Case<'a> = (Outside, &'a [(&'a str, Door)], &'a Facts);
+
 const OURS: Doors = Doors { v4: Door::Ours, v6: Door::Ours };
 const SILENT: Doors = Doors { v4: Door::CannotTell, v6: Door::CannotTell };
 
@@ -55,24 +58,32 @@ fn what_comes_back_is_proven_and_nothing_else_is_said() {
 }
 
 #[test]
+fn a_program_that_hands_connections_on_is_told() {
+    let handed_on = Outside::CameBack { seen_as: "127.0.0.1:4711".into() };
+    let finding = judged(&[to(V4, handed_on)], OURS, &[], &Facts::default());
+    assert_eq!(finding.reach, Reach::Proven);
+    assert!(finding.notes.concat().contains("something on jump hands the connections on"), "{finding:?}");
+}
+
+#[test]
 fn a_family_that_does_not_get_through_is_a_note() {
     let note = |lost: Attempt, came: &str, own: &[(&str, Door)], facts: &Facts| {
         let finding = judged(&[lost, to(came, back())], OURS, own, facts);
         assert_eq!((finding.reach, finding.why.as_str(), finding.has_failed()), (Reach::Proven, "", false));
         finding.notes.join("; ")
     };
-    let none = Facts::default();
+    let silent = Facts::default();
     let four = "senders get to jump:514 over IPv4 alone: over IPv6 ";
-    assert_eq!(note(to(V6, Outside::NoAnswer), V4, &[], &none), format!("{four}[{V6}] does not answer"));
+    assert_eq!(note(to(V6, Outside::NoAnswer), V4, &[], &silent), format!("{four}[{V6}] does not answer"));
     assert_eq!(
         note(to(V6, Outside::Refused), V4, &[], &facts(&["0.0.0.0"], &[])),
         format!("{four}[{V6}] refuses the connection, and the port is not open over IPv6")
     );
     assert_eq!(
-        note(to(V4, Outside::Other), V6, &[(V4, Door::Other)], &none),
+        note(to(V4, Outside::Other), V6, &[(V4, Door::Other)], &silent),
         "senders get to jump:514 over IPv6 alone: over IPv4 another program has the port there"
     );
-    let away = note(to("203.0.113.2", Outside::NoAnswer), V4, &[], &none);
+    let away = note(to("203.0.113.2", Outside::NoAnswer), V4, &[], &silent);
     assert_eq!(away, "jump has an address that does not lead there: 203.0.113.2 does not answer");
 }
 
@@ -80,7 +91,7 @@ fn a_family_that_does_not_get_through_is_a_note() {
 fn a_port_on_loopback_alone_is_known_with_a_shell_and_without() {
     let shell = facts(&["127.0.0.1", "::1"], &[V4]);
     let none = Facts::default();
-    let cases: [(Outside, &[(&str, Door)], &Facts); 6] = [
+    let cases: [Case; 6] = [
         (Outside::Refused, &[(V4, Door::Nobody)], &shell),
         (Outside::NoAnswer, &[(V4, Door::Nobody)], &shell),
         (Outside::Refused, &[(V4, Door::CannotTell)], &shell),
