@@ -459,9 +459,9 @@ fn behind_a_program_nothing_is_proven_but_loopback_is_told() {
 fn while_an_output_is_behind_nobody_is_asked_and_what_was_known_holds() {
     let stage = Stage::new(world!(|name| World::lay(name, &["GatewayPorts yes"])), THERE);
     let test = "while_an_output_is_behind_nobody_is_asked_and_what_was_known_holds";
-    let Some(disk) = Disk::mount(&stage.env, test, "256m") else { return };
+    let Some(disk) = Disk::mount(&stage.env, test, "384m") else { return };
     let (port, out) = (stage.port.to_string(), stage.env.arg("disk/f"));
-    let args = ["--remote-port", &port, "--out", &out, "--name", "c", "--probe-every", "1s"];
+    let args = ["--remote-port", &port, "--out", &out, "--name", "c", "--probe-every", "1s", "--min-free", "0"];
     stage.world.count(stage.port);
     stage.world.up(&stage.env, &args);
     assert_eq!(stage.env.stream("c")["reach"], "proven");
