@@ -113,7 +113,7 @@ _reclog() {
                     return 0
                     ;;
                 --event)
-                    COMPREPLY=($(compgen -W "start stop connect cut reconnect forward sender_open sender_close reject stall resume rotate gap warn" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "start stop connect cut reconnect forward sender_open sender_close reject stall resume rotate gap probe warn" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -140,6 +140,7 @@ stall\t''
 resume\t''
 rotate\t''
 gap\t''
+probe\t''
 warn\t''"
 complete -c reclog -n "__fish_reclog_using_subcommand audit" -s f -l follow -d 'Go on with what happens'
 complete -c reclog -n "__fish_reclog_using_subcommand audit" -l json -d 'The lines as they stand in the trail'

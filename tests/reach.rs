@@ -459,9 +459,9 @@ fn behind_a_program_nothing_is_proven_but_loopback_is_told() {
 fn while_an_output_is_behind_nobody_is_asked_and_what_was_known_holds() {
     let stage = Stage::new(world!(|name| World::lay(name, &["GatewayPorts yes"])), THERE);
     let test = "while_an_output_is_behind_nobody_is_asked_and_what_was_known_holds";
-    let Some(disk) = Disk::mount(&stage.env, test, "256m") else { return };
+    let Some(disk) = Disk::mount(&stage.env, test, "384m") else { return };
     let (port, out) = (stage.port.to_string(), stage.env.arg("disk/f"));
-    let args = ["--remote-port", &port, "--out", &out, "--name", "c", "--probe-every", "1s"];
+    let args = ["--remote-port", &port, "--out", &out, "--name", "c", "--probe-every", "1s", "--min-free", "0"];
     stage.world.count(stage.port);
     stage.world.up(&stage.env, &args);
     assert_eq!(stage.env.stream("c")["reach"], "proven");
@@ -493,4 +493,27 @@ fn while_an_output_is_behind_nobody_is_asked_and_what_was_known_holds() {
     });
     assert_eq!(stage.audit("probe").len(), 1);
     stage.env.run(&["down", "c", "--now"]).ok();
+}
+
+#[test]
+fn a_line_of_ours_that_comes_late_is_in_no_file_either() {
+    let stage = Stage::new(world!(|name| World::lay(name, &["GatewayPorts yes"])), THERE);
+    stage.world.count(stage.port);
+    stage.up(&["--probe-every", "1s"]);
+    let reach = |c: &Value| c["streams"][0]["reach"].clone();
+    assert_eq!(reach(&stage.env.snapshot("c")), "proven");
+    // The kernel of the jump host takes connections, and nobody there reads from them.
+    let sessions = stage.world.sshd().sessions();
+    sessions.iter().for_each(|pid| common::procs::signal(*pid, rustix::process::Signal::STOP));
+    let before = stage.world.counted();
+    common::wait_until("another line is on its way", common::SOON, || (stage.world.counted() > before).then_some(()));
+    let begun = std::time::Instant::now();
+    common::wait_until("nobody awaits it", common::SOON, || (begun.elapsed().as_secs_f64() > 6.0).then_some(()));
+    let checked = stage.env.stream("c")["reach_checked"].clone();
+    sessions.iter().for_each(|pid| common::procs::signal(*pid, rustix::process::Signal::CONT));
+    stage.env.wait_collector("c", "is proven again", |c| {
+        reach(c) == "proven" && c["streams"][0]["reach_checked"] != checked
+    });
+    assert_eq!(stage.env.snapshot("c")["reconnects"], 0);
+    stage.ends(0);
 }

@@ -13,7 +13,7 @@ mod verdict;
 pub use verdict::{Door, Doors, Family};
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rand::TryRngCore as _;
@@ -114,7 +114,7 @@ pub(super) fn means_both(bind: &str) -> bool {
 }
 
 /// Looks behind `port` over both families at once.
-pub(super) async fn look(handle: &Handle<Guest>, lookout: &Lookout, meter: &Meter, port: u16) -> Doors {
+pub(super) async fn look(handle: &Arc<Handle<Guest>>, lookout: &Lookout, meter: &Arc<Meter>, port: u16) -> Doors {
     let knock =
         async |family: Family| match ask(handle, lookout, meter, port, family.loopback(), Origin::Loopback).await {
             Door::Nobody if meter.brake.is_on() => Door::CannotTell,
@@ -148,25 +148,40 @@ pub(super) async fn tidy(lookout: &Lookout) {
 /// Who answers when the jump host itself connects to `port` at `host`. [`Door::Nobody`]: nobody there, or the jump host has no
 /// way there.
 pub(super) async fn ask(
-    handle: &Handle<Guest>,
+    handle: &Arc<Handle<Guest>>,
     lookout: &Lookout,
-    meter: &Meter,
+    meter: &Arc<Meter>,
     port: u16,
     host: &str,
     origin: Origin,
 ) -> Door {
+    let (handle, lookout, meter) = (Arc::clone(handle), lookout.clone(), Arc::clone(meter));
+    let host = host.to_owned();
+    // In a task of its own: a connection that comes about when nobody waits for it any more would be counted as a sender.
+    let asking = tokio::spawn(async move { ask_to_the_end(&handle, &lookout, &meter, port, host, origin).await });
+    timeout(PHASE_TIMEOUT, asking).await.ok().and_then(Result::ok).unwrap_or(Door::CannotTell)
+}
+
+/// Ends with the connection at the latest.
+async fn ask_to_the_end(
+    handle: &Arc<Handle<Guest>>,
+    lookout: &Lookout,
+    meter: &Arc<Meter>,
+    port: u16,
+    host: String,
+    origin: Origin,
+) -> Door {
     let Some(nonce) = nonce() else { return Door::CannotTell };
-    let mut expecting = lookout.expect(port, nonce.clone(), origin);
-    let open = handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0);
-    let channel = match timeout(PHASE_TIMEOUT, open).await {
-        Ok(Ok(channel)) => channel,
-        Ok(Err(Ssh::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed))) => return Door::Nobody,
-        Ok(Err(error)) => {
+    let expecting = lookout.expect(port, nonce.clone(), origin);
+    let channel = match handle.channel_open_direct_tcpip(host.as_str(), u32::from(port), "127.0.0.1", 0).await {
+        Ok(channel) => channel,
+        Err(Ssh::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed)) => return Door::Nobody,
+        Err(error) => {
             tracing::debug!(%error, host, "may not ask");
             return Door::CannotTell;
         }
-        Err(_) => return Door::CannotTell,
     };
+    let mut echo = Sent::new(expecting, handle, meter);
     let sent = async {
         channel.data_bytes(nonce.line().to_vec()).await?;
         // Our own end comes back by the forward, and both channels are over without a word from here.
@@ -175,7 +190,7 @@ pub(super) async fn ask(
     if !matches!(timeout(PHASE_TIMEOUT, sent).await, Ok(Ok(()))) {
         return Door::CannotTell;
     }
-    if let Ok(Ok(_)) = timeout(PATIENCE, &mut expecting.comes).await {
+    if let Ok(Some(_)) = timeout(PATIENCE, echo.comes()).await {
         return Door::Ours;
     }
     // A slow way is not somebody else's door: what came before the second answer would have been here. In a stall such a
@@ -185,24 +200,68 @@ pub(super) async fn ask(
         handle.send_ping().await
     };
     let answered = if meter.brake.is_on() { None } else { timeout(PHASE_TIMEOUT, answers).await.ok() };
-    let came = expecting.comes.try_recv().is_ok();
+    let came = echo.has_come();
     forget(channel).await;
     match answered {
         _ if came => Door::Ours,
-        Some(Ok(())) if !handle.is_closed() => Door::Other,
-        _ => {
-            linger(expecting);
-            Door::CannotTell
+        Some(Ok(())) if !handle.is_closed() => {
+            echo.give_up();
+            Door::Other
         }
+        _ => Door::CannotTell,
     }
 }
 
-/// What was sent and has not come may still come, and must not be taken for a sender's.
-pub(super) fn linger(expecting: Expecting) {
-    tokio::spawn(async move {
-        tokio::time::sleep(LATE).await;
-        drop(expecting);
-    });
+/// An echo that was sent. Until it has come, or cannot come any more, its line must not be taken for a sender's, whoever gives up
+/// waiting for it.
+pub(super) struct Sent {
+    expecting: Option<Expecting>,
+    handle: Arc<Handle<Guest>>,
+    meter: Arc<Meter>,
+}
+
+impl Sent {
+    pub fn new(expecting: Expecting, handle: &Arc<Handle<Guest>>, meter: &Arc<Meter>) -> Self {
+        Self { expecting: Some(expecting), handle: Arc::clone(handle), meter: Arc::clone(meter) }
+    }
+
+    /// Waits for it: the address that brought it.
+    pub async fn comes(&mut self) -> Option<String> {
+        let seen_as = match &mut self.expecting {
+            Some(expecting) => (&mut expecting.comes).await.ok(),
+            None => None,
+        };
+        self.expecting = None;
+        seen_as
+    }
+
+    /// Whether it is there.
+    fn has_come(&mut self) -> bool {
+        self.expecting.as_mut().is_some_and(|expecting| expecting.comes.try_recv().is_ok())
+    }
+
+    /// It cannot come any more.
+    fn give_up(mut self) {
+        self.expecting = None;
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        let Some(expecting) = self.expecting.take() else { return };
+        let (handle, meter) = (Arc::clone(&self.handle), Arc::clone(&self.meter));
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            loop {
+                let presses = meter.brake.presses();
+                tokio::time::sleep(LATE).await;
+                // What waits behind a stall is not late.
+                if handle.is_closed() || (!meter.brake.is_on() && presses == meter.brake.presses()) {
+                    return drop(expecting);
+                }
+            }
+        });
+    }
 }
 
 /// Nobody listens: is there the family at all? A server's words about it are as good as none, but only a host that has it can

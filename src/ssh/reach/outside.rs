@@ -15,13 +15,16 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::verdict::{Attempt, Outside};
 use crate::error::io_reason;
 use crate::ssh::doors::lookout::{Lookout, Origin};
-use crate::ssh::doors::{linger, nonce};
+use crate::ssh::doors::{Sent, nonce};
 use crate::ssh::handler::{Guest, Words};
 use crate::ssh::routes::wire_address;
 use crate::ssh::settings::{Family, Settings};
+use crate::ssh::socket::Meter;
 
 /// The time that the line has to come back, the connection included: a SYN that is lost is sent again after 1 and after 3 s.
 const DEADLINE: Duration = Duration::from_millis(4500);
+/// Who waits for a task waits so much longer than the task.
+const MARGIN: Duration = Duration::from_millis(200);
 /// What a name server may take of it.
 const LOOK_UP: Duration = Duration::from_secs(2);
 /// Addresses of one name that are tried.
@@ -48,8 +51,16 @@ pub enum From {
     Nowhere,
 }
 
+/// The connection by which the line comes back.
+#[derive(Clone)]
+pub struct Ends {
+    pub handle: Arc<Handle<Guest>>,
+    pub lookout: Lookout,
+    pub meter: Arc<Meter>,
+}
+
 /// Tries every address at once, in the order in which they are returned.
-pub async fn look(from: &From, settings: &Settings, bind: &str, lookout: &Lookout, port: u16) -> Vec<Attempt> {
+pub async fn look(from: &From, settings: &Settings, bind: &str, ends: &Ends, port: u16) -> Vec<Attempt> {
     match from {
         From::Nowhere => {
             let why = "the jump host is reached by a ProxyCommand, and there is no other way to it";
@@ -61,7 +72,7 @@ pub async fn look(from: &From, settings: &Settings, bind: &str, lookout: &Lookou
                 let words = format!("{} is the last host on the way itself: nobody outside is asked", settings.host);
                 Outside::NotAsked(words)
             } else {
-                through(hop, &settings.host, lookout, port).await
+                through(hop, &settings.host, ends, port).await
             };
             vec![Attempt { address, outcome }]
         }
@@ -69,8 +80,8 @@ pub async fn look(from: &From, settings: &Settings, bind: &str, lookout: &Lookou
             let addresses = addresses(settings, dialed.ip().to_canonical(), bind).await;
             let mut tries = JoinSet::new();
             for (index, address) in addresses.iter().copied().enumerate() {
-                let lookout = lookout.clone();
-                tries.spawn(async move { (index, direct(address, &lookout, port).await) });
+                let ends = ends.clone();
+                tries.spawn(async move { (index, direct(address, &ends, port).await) });
             }
             let mut done = tries.join_all().await;
             done.sort_by_key(|(index, _)| *index);
@@ -109,29 +120,29 @@ fn is_ours(address: IpAddr) -> bool {
     address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
 }
 
-async fn direct(address: IpAddr, lookout: &Lookout, port: u16) -> Outside {
+async fn direct(address: IpAddr, ends: &Ends, port: u16) -> Outside {
     if is_ours(address) {
         return Outside::NotAsked(format!("{address} is this very machine: nobody outside was asked"));
     }
     let Some(nonce) = nonce() else { return Outside::NotAsked("there is no randomness on this machine".into()) };
     let deadline = Instant::now() + DEADLINE;
     // Before the connection: it may come in before we hear that it is there.
-    let mut expecting = lookout.expect(port, nonce.clone(), Origin::Anywhere);
+    let expecting = ends.lookout.expect(port, nonce.clone(), Origin::Anywhere);
     let mut stream = match timeout_at(deadline, TcpStream::connect((address, port))).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return unconnected(&error, address),
         Err(_) => return Outside::NoAnswer,
     };
+    let mut echo = Sent::new(expecting, &ends.handle, &ends.meter);
     let talk = async {
         // Whoever closes at once may still have read it.
         let _ = stream.write_all(nonce.line()).await;
-        (&mut expecting.comes).await
+        echo.comes().await
     };
-    if let Ok(Ok(seen_as)) = timeout_at(deadline, talk).await {
-        return Outside::CameBack { seen_as };
+    match timeout_at(deadline, talk).await {
+        Ok(Some(seen_as)) => Outside::CameBack { seen_as },
+        _ => Outside::Other,
     }
-    linger(expecting);
-    Outside::Other
 }
 
 fn unconnected(error: &io::Error, address: IpAddr) -> Outside {
@@ -149,22 +160,21 @@ fn unconnected(error: &io::Error, address: IpAddr) -> Outside {
 }
 
 /// From the last host on the way.
-async fn through(hop: &Hop, host: &str, lookout: &Lookout, port: u16) -> Outside {
+async fn through(hop: &Hop, host: &str, ends: &Ends, port: u16) -> Outside {
+    let (hop, host, ends) = (hop.clone(), host.to_owned(), ends.clone());
+    // In a task of its own: a connection that comes about when nobody waits for it any more would be counted as a sender.
+    let trying = tokio::spawn(async move { through_to_the_end(&hop, host, &ends, port).await });
+    timeout(DEADLINE, trying).await.ok().and_then(Result::ok).unwrap_or(Outside::NoAnswer)
+}
+
+/// Ends soon after the hop has answered.
+async fn through_to_the_end(hop: &Hop, host: String, ends: &Ends, port: u16) -> Outside {
     let Some(nonce) = nonce() else { return Outside::NotAsked("there is no randomness on this machine".into()) };
-    let deadline = Instant::now() + DEADLINE;
-    let mut expecting = lookout.expect(port, nonce.clone(), Origin::Anywhere);
-    let (handle, host) = (Arc::clone(&hop.handle), host.to_owned());
-    // In a task of its own: whoever gives up waiting must not leave an open channel that nobody reads.
-    let (tell, told) = tokio::sync::oneshot::channel();
-    tokio::spawn(async move {
-        let opened = handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0).await;
-        if let Err(Ok(channel)) = tell.send(opened) {
-            let _ = channel.close().await;
-        }
-    });
-    let channel = match timeout_at(deadline, told).await {
-        Ok(Ok(Ok(channel))) => channel,
-        Ok(Ok(Err(Ssh::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed)))) => {
+    let deadline = Instant::now() + DEADLINE.saturating_sub(MARGIN);
+    let expecting = ends.lookout.expect(port, nonce.clone(), Origin::Anywhere);
+    let channel = match hop.handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0).await {
+        Ok(channel) => channel,
+        Err(Ssh::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed)) => {
             let words = hop.turned_down.lock().unwrap_or_else(PoisonError::into_inner).clone();
             return match words.to_lowercase() {
                 words if words.contains("refused") => Outside::Refused,
@@ -172,23 +182,21 @@ async fn through(hop: &Hop, host: &str, lookout: &Lookout, port: u16) -> Outside
                 _ => Outside::Unreachable(words),
             };
         }
-        Ok(Ok(Err(Ssh::ChannelOpenFailure(_)))) => {
+        Err(Ssh::ChannelOpenFailure(_)) => {
             return Outside::NotAsked(format!("{} does not connect to that port for us", hop.target));
         }
-        Ok(_) => return Outside::NotAsked(format!("the connection to {} is gone", hop.target)),
-        Err(_) => return Outside::NoAnswer,
+        Err(_) => return Outside::NotAsked(format!("the connection to {} is gone", hop.target)),
     };
     // What comes is nobody's: a queue that is not read would stop the hop.
     let (_, write) = channel.split();
+    let mut echo = Sent::new(expecting, &ends.handle, &ends.meter);
     let talk = async {
         let _ = write.data_bytes(nonce.line().to_vec()).await;
-        (&mut expecting.comes).await
+        echo.comes().await
     };
-    let outcome = if let Ok(Ok(seen_as)) = timeout_at(deadline, talk).await {
-        Outside::CameBack { seen_as }
-    } else {
-        linger(expecting);
-        Outside::Other
+    let outcome = match timeout_at(deadline, talk).await {
+        Ok(Some(seen_as)) => Outside::CameBack { seen_as },
+        _ => Outside::Other,
     };
     let _ = write.close().await;
     outcome
