@@ -254,6 +254,21 @@ fn a_kick_without_a_shell_says_what_is_in_the_way_and_comes_back_when_it_is_gone
 }
 
 #[test]
+fn down_that_waits_for_nobody_leaves_no_socket_either() {
+    require!("sshd");
+    let scene = Scene::new(&[], "");
+    scene.up();
+    let mut sender = UnixStream::connect(scene.path()).unwrap();
+    sender.write_all(b"still here").unwrap();
+    scene.env.wait_received("c", 10);
+    let down = scene.env.run(&["down", "--now", "--json"]).ok().last_event();
+    assert_eq!(down["notes"], serde_json::Value::Null);
+    assert_settled(&down["streams"][0], &scene.env.path("f"));
+    assert!(!scene.path().exists());
+    scene.env.assert_nothing_left();
+}
+
+#[test]
 fn many_senders_of_a_socket_and_of_a_port_of_one_connection_never_mix() {
     const SENDERS: usize = 40;
     const LINES: usize = 250;

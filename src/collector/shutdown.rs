@@ -21,6 +21,8 @@ use crate::sink::{self, Rescue, SinkHandle};
 
 /// A disk that works gets at least this long to take what is queued, even with `--now`.
 const LAST_WRITES: Duration = Duration::from_secs(2);
+/// Sockets on the jump host that are still there are given back and removed within this time: the start of a shell.
+const CLEARING: Duration = Duration::from_secs(2);
 /// How often whoever waits hears how many senders are still in.
 const PROGRESS: Duration = Duration::from_millis(500);
 
@@ -61,14 +63,16 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
 
     attention.until(&intakes, leave(&mut link, &intakes)).await?;
     intakes.iter().for_each(Intake::call_time);
-    let notes = match &link {
-        Some(Link::Ssh(connection)) => connection.left().to_vec(),
-        _ => Vec::new(),
-    };
     let releasing = CancellationToken::new();
     let ended = async {
+        let mut notes = Vec::new();
         match link.take() {
-            Some(Link::Ssh(connection)) => connection.close(FAREWELL).await,
+            Some(Link::Ssh(mut connection)) => {
+                // Whoever would not wait for senders wants no files left on the jump host all the same.
+                let _ = timeout(CLEARING, connection.cancel_sockets()).await;
+                notes = connection.left();
+                connection.close(FAREWELL).await;
+            }
             Some(Link::Local { cut, .. }) => drop(cut),
             None => {}
         }
@@ -77,8 +81,9 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
             outputs.release();
             let _ = timeout(FAREWELL, drained(&intakes)).await;
         }
+        notes
     };
-    attention.wait(&intakes, ended, &releasing).await?;
+    let notes = attention.wait(&intakes, ended, &releasing).await?;
 
     let give_up = CancellationToken::new();
     attention.least = LAST_WRITES;

@@ -236,10 +236,10 @@ impl Connection {
     /// Gives all ports and sockets back: nobody new gets in. Waits for the jump host's word, but no longer than a phase.
     pub async fn cancel(&mut self) {
         let mut confirmed = self.stop_relaying().await;
-        confirmed &= self.cancel_sockets().await;
         for (address, port) in std::mem::take(&mut self.granted) {
             confirmed &= self.cancel_one(&address, port).await;
         }
+        confirmed &= self.cancel_sockets().await;
         if confirmed {
             self.trace.leave();
         }

@@ -121,12 +121,14 @@ impl Connection {
         }
     }
 
-    /// Gives all sockets back and removes their files; whether the jump host confirmed that nobody gets in any more.
-    pub(super) async fn cancel_sockets(&mut self) -> bool {
+    /// Gives all sockets back and removes their files; whether the jump host confirmed that nobody gets in any more. May be
+    /// dropped half-way, and begun again.
+    pub async fn cancel_sockets(&mut self) -> bool {
         let mut confirmed = true;
-        for path in std::mem::take(&mut self.sockets) {
+        while let Some(path) = self.sockets.last().cloned() {
             let cancelled = timeout(PHASE_TIMEOUT, self.leg.handle.cancel_streamlocal_forward(path.as_str())).await;
-            let cancelled = matches!(cancelled, Ok(Ok(())));
+            // Denied: there is no such forward, for it was cancelled before.
+            let cancelled = matches!(cancelled, Ok(Ok(()) | Err(russh::Error::RequestDenied)));
             confirmed &= cancelled;
             self.leg.routes.forget_socket(&path);
             // sshd leaves the file. Where the connection is gone already, so is the way to remove it.
@@ -136,14 +138,17 @@ impl Connection {
                 tracing::warn!("{left}");
                 self.left.push(left);
             }
+            self.sockets.pop();
         }
         confirmed
     }
 
-    /// What was left on the jump host when all was given back, a sentence each.
+    /// What is left on the jump host, a sentence each.
     #[must_use]
-    pub fn left(&self) -> &[String] {
-        &self.left
+    pub fn left(&self) -> Vec<String> {
+        let target = self.target();
+        let held = self.sockets.iter().map(|path| self.socket(&target, path).left());
+        self.left.iter().cloned().chain(held).collect()
     }
 }
 
