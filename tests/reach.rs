@@ -504,13 +504,17 @@ fn a_line_of_ours_that_comes_late_is_in_no_file_either() {
     assert_eq!(reach(&stage.env.snapshot("c")), "proven");
     // The kernel of the jump host takes connections, and nobody there reads from them.
     let sessions = stage.world.sshd().sessions();
-    sessions.iter().for_each(|pid| common::procs::signal(*pid, rustix::process::Signal::STOP));
+    for pid in &sessions {
+        common::procs::signal(*pid, rustix::process::Signal::STOP);
+    }
     let before = stage.world.counted();
     common::wait_until("another line is on its way", common::SOON, || (stage.world.counted() > before).then_some(()));
     let begun = std::time::Instant::now();
     common::wait_until("nobody awaits it", common::SOON, || (begun.elapsed().as_secs_f64() > 6.0).then_some(()));
     let checked = stage.env.stream("c")["reach_checked"].clone();
-    sessions.iter().for_each(|pid| common::procs::signal(*pid, rustix::process::Signal::CONT));
+    for pid in &sessions {
+        common::procs::signal(*pid, rustix::process::Signal::CONT);
+    }
     stage.env.wait_collector("c", "is proven again", |c| {
         reach(c) == "proven" && c["streams"][0]["reach_checked"] != checked
     });
