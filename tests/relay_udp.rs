@@ -81,13 +81,19 @@ fn what_came_before_the_end_is_in_the_file() {
     require!("sshd", "python3", "perl");
     for interpreter in INTERPRETERS {
         let stage = Stage::with(interpreter, &["GatewayPorts no"], "always", "");
-        for n in 0..500 {
+        // More than the helper reads at once, while it stands still.
+        let pid = helper(&stage.sshd);
+        procs::signal(pid, rustix::process::Signal::STOP);
+        for n in 0..1000 {
             stage.socket.send(format!("{n}").as_bytes()).unwrap();
         }
-        stage.env.down("c");
+        let down = stage.env.spawn(&["down", "c"]);
+        stage.env.wait_state("c", "draining");
+        procs::signal(pid, rustix::process::Signal::CONT);
+        down.wait().ok();
         let text = read_text(stage.env.path("out"));
         let numbers: Vec<usize> = text.lines().map(|line| line.parse().expect("a number")).collect();
-        assert_eq!(numbers, (0..500).collect::<Vec<_>>(), "{interpreter}");
+        assert_eq!(numbers, (0..1000).collect::<Vec<_>>(), "{interpreter}");
         let audit = read_text(stage.env.path("state/c/audit.jsonl"));
         assert!(audit.contains("\"why\":\"end\"") && !audit.contains("\"cut\""), "{audit}");
     }
