@@ -321,14 +321,17 @@ fn a_key_that_may_open_its_own_port_alone_is_examined_as_far_as_it_goes() {
 }
 
 #[test]
-fn a_relay_is_examined_as_far_as_sshd_has_a_part_in_it() {
+fn a_relay_opens_the_ports_of_streams_that_have_one() {
     require!("sshd", "python3");
-    let (env, sshd) = (Env::new(), Sshd::with_lines(&["GatewayPorts no", "PermitListen 127.0.0.1:*"]));
+    let (env, sshd) = (Env::new(), Sshd::with_lines(&["GatewayPorts no"]));
     env.trust(&sshd);
+    let ports = [free_port(), free_port()];
     let profile = format!(
-        "target: jump\nstreams:\n  a: {{ remote_port: 7001, relay: always, out: {} }}\n  b: {{ udp: true, remote_port: 7002, \
-         relay: always, out: {} }}\n",
+        "target: jump\nstreams:\n  a: {{ remote_port: {}, relay: always, out: {} }}\n  b: {{ udp: true, remote_port: {}, \
+         relay: auto, out: {} }}\n",
+        ports[0],
         env.arg("a"),
+        ports[1],
         env.arg("b")
     );
     env.write("config/profiles/p.yaml", profile);
@@ -336,10 +339,31 @@ fn a_relay_is_examined_as_far_as_sshd_has_a_part_in_it() {
     let events = run.events();
     let all: Vec<&Value> = events.iter().filter(|e| e["step"] == "forward").collect();
     assert!(all.len() == 2 && all[0]["stream"] == "a" && all[1]["stream"] == "b", "{all:#?}");
-    assert_verdicts(&events, &[("forward", "ok"), ("bind-address", "ok"), ("reach", "cannot-tell")]);
+    for (port, (forward, bound)) in
+        ports.iter().zip(all.iter().zip(events.iter().filter(|e| e["step"] == "bind-address")))
+    {
+        assert_eq!(forward["message"], format!("port {port} is open, by a relay on the jump host"));
+        assert!(bound["message"].as_str().unwrap().contains("0.0.0.0"), "{bound:#?}");
+        assert!(!listening(*port), "nothing is left behind");
+    }
+    assert_verdicts(&events, &[("forward", "ok"), ("bind-address", "ok")]);
     assert_verdicts(&events, &[("byte-in-file", "ok"), ("throughput", "ok")]);
-    let details = step(&events, "bind-address")["details"].to_string();
-    assert!(details.contains("opens the port itself, with /") && details.contains("python3"), "{details}");
+}
+
+#[test]
+fn a_relay_that_cannot_start_is_refused_as_up_refuses_it() {
+    require!("sshd");
+    let (env, sshd) = (Env::new(), Sshd::with_lines(&["ForceCommand /bin/false"]));
+    env.trust(&sshd);
+    let profile = format!(
+        "target: jump\nstreams:\n  a: {{ remote_port: {}, relay: always, out: {} }}\n",
+        free_port(),
+        env.arg("a")
+    );
+    env.write("config/profiles/p.yaml", profile);
+    let events = env.run(&["doctor", "p", "-F", &env.arg("ssh_config"), "--json"]).fails(4).events();
+    assert_verdicts(&events, &[("forward", "failed"), ("reach", "skipped"), ("byte-in-file", "skipped")]);
+    assert!(step(&events, "forward")["hint"].as_str().unwrap().contains("python3"), "{events:#?}");
 }
 
 #[test]

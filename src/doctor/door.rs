@@ -1,19 +1,15 @@
 //! The port: is it granted, where does the jump host listen, who gets through.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::step::{Name, Step, Verdict};
 use super::{Chart, Examined, Held, Patient, no_port};
 use crate::error::{Error, Kind};
 use crate::ledger::Reach;
-use crate::plan::{Relay, StreamPlan, is_loopback};
-use crate::ssh::{self, Connection, Facts, Finding, Memory, Person};
+use crate::plan::{Relay, Transport, is_loopback};
+use crate::ssh::{self, Connection, Facts, Finding, Memory, Person, RelayPlace, Relayed};
 
-/// Names the program that a relay would run in.
-const HELPER: &str = "command -v python3 || command -v perl";
-/// The start of a shell, and what it reads as it starts.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// What is asked of a port that was granted.
 const BEHIND: [Name; 3] = [Name::BindAddress, Name::Reach, Name::SenderAddress];
 
@@ -27,10 +23,10 @@ impl Patient<'_> {
             }
             return;
         };
-        for stream in streams.iter_mut() {
+        for (stream, number) in streams.iter_mut().zip(0..) {
             chart.begin(Name::Forward);
             let began = Instant::now();
-            let step = Box::pin(forward(connection, stream, memory, &**person)).await;
+            let step = Box::pin(forward(connection, stream, number, memory, &**person)).await;
             chart.done_for(&stream.plan, step.took(began.elapsed()));
         }
         connection.open_doors().await;
@@ -42,11 +38,6 @@ impl Patient<'_> {
             return;
         }
         let prober = connection.prober();
-        let helper = if streams.iter().any(|stream| stream.plan.relay != Relay::Never) {
-            connection.command(HELPER, PATIENCE).await.map(|said| said.text.trim().to_owned())
-        } else {
-            None
-        };
         chart.begin(Name::BindAddress);
         let began = Instant::now();
         let facts = prober.facts(&ports).await;
@@ -58,7 +49,8 @@ impl Patient<'_> {
                 continue;
             };
             let step = bind_address(&facts, port, &stream.plan.bind, &connection.target());
-            chart.done_for(&stream.plan, relayed(step, &stream.plan, helper.as_deref()).took(took));
+            let step = if stream.relayed { step.detail("opened by the relay of this stream") } else { step };
+            chart.done_for(&stream.plan, step.took(took));
         }
         for stream in &mut self.streams {
             reach(&prober, &mut self.chart, stream, here).await;
@@ -66,7 +58,13 @@ impl Patient<'_> {
     }
 }
 
-async fn forward(connection: &mut Connection, stream: &mut Examined, memory: &Memory, person: &dyn Person) -> Step {
+async fn forward(
+    connection: &mut Connection,
+    stream: &mut Examined,
+    number: u16,
+    memory: &Memory,
+    person: &dyn Person,
+) -> Step {
     if let Some(why) = no_port(&stream.plan) {
         return Step::new(Name::Forward, Verdict::Skipped, why);
     }
@@ -74,6 +72,9 @@ async fn forward(connection: &mut Connection, stream: &mut Examined, memory: &Me
         return Step::new(Name::Forward, Verdict::Skipped, "nothing can stand in for the output");
     };
     let wanted = if stream.held.is_some() { 0 } else { stream.plan.port };
+    if stream.plan.relay == Relay::Always {
+        return relayed(connection, stream, number, wanted, memory).await;
+    }
     let granted = match connection.ask(&rig.intake, wanted).await {
         Ok(granted) => granted,
         Err(error) => return Step::failed(Name::Forward, &error),
@@ -89,13 +90,20 @@ async fn forward(connection: &mut Connection, stream: &mut Examined, memory: &Me
             )
             .detail(refused.error.message)
             .hint(format!("reclog down {} before reclog doctor examines the port itself", held.collector)),
-            None if wanted == 0 && !stream.relayed => {
+            None if wanted == 0 => {
                 let step = Step::failed(Name::Forward, &refused.error);
                 step.hint("where the key may open one port alone, name it: --remote-port PORT")
             }
             None => Step::failed(Name::Forward, &refused.error),
         };
     };
+    if stream.plan.relay == Relay::Auto
+        && !is_loopback(&stream.plan.bind)
+        && connection.prober().facts(&[port]).await.is_loopback_only(port) == Some(true)
+    {
+        connection.give_back(&rig.intake, port).await;
+        return relayed(connection, stream, number, wanted, memory).await;
+    }
     let intakes = std::slice::from_ref(&rig.intake);
     if let Err(error) = Box::pin(ssh::check_doors(connection, intakes, &[port], &memory.doors, person)).await {
         return Step::failed(Name::Forward, &error);
@@ -134,19 +142,20 @@ fn bind_address(facts: &Facts, port: u16, bind: &str, target: &str) -> Step {
     Step::new(Name::BindAddress, Verdict::Ok, format!("{shown}, port {port}"))
 }
 
-/// What a relay changes about it; `helper`: the program that would run it, empty: there is none, `None`: not told.
-fn relayed(step: Step, plan: &StreamPlan, helper: Option<&str>) -> Step {
-    if plan.relay == Relay::Never {
-        return step;
-    }
-    match helper {
-        Some("") => Step { verdict: Verdict::Warning, ..step }
-            .detail("the relay of this stream cannot start: neither python3 nor perl is on the jump host")
-            .hint("with `GatewayPorts clientspecified` in its sshd_config no relay is needed"),
-        Some(program) => step.detail(format!("the relay of this stream opens the port itself, with {program}")),
-        None => {
-            step.detail("the relay of this stream opens the port itself, and needs an account that may run commands")
+/// The port by a relay. Datagrams are not examined: they would be records of nobody.
+async fn relayed(connection: &mut Connection, stream: &mut Examined, number: u16, port: u16, memory: &Memory) -> Step {
+    let Some(rig) = &stream.rig else {
+        return Step::new(Name::Forward, Verdict::Skipped, "nothing can stand in for the output");
+    };
+    let place = RelayPlace { stream: number, intake: &rig.intake, transport: &Transport::Tcp, port, held: false };
+    match connection.relay(place, &memory.relays).await {
+        Ok(Relayed::At { port, note }) => {
+            (stream.port, stream.relayed) = (Some(port), true);
+            let step =
+                Step::new(Name::Forward, Verdict::Ok, format!("port {port} is open, by a relay on the jump host"));
+            note.iter().fold(step, Step::detail)
         }
+        Ok(Relayed::Unavailable(error)) | Err(error) => Step::failed(Name::Forward, &error),
     }
 }
 
@@ -162,13 +171,6 @@ async fn reach(prober: &ssh::Prober, chart: &mut Chart<'_>, stream: &mut Examine
         chart.done_for(&stream.plan, step);
         let why = format!("senders of this port are the collector's: reclog audit {}", held.collector);
         chart.done_for(&stream.plan, Step::new(Name::SenderAddress, Verdict::Skipped, why));
-        return;
-    }
-    if stream.relayed {
-        for name in [Name::Reach, Name::SenderAddress] {
-            let why = "a relay opens the port: `up` proves it, and status says so";
-            chart.done_for(&stream.plan, Step::new(name, Verdict::CannotTell, why));
-        }
         return;
     }
     chart.begin(Name::Reach);

@@ -24,7 +24,7 @@ use rig::Rig;
 
 use crate::error::io_reason;
 use crate::ledger::Reach;
-use crate::plan::{Relay, StreamPlan, Transport};
+use crate::plan::{StreamPlan, Transport};
 use crate::ssh::{Connection, Finding, Memory, Person, Settings};
 
 /// The time that giving the ports back, and saying good-bye, may take each.
@@ -100,7 +100,7 @@ struct Patient<'a> {
 /// One stream, and what is known of it.
 struct Examined {
     plan: StreamPlan,
-    /// A relay opens its port: what sshd opens is a port of its own choice on loopback, and `plan` says so.
+    /// A relay has opened its port.
     relayed: bool,
     held: Option<Held>,
     rig: Option<Rig>,
@@ -143,13 +143,9 @@ impl<'a> Patient<'a> {
         settings.writes_unseen = false;
         settings.jumps.iter_mut().for_each(|hop| hop.writes_unseen = false);
         let chart = Chart { hear, steps: Vec::new(), several: streams.len() > 1 };
-        let streams = streams.into_iter().map(|mut plan| {
+        let streams = streams.into_iter().map(|plan| {
             let held = held.iter().find(|h| h.stream == plan.name).cloned();
-            let relayed = plan.relay == Relay::Always;
-            if relayed {
-                (plan.bind, plan.port) = ("127.0.0.1".into(), 0);
-            }
-            Examined { plan, relayed, held, rig: None, port: None, finding: None }
+            Examined { plan, relayed: false, held, rig: None, port: None, finding: None }
         });
         let (settings, memory) = (Arc::new(settings), Arc::default());
         Self { settings, person, memory, chart, connection: None, has_output, streams: streams.collect() }
