@@ -6,7 +6,7 @@ mod common;
 use common::disk::Disk;
 use common::netns::{HOME, HOME_6, INNER, NAME, OUTSIDE, THERE, THERE_6, World};
 use common::snapshot::number;
-use common::{Bg, Collector, Env, Run, free_port, read_text, wait_for_text};
+use common::{Bg, Collector, Env, Run, SOON, free_port, read_text, wait_for_text, wait_until};
 use serde_json::{Value, json};
 
 macro_rules! world {
@@ -66,6 +66,14 @@ impl Stage {
         lines.filter(|line| line["event"] == event).collect()
     }
 
+    /// What the trail tells of probes, once it tells of so many: it is written a moment after the fact.
+    #[track_caller]
+    fn probes(&self, least: usize) -> Vec<Value> {
+        wait_until("probes stand in the trail", SOON, || {
+            Some(self.audit("probe")).filter(|probes| probes.len() >= least)
+        })
+    }
+
     /// The end; no line of ours is in the file, and no sender was counted but those.
     #[track_caller]
     fn ends(self, senders: u64) {
@@ -98,7 +106,7 @@ fn a_port_that_everybody_can_connect_to_is_proven() {
         let stream = stage.env.stream("c");
         assert_eq!(stream["reach"], "proven");
         assert!(stream["reach_checked"].is_string(), "{stream}");
-        assert_eq!(stage.audit("probe").len(), 1);
+        assert_eq!(stage.probes(1).len(), 1);
         stage.line_arrives(THERE, "four");
         stage.line_arrives(THERE_6, "six");
         assert!(read_text(stage.env.path("state/c/audit.jsonl")).contains(&format!("\"peer\":\"{OUTSIDE}:")));
@@ -120,7 +128,7 @@ fn a_port_on_loopback_alone_is_told_with_both_ways_out() {
     assert_eq!((&now["state"], &now["streams"][0]["reach"]), (&json!("up"), &json!("loopback-only")));
     let health = now["health"][0].as_str().unwrap();
     assert!(health.contains("stream main") && health.contains("GatewayPorts no"), "{health}");
-    assert_eq!(stage.audit("probe")[0]["reach"], "loopback-only");
+    assert_eq!(stage.probes(1)[0]["reach"], "loopback-only");
     stage.ends(0);
 }
 
@@ -278,12 +286,13 @@ fn a_heartbeat_that_fails_is_told_and_its_recovery_is_too() {
         assert_eq!((&lost["state"], &lost["reconnects"]), (&json!("up"), &json!(0)), "the connection lives");
         stage.world.unguard();
         stage.env.wait_collector("c", "is proven again", |c| reach(c) == "proven" && c["health"] == json!([]));
-        assert_eq!(stage.audit("probe").len(), 1 + 2 * round, "only what changes is told");
+        let told = 1 + 2 * round;
+        assert_eq!(stage.probes(told).len(), told, "only what changes is told");
     }
     // And not once in every second.
     let checked = stage.env.stream("c")["reach_checked"].clone();
     stage.env.wait_collector("c", "is asked again", |c| c["streams"][0]["reach_checked"] != checked);
-    assert_eq!(stage.audit("probe").len(), 5);
+    assert_eq!(stage.probes(5).len(), 5);
     stage.line_arrives(THERE, "x");
     stage.ends(1);
 }
@@ -491,7 +500,7 @@ fn while_an_output_is_behind_nobody_is_asked_and_what_was_known_holds() {
     stage.env.wait_collector("c", "asks again", |c| {
         c["state"] == "up" && c["streams"][0]["reach"] == "proven" && c["streams"][0]["reach_checked"] != checked
     });
-    assert_eq!(stage.audit("probe").len(), 1);
+    assert_eq!(stage.probes(1).len(), 1);
     stage.env.run(&["down", "c", "--now"]).ok();
 }
 
