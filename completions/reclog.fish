@@ -36,7 +36,9 @@ complete -c reclog -n "__fish_reclog_needs_command" -f -a "tail" -d 'Show record
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "audit" -d 'Who connected, what was refused, cut, stalled, rotated'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "kick" -d 'Reconnect now'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "rotate" -d 'Put the file away now and begin a new one'
+complete -c reclog -n "__fish_reclog_needs_command" -f -a "doctor" -d 'Prove, step by step, that senders can get through'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "how" -d 'Print a ready-to-paste sender line'
+complete -c reclog -n "__fish_reclog_needs_command" -f -a "harden" -d 'Print, or prove, that the key can do no more than it needs'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "profile" -d 'Saved profiles'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "demo" -d 'The whole path on this machine, with an embedded jump host'
@@ -148,6 +150,7 @@ stall\t''
 resume\t''
 rotate\t''
 gap\t''
+probe\t''
 warn\t''"
 complete -c reclog -n "__fish_reclog_using_subcommand audit" -s f -l follow -d 'Go on with what happens'
 complete -c reclog -n "__fish_reclog_using_subcommand audit" -l json -d 'The lines as they stand in the trail'
@@ -164,16 +167,43 @@ complete -c reclog -n "__fish_reclog_using_subcommand rotate" -s q -l quiet -d '
 complete -c reclog -n "__fish_reclog_using_subcommand rotate" -s v -l verbose -d 'Say more; twice: everything'
 complete -c reclog -n "__fish_reclog_using_subcommand rotate" -s h -l help -d 'Print help'
 complete -c reclog -n "__fish_reclog_using_subcommand rotate" -s V -l version -d 'Print version'
-complete -c reclog -n "__fish_reclog_using_subcommand how" -l sender -d 'The program that sends' -r -f -a "bash\t'bash alone, through /dev/tcp'
+complete -c reclog -n "__fish_reclog_using_subcommand doctor" -l remote-port -d 'Port to open meanwhile; 0 lets the jump host choose [default: 0, or those of the profile]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand doctor" -l bind -d 'Address to bind on the jump host [default: * (all interfaces)]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand doctor" -l out -d 'Output whose folder is examined; the file itself is left alone' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand doctor" -s i -l identity -d 'Private key file; repeatable' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand doctor" -s p -l port -d 'Port of the SSH server' -r
+complete -c reclog -n "__fish_reclog_using_subcommand doctor" -s F -l ssh-config -d 'Configuration file to read instead of the user\'s and the system\'s ssh_config' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand doctor" -s J -l jump -d 'Go through these hosts, in order: [user@]host[:port]; several with commas between, or repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c reclog -n "__fish_reclog_using_subcommand doctor" -s o -d 'Keyword of ssh_config, as ssh takes it; repeatable' -r
+complete -c reclog -n "__fish_reclog_using_subcommand doctor" -l json -d 'One JSON object a step on stdout'
+complete -c reclog -n "__fish_reclog_using_subcommand doctor" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand doctor" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand doctor" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand how" -l sender -d 'The program that sends [default: bash, for a Unix socket python]' -r -f -a "bash\t'bash alone, through /dev/tcp or /dev/udp'
 nc\t'netcat'
 socat\t'socat'
 python\t'Python 3'
 logger\t'logger of util-linux'
 rsyslog\t'A configuration fragment for rsyslog'"
+complete -c reclog -n "__fish_reclog_using_subcommand how" -l udp -d 'By datagrams, where the stream takes both TCP and UDP'
 complete -c reclog -n "__fish_reclog_using_subcommand how" -s q -l quiet -d 'Say less: no progress, no hints on success'
 complete -c reclog -n "__fish_reclog_using_subcommand how" -s v -l verbose -d 'Say more; twice: everything'
 complete -c reclog -n "__fish_reclog_using_subcommand how" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reclog -n "__fish_reclog_using_subcommand how" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -l remote-port -d 'Port that the key is for [default: 0 (any), or those of the profile]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -l bind -d 'Address to bind on the jump host [default: * (all interfaces)]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -s i -l identity -d 'Private key file; repeatable' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -s p -l port -d 'Port of the SSH server' -r
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -s F -l ssh-config -d 'Configuration file to read instead of the user\'s and the system\'s ssh_config' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -s J -l jump -d 'Go through these hosts, in order: [user@]host[:port]; several with commas between, or repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -s o -d 'Keyword of ssh_config, as ssh takes it; repeatable' -r
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -l check -d 'Log in with this key alone and try everything else; 1 when something is open'
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -l json -d 'JSON on stdout'
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -s V -l version -d 'Print version'
 complete -c reclog -n "__fish_reclog_using_subcommand profile; and not __fish_seen_subcommand_from list show init check edit path rm" -s q -l quiet -d 'Say less: no progress, no hints on success'
 complete -c reclog -n "__fish_reclog_using_subcommand profile; and not __fish_seen_subcommand_from list show init check edit path rm" -s v -l verbose -d 'Say more; twice: everything'
 complete -c reclog -n "__fish_reclog_using_subcommand profile; and not __fish_seen_subcommand_from list show init check edit path rm" -s h -l help -d 'Print help'
@@ -223,12 +253,16 @@ complete -c reclog -n "__fish_reclog_using_subcommand demo" -s v -l verbose -d '
 complete -c reclog -n "__fish_reclog_using_subcommand demo" -s h -l help -d 'Print help'
 complete -c reclog -n "__fish_reclog_using_subcommand demo" -s V -l version -d 'Print version'
 complete -c reclog -n "__fish_reclog_using_subcommand up" -f -a "(reclog __names profiles 2>/dev/null)" -d 'Profile'
+complete -c reclog -n "__fish_reclog_using_subcommand doctor" -f -a "(reclog __names profiles 2>/dev/null)" -d 'Profile'
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -f -a "(reclog __names profiles 2>/dev/null)" -d 'Profile'
 complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from show" -f -a "(reclog __names profiles 2>/dev/null)" -d 'Profile'
 complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from check" -a "(reclog __names profiles 2>/dev/null)" -d 'Profile'
 complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from edit" -f -a "(reclog __names profiles 2>/dev/null)" -d 'Profile'
 complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from path" -f -a "(reclog __names profiles 2>/dev/null)" -d 'Profile'
 complete -c reclog -n "__fish_reclog_using_subcommand profile; and __fish_seen_subcommand_from rm" -f -a "(reclog __names profiles 2>/dev/null)" -d 'Profile'
 complete -c reclog -n "__fish_reclog_using_subcommand up" -f -a "(__fish_print_hostnames)" -d 'Host'
+complete -c reclog -n "__fish_reclog_using_subcommand doctor" -f -a "(__fish_print_hostnames)" -d 'Host'
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -f -a "(__fish_print_hostnames)" -d 'Host'
 complete -c reclog -n "__fish_reclog_using_subcommand down" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
 complete -c reclog -n "__fish_reclog_using_subcommand status" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
 complete -c reclog -n "__fish_reclog_using_subcommand tail" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'

@@ -54,6 +54,8 @@ pub struct Counts {
     pub records: u64,
     /// Records that were longer than `max_line`.
     pub split: u64,
+    /// Datagrams that never got here, as far as is known.
+    pub datagrams_lost: u64,
     /// Bytes the output file has now.
     pub output_bytes: u64,
     /// Why the output takes nothing at the moment.
@@ -226,6 +228,11 @@ impl StreamLedger {
         *self.lock().senders.rejected.entry(reason.to_owned()).or_default() += 1;
     }
 
+    /// `datagrams` more are known to be lost.
+    pub fn datagrams_lost(&self, datagrams: u64) {
+        self.lock().datagrams_lost += datagrams;
+    }
+
     /// The output takes nothing (`Some`), or takes bytes again (`None`). Returns what it was before.
     #[must_use]
     pub fn set_stall(&self, stall: Option<Stall>) -> Option<Stall> {
@@ -293,6 +300,9 @@ pub struct StreamSnapshot {
     pub name: String,
     /// The port on the jump host (the local one for `listen`); 0 until the jump host has chosen.
     pub remote_port: u16,
+    /// The Unix socket that takes the place of port and address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
     /// The address that was asked for; `*` is every interface.
     pub bind: String,
     /// `lines`, `raw`, `syslog` or `relp`.
@@ -309,6 +319,9 @@ pub struct StreamSnapshot {
     pub records: u64,
     /// Records that were longer than `max_line`.
     pub split: u64,
+    /// Datagrams that never got here, as far as the kernel and the relay can tell; only of streams that take any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datagrams_lost: Option<u64>,
     /// Bytes.
     pub ledger: Ledger,
 }
@@ -368,6 +381,18 @@ pub enum Reach {
     /// Nobody has looked.
     #[default]
     Unproven,
+}
+
+impl Reach {
+    /// The word in JSON and text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::LoopbackOnly => "loopback-only",
+            Self::Unproven => "unproven",
+        }
+    }
 }
 
 #[cfg(test)]

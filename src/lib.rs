@@ -5,6 +5,7 @@
 //! - [`cli`]: what a person types and sees; one file a verb
 //! - [`profile`]: YAML as written becomes a [`plan::Plan`] as meant
 //! - [`collector`]: the background process: start, supervision, shutdown
+//! - [`doctor`]: looks, step by step, whether senders get through
 //! - [`ssh`]: connect, authenticate, forward; the only room that knows russh
 //! - [`intake`]: a sender's bytes become records
 //! - [`sink`]: records become bytes on disk; one writer thread an output
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod collector;
 pub mod control;
 pub mod demo;
+pub mod doctor;
 pub mod error;
 pub mod escape;
 pub mod history;

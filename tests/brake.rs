@@ -14,8 +14,11 @@ use serde_json::Value;
 /// A jump host that has no patience: three seconds without a word from us are the end.
 const IMPATIENT: [&str; 2] = ["ClientAliveInterval 1", "ClientAliveCountMax 2"];
 
-/// Five times as long as that.
-const LONG: Duration = Duration::from_secs(15);
+/// Five times as long as that, or as `RECLOG_STALL_SECONDS` says.
+fn long() -> Duration {
+    let seconds = std::env::var("RECLOG_STALL_SECONDS").ok();
+    Duration::from_secs(seconds.map_or(15, |seconds| seconds.parse().expect("a number of seconds")))
+}
 
 /// The queue of the first stream is full, and its senders wait.
 #[track_caller]
@@ -57,7 +60,7 @@ fn survives(env: &Env, disk: &Disk, hosts: &[&Sshd], senders: usize, more: &[&st
         let over = &over;
         let threads: Vec<_> = (0..senders).map(|s| scope.spawn(move || pour(port, s, over))).collect();
         wait_full(env);
-        holds(env, LONG);
+        holds(env, long());
         assert!(hosts.iter().all(|sshd| !sshd.log().contains("timed out")), "a host has lost its patience");
         let full = number(&env.stream("c")["ledger"]["pending"]);
         // One packet above the limit, and what came while the keys were renewed.

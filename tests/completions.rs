@@ -67,9 +67,11 @@ impl Stage {
 }
 
 /// What is typed, and the names that are offered then.
-const CASES: [(&[&str], &[&str]); 18] = [
+const CASES: [(&[&str], &[&str]); 20] = [
     (&["up", ""], &["tremplin", "web"]),
     (&["up", "tr"], &["tremplin"]),
+    (&["doctor", "tr"], &["tremplin"]),
+    (&["harden", "--check", "w"], &["web"]),
     (&["-q", "up", "--remote-port", "5", "w"], &["web"]),
     (&["up", "-i", "key", "-f", "w"], &["web"]),
     (&["profile", "show", ""], &["tremplin", "web"]),

@@ -109,6 +109,8 @@ fn our_own_question_is_no_sender() {
         send(up.port(), "one\n");
         let v6 = TcpStream::connect(("::1", up.port())).unwrap();
         drop(v6);
+        let accepted = |c: &Value| number(&c["streams"][0]["senders"]["accepted"]);
+        env.wait_collector("c", "has seen both", |c| accepted(c) == 2);
         let down = env.run(&["down", "c", "--json"]).ok().last_event();
         assert_settled(&down["streams"][0], &env.path("f"));
         assert_eq!(number(&down["streams"][0]["senders"]["accepted"]), 2, "{down}");

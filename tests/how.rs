@@ -71,6 +71,16 @@ macro_rules! paste_tests {
             }
 
             #[test]
+            fn sends_datagrams_to_a_local_port() {
+                require!("bash", $($program),+);
+                let env = Env::new();
+                let out = env.arg("f");
+                env.started(env.run(&["listen", "udp:0", "--out", &out, "--name", "c", "--json"]));
+                run(&env, $sender);
+                env.down("c");
+            }
+
+            #[test]
             fn sends_through_a_jump_host() {
                 require!("sshd", "bash", $($program),+);
                 let (env, sshd) = (Env::new(), Sshd::start());
@@ -97,6 +107,56 @@ paste_tests! {
 }
 
 #[test]
+fn programs_that_can_send_to_a_socket_do() {
+    require!("bash", "nc", "socat", "python3", "logger");
+    let env = Env::new();
+    let place = format!("unix:{}", env.arg("log.sock"));
+    env.started(env.run(&["listen", &place, "--out", &env.arg("f"), "--name", "c", "--json"]));
+    for sender in ["nc", "socat", "python", "logger"] {
+        paste(&env, sender);
+    }
+    assert_eq!(env.run(&["how"]).ok().stdout, snippet(&env, "python"), "bash cannot");
+    for sender in ["bash", "rsyslog"] {
+        env.run(&["how", "c", "--sender", sender]).fails(2).says("cannot connect to a Unix socket").hinted();
+    }
+    // The line of the block, too.
+    let line = format!("echo hello | socat -u - UNIX-CONNECT:{}", env.arg("log.sock"));
+    assert!(env.command("bash").args(["-c", &line]).status().unwrap().success());
+    wait_until("its line is there", SOON, || read_text(env.path("f")).lines().any(|l| l == "hello").then_some(()));
+    env.down("c");
+}
+
+#[test]
+fn a_socket_on_the_jump_host_says_where_to_send_from() {
+    require!("sshd", "bash", "nc", "socat", "python3", "logger");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    env.trust(&sshd);
+    let (config, socket, out) = (env.arg("ssh_config"), env.arg("log.sock"), env.arg("f"));
+    let profile = format!(
+        "target: jump\nssh: {{config: {config}}}\nstreams:\n  main:\n    remote_socket: {socket}\n    out: {out}\n"
+    );
+    env.write("config/profiles/c.yaml", profile);
+    env.started(env.run(&["up", "c", "--json"]));
+    for sender in ["nc", "socat", "python", "logger"] {
+        env.run(&["how", "c", "--sender", sender]).ok().says("run this on 127.0.0.1");
+        paste(&env, sender);
+    }
+    env.down("c");
+}
+
+#[test]
+fn udp_is_for_streams_that_take_it() {
+    let env = Env::new();
+    env.listen(&["--out", &env.arg("f"), "--name", "c"]);
+    env.run(&["how", "c", "--udp"]).fails(2).says("takes no UDP").hinted();
+    env.down("c");
+    env.started(env.run(&["listen", "udp:0", "--out", &env.arg("f"), "--name", "c", "--json"]));
+    assert!(snippet(&env, "bash").contains("/dev/udp/localhost/"));
+    assert_eq!(env.run(&["how", "--udp"]).ok().stdout, env.run(&["how"]).ok().stdout);
+    env.down("c");
+}
+
+#[test]
 fn bash_is_the_sender_unless_told() {
     let env = Env::new();
     env.listen(&["--out", &env.arg("f"), "--name", "c"]);
@@ -112,8 +172,9 @@ fn a_stream_of_relp_is_for_rsyslog() {
     let env = Env::new();
     let up = env.run(&["listen", "127.0.0.1:0", "--out", &env.arg("f"), "--name", "c", "--framing", "relp"]).ok();
     env.expect(env.processes()[0]);
-    assert!(up.stdout.contains("\n  send   reclog how c --sender rsyslog\n"), "{up:?}");
+    assert!(up.stdout.contains("\n  send   reclog how c   (RELP: rsyslog speaks it)\n"), "{up:?}");
     paste_into_rsyslog(&env);
-    env.run(&["how", "c"]).fails(2).hinted().says("reclog how c --sender rsyslog");
+    env.run(&["how", "c", "--sender", "nc"]).fails(2).hinted().says("RELP");
+    assert!(env.run(&["how", "c"]).ok().stdout.contains("omrelp"));
     env.run(&["down", "c", "--now"]).ok();
 }

@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use reclog::cli::args::SenderArg;
-use reclog::cli::how::snippet;
+use reclog::cli::place::Place;
+use reclog::cli::snippets::snippet;
 
 /// Longer than anything here takes; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -53,7 +54,8 @@ fn accept(listener: &TcpListener, what: &str) -> TcpStream {
 /// What arrives when the snippet is pasted into `shell`, up to the end that the sender makes.
 fn received(sender: SenderArg, shell: &str, ip: IpAddr) -> String {
     let listener = TcpListener::bind((ip, 0)).unwrap();
-    let line = snippet(sender, &ip.to_string(), listener.local_addr().unwrap().port());
+    let place = Place::Tcp { host: ip.to_string(), port: listener.local_addr().unwrap().port() };
+    let line = snippet(sender, &place, false).unwrap();
     let mut running = Running(Command::new(shell).arg("-c").arg(&line).stdin(Stdio::null()).spawn().unwrap());
     let mut text = String::new();
     accept(&listener, &line).read_to_string(&mut text).unwrap();
@@ -115,7 +117,8 @@ fn rsyslog_sends_lines() {
     }
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
-    let fragment = snippet(SenderArg::Rsyslog, "::1", listener.local_addr().unwrap().port());
+    let place = Place::Tcp { host: "::1".into(), port: listener.local_addr().unwrap().port() };
+    let fragment = snippet(SenderArg::Rsyslog, &place, false).unwrap();
     let (socket, configuration) = (folder.path().join("log"), folder.path().join("rsyslog.conf"));
     let input = format!(
         "module(load=\"imuxsock\" SysSock.Use=\"off\")\ninput(type=\"imuxsock\" Socket=\"{}\")\n",

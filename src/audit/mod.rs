@@ -17,6 +17,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::ledger::Reach;
+
 pub use store::FILE;
 pub use trail::Trail;
 
@@ -85,7 +87,7 @@ pub enum Event {
         /// Attempts that it took.
         attempts: u64,
     },
-    /// A port is open.
+    /// A port or socket is open.
     Forward {
         /// The stream.
         stream: String,
@@ -93,12 +95,15 @@ pub enum Event {
         bind: String,
         /// The port.
         remote_port: u16,
+        /// The Unix socket that takes the place of address and port.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        socket: Option<PathBuf>,
     },
     /// A sender was let in.
     SenderOpen {
         /// The stream.
         stream: String,
-        /// `ip:port`.
+        /// `ip:port`; for a Unix socket of this machine `unix:uid=1000,pid=4711`, of the jump host `unix`.
         peer: String,
         /// Counts the senders of the stream from 1.
         connection: u64,
@@ -116,7 +121,7 @@ pub enum Event {
         /// Records made of them.
         records: u64,
         /// `end`: it said that no more follows; `cut`: the connection died; `draining`: it was still in when `down` would
-        /// wait no longer; else the name of the option that ended it.
+        /// wait no longer; `idle`: its address sent no more datagrams; else the name of the option that ended it.
         why: String,
     },
     /// A sender was turned away.
@@ -172,6 +177,15 @@ pub enum Event {
         /// Bytes that those senders have sent and that may be in no output.
         bytes_at_most: u64,
     },
+    /// It was tried from outside whether senders get through to a port; told when that has changed or fails.
+    Probe {
+        /// The stream.
+        stream: String,
+        /// Who can connect.
+        reach: Reach,
+        /// Why it is not proven; empty when it is.
+        why: String,
+    },
     /// Something that a person should look at.
     Warn {
         /// A sentence.
@@ -181,7 +195,7 @@ pub enum Event {
 
 impl Event {
     /// The tags, as `reclog audit --event` takes them.
-    pub const NAMES: [&str; 14] = [
+    pub const NAMES: [&str; 15] = [
         "start",
         "stop",
         "connect",
@@ -195,6 +209,7 @@ impl Event {
         "resume",
         "rotate",
         "gap",
+        "probe",
         "warn",
     ];
 }

@@ -3,6 +3,7 @@
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use super::args_examine::{DoctorArgs, HardenArgs};
 use super::options::{RunArgs, SshArgs, StreamArgs};
 
 /// Collect log lines from anywhere into a local file, through an SSH jump host
@@ -43,8 +44,12 @@ pub enum Verb {
     Kick(KickArgs),
     /// Put the file away now and begin a new one
     Rotate(RotateArgs),
+    /// Prove, step by step, that senders can get through
+    Doctor(DoctorArgs),
     /// Print a ready-to-paste sender line
     How(HowArgs),
+    /// Print, or prove, that the key can do no more than it needs
+    Harden(HardenArgs),
     /// Saved profiles
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Profile(ProfileArgs),
@@ -212,14 +217,18 @@ pub struct HowArgs {
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
     /// The program that sends
-    #[arg(long, value_name = "PROGRAM", default_value = "bash")]
-    pub sender: SenderArg,
+    /// [default: bash, for a Unix socket python]
+    #[arg(long, value_name = "PROGRAM")]
+    pub sender: Option<SenderArg>,
+    /// By datagrams, where the stream takes both TCP and UDP
+    #[arg(long)]
+    pub udp: bool,
 }
 
 /// Values of `how --sender`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SenderArg {
-    /// bash alone, through /dev/tcp
+    /// bash alone, through /dev/tcp or /dev/udp
     Bash,
     /// netcat
     Nc,

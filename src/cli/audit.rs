@@ -185,7 +185,8 @@ fn told(event: &Event, zone: &TimeZone) -> String {
         Event::Connect { target } => target.clone(),
         Event::Cut { why, senders_cut, .. } => format!("{why} ({} cut off)", senders(senders_cut)),
         Event::Reconnect { target, attempts } => format!("{target}, {}", words::plural(*attempts, "attempt")),
-        Event::Forward { stream, bind, remote_port } => format!("{stream} {}", words::place(bind, *remote_port)),
+        Event::Forward { stream, socket: Some(path), .. } => format!("{stream} unix:{}", path.display()),
+        Event::Forward { stream, bind, remote_port, .. } => format!("{stream} {}", words::place(bind, *remote_port)),
         Event::SenderOpen { stream, peer, connection } => format!("{stream} #{connection} {peer}"),
         Event::SenderClose { stream, peer, connection, bytes, records, why } => {
             let (bytes, records) = (words::bytes(*bytes), words::plural(*records, "record"));
@@ -205,6 +206,8 @@ fn told(event: &Event, zone: &TimeZone) -> String {
             let (from, to, most) = (time(from), time(to), words::bytes(*bytes_at_most));
             format!("{from} to {to}: {} cut off, at most {most} missing", senders(senders_cut))
         }
+        Event::Probe { stream, reach, why } if why.is_empty() => format!("{stream} {}", reach.as_str()),
+        Event::Probe { stream, reach, why } => format!("{stream} {}: {why}", reach.as_str()),
         Event::Warn { message } => message.clone(),
     }
 }

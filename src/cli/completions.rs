@@ -11,7 +11,10 @@ use clap_complete::Shell;
 use crate::cli::args::Cli;
 
 /// Verbs whose first argument is a saved profile.
-const PROFILES: [&str; 6] = ["up", "profile show", "profile check", "profile edit", "profile path", "profile rm"];
+const PROFILES: [&str; 8] =
+    ["up", "doctor", "harden", "profile show", "profile check", "profile edit", "profile path", "profile rm"];
+/// Those of them that take a host, too.
+const TARGETS: [&str; 3] = ["up", "doctor", "harden"];
 /// Verbs whose first argument is a running collector.
 const COLLECTORS: [&str; 7] = ["down", "status", "tail", "audit", "kick", "rotate", "how"];
 /// Of those, the ones that take more than one.
@@ -130,7 +133,7 @@ fn zsh(script: &str) -> String {
         verbs.dedup();
         let verb = verbs.get(1..).unwrap_or_default().join(" ");
         let names = match () {
-            () if verb == "up" => Some("_reclog_targets"),
+            () if TARGETS.contains(&verb.as_str()) => Some("_reclog_targets"),
             () if verb == "profile check" => Some("_reclog_profiles_and_files"),
             () if PROFILES.contains(&verb.as_str()) => Some("_reclog_profiles"),
             () if COLLECTORS.contains(&verb.as_str()) => Some("_reclog_collectors"),
@@ -192,7 +195,9 @@ fn fish() -> String {
     for verb in PROFILES {
         say(verb, "(reclog __names profiles 2>/dev/null)", "Profile", verb == "profile check");
     }
-    say("up", "(__fish_print_hostnames)", "Host", false);
+    for verb in TARGETS {
+        say(verb, "(__fish_print_hostnames)", "Host", false);
+    }
     for verb in COLLECTORS {
         say(verb, "(reclog __names collectors 2>/dev/null)", "Collector", false);
     }

@@ -13,6 +13,7 @@ use crate::collector::lock;
 use crate::control::client::{self, Client, Found, Silence};
 use crate::control::{DownReport, Reply, Request};
 use crate::error::{Error, Result};
+use crate::escape::escape_str;
 use crate::paths::Paths;
 
 /// A collector that has answered is gone within this time.
@@ -137,6 +138,9 @@ pub fn tell(report: &DownReport, json: bool, printer: Printer) -> Result<()> {
         printer.json(&Reply::Down(report.clone()))?;
     } else {
         printer.note(&summary(report));
+        for note in &report.notes {
+            printer.note(&format!("note: {}", escape_str(note)));
+        }
     }
     if report.lost > 0 || !report.trouble.is_empty() {
         let mut error =
@@ -182,6 +186,9 @@ fn summary(report: &DownReport) -> String {
         ));
         if stream.senders.cut > 0 {
             text.push_str(&format!("; {} cut off", words::plural(stream.senders.cut, "sender")));
+        }
+        if let Some(lost) = stream.datagrams_lost.filter(|lost| *lost > 0) {
+            text.push_str(&format!("; {} lost before they got here", words::plural(lost, "datagram")));
         }
     }
     text

@@ -1,26 +1,33 @@
 //! What a person types and sees: one file a verb.
 
 pub mod args;
+pub mod args_examine;
 mod audit;
 pub mod completions;
 pub mod demo;
 mod demo_checks;
+mod doctor;
 mod down;
+mod harden;
 pub mod how;
 mod kick;
 pub mod names;
 pub mod options;
 mod pick;
+pub mod place;
 mod printer;
 pub mod profile;
 mod prompt;
+mod reach;
 mod rotate;
 mod since;
+pub mod snippets;
 mod spinner;
 mod status;
 mod tail;
 mod up;
 mod words;
+mod wrap;
 
 use std::process::ExitCode;
 
@@ -51,12 +58,14 @@ async fn dispatch(verb: Verb, printer: Printer) -> Result<()> {
     match verb {
         Verb::Up(args) => up::up(args, &paths, printer).await,
         Verb::Listen(args) => up::listen(args, &paths, printer).await,
+        Verb::Doctor(args) => doctor::run(args, &paths, printer).await,
         Verb::Down(args) => down::run(&args, &paths, printer).await,
         Verb::Status(args) => status::run(&args, &paths, printer).await,
         Verb::Tail(args) => tail::run(&args, &paths, printer).await,
         Verb::Audit(args) => audit::run(&args, &paths, printer).await,
         Verb::Kick(args) => kick::run(&args, &paths, printer).await,
         Verb::Rotate(args) => rotate::run(&args, &paths, printer).await,
+        Verb::Harden(args) => harden::run(args, &paths, printer).await,
         Verb::How(args) => how::run(&args, &paths, printer).await,
         Verb::Profile(args) => profile::run(&args, &paths, printer, &mut anstream::stdout()),
         Verb::Completions(args) => printer.data(&completions::script(args.shell)),

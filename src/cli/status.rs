@@ -73,6 +73,10 @@ fn text(snapshot: &Snapshot) -> String {
         for sentence in &collector.health {
             text.push_str(&format!("  ! {}\n", escape_str(sentence)));
         }
+        for (stream, lost) in collector.streams.iter().filter_map(|s| Some((s, s.datagrams_lost.filter(|n| *n > 0)?))) {
+            let lost = words::plural(lost, "datagram");
+            text.push_str(&format!("  ! {}: {lost} lost before they got here\n", stream.name));
+        }
     }
     text
 }
@@ -115,9 +119,15 @@ fn table(c: &CollectorSnapshot) -> String {
         // What nearly all have is not worth a column.
         let framing =
             if s.framing == Framing::default().as_str() { String::new() } else { format!(" ({})", s.framing) };
+        let port = match &s.socket {
+            Some(path) => words::path(path),
+            None if s.datagrams_lost.is_none() => s.remote_port.to_string(),
+            None if c.target.is_none() => format!("udp:{}", s.remote_port),
+            None => format!("{} +udp", s.remote_port),
+        };
         table.add_row([
             format!("  {}{}", s.name, escape_str(&framing)),
-            s.remote_port.to_string(),
+            port,
             words::count(s.senders.open),
             words::count(s.records),
             words::bytes(s.ledger.stored),

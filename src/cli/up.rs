@@ -7,14 +7,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{ListenArgs, UpArgs};
 use super::options::{CompressArg, FramingArg, RunArgs, SshArgs, StreamArgs, SyncArg};
+use super::place::Place;
 use super::printer::Printer;
 use super::prompt::Prompt;
 use super::spinner::Spinner;
-use super::{down, how, words};
+use super::{down, reach, snippets, words};
 use crate::collector::events::{Event, Launch, Up};
 use crate::collector::{self, OpenLog, Options, Report, launch, log};
 use crate::error::{Error, Result};
-use crate::ledger::Reach;
 use crate::paths::Paths;
 use crate::plan::{Compress, Framing, Plan, Sync};
 use crate::profile::{self, Overrides};
@@ -178,7 +178,7 @@ async fn foreground(
 }
 
 /// Ends when a person, or whoever started this, wants no collector after all.
-async fn interrupt() {
+pub(super) async fn interrupt() {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
     let [Ok(mut int), Ok(mut term), Ok(mut hup), Ok(mut quit)] = kinds.map(signal) else {
         return std::future::pending().await;
@@ -212,11 +212,10 @@ fn announce(up: &Up, json: bool, printer: Printer) -> Result<()> {
     if !json {
         printer.data(&block(up))?;
     }
-    for stream in up.streams.iter().filter(|s| up.target.is_some() && s.reach == Reach::Unproven) {
-        printer.note(&format!(
-            "not proven: that {} can be reached from outside (sshd's GatewayPorts, firewalls)",
-            words::place(&stream.host, stream.remote_port)
-        ));
+    if up.target.is_some() {
+        for stream in &up.streams {
+            reach::tell(&Place::of_up(up, stream), stream, printer);
+        }
     }
     Ok(())
 }
@@ -225,18 +224,19 @@ fn block(up: &Up) -> String {
     let mut text = String::new();
     for (index, stream) in up.streams.iter().enumerate() {
         let of = if index == 0 { format!("   (collector \"{}\", pid {})", up.name, up.pid) } else { String::new() };
-        text.push_str(&format!(
-            "✔ {} → {}{of}\n",
-            words::place(&stream.host, stream.remote_port),
-            words::path(&stream.out)
-        ));
+        text.push_str(&format!("✔ {} → {}{of}\n", Place::of_up(up, stream).text(), words::path(&stream.out)));
     }
-    if let Some(stream) = up.streams.first() {
-        let how = match stream.framing {
-            Framing::Relp => how::relp_hint(&up.name),
-            _ => how::short(&stream.host, stream.remote_port),
-        };
-        text.push_str(&format!("  send   {how}\n"));
+    for stream in &up.streams {
+        if let Some(line) = reach::line(stream, up.streams.len() > 1) {
+            text.push_str(&line);
+        }
+    }
+    let send = up.streams.first().and_then(|stream| match stream.framing {
+        Framing::Relp => Some(format!("reclog how {}   (RELP: rsyslog speaks it)", up.name)),
+        _ => snippets::short(&Place::of_up(up, stream)),
+    });
+    if let Some(send) = send {
+        text.push_str(&format!("  send   {send}\n"));
     }
     text.push_str(&format!("  stop   reclog down {}\n", up.name));
     text

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::flight::{self, RECEIVE_BUFFER};
+use super::flight::{self, RECEIVE_BUFFER, Way};
 use crate::audit::before::Unended;
 use crate::audit::{Event, Trail};
 use crate::error::{Error, Result};
@@ -31,7 +31,7 @@ pub fn begin(folder: &Path, plan: &Plan, target: Option<&str>) -> Result<Trail> 
     }];
     if let Some(before) = before {
         let written = before.outputs.iter().filter_map(|output| written(output.as_path())).max();
-        events.extend(aftermath(&before, written, Timestamp::now()));
+        events.extend(aftermath(&before, written, Timestamp::now(), Way::of(plan)));
     }
     // Together: a start without its gap would hide the crash from the next one.
     trail.tell_all(&events);
@@ -60,8 +60,8 @@ fn written(path: &Path) -> Option<Timestamp> {
     Timestamp::try_from(std::fs::metadata(path).ok()?.modified().ok()?).ok()
 }
 
-/// What is told of a collector that ended without a word. `written`: when one of its outputs was written to last.
-fn aftermath(before: &Unended, written: Option<Timestamp>, now: Timestamp) -> [Event; 2] {
+/// What is told of a collector that ended without a word, whose senders came as ours do. `written`: when one of its outputs was written to last.
+fn aftermath(before: &Unended, written: Option<Timestamp>, now: Timestamp, way: Way) -> [Event; 2] {
     let who =
         before.pid.map_or_else(|| "the collector before".into(), |pid| format!("the collector before, pid {pid},"));
     let life = written.map_or(before.last, |written| written.max(before.last)).min(now);
@@ -79,7 +79,7 @@ fn aftermath(before: &Unended, written: Option<Timestamp>, now: Timestamp) -> [E
             from,
             to: now,
             senders_cut,
-            bytes_at_most: flight::bytes_at_most(senders_cut, RECEIVE_BUFFER, true) + outputs * OF_AN_OUTPUT,
+            bytes_at_most: flight::bytes_at_most(senders_cut, RECEIVE_BUFFER, way) + outputs * OF_AN_OUTPUT,
         },
     ]
 }
@@ -106,7 +106,7 @@ mod tests {
         let outputs = vec!["/a".into(), "/b".into()];
         let (oldest, stalled) = (oldest.map(at), stalled.map(at));
         let before = Unended { pid: Some(7), last: at(100), outputs, open: 3, oldest, stalled, cut };
-        match aftermath(&before, written.map(at), at(200)) {
+        match aftermath(&before, written.map(at), at(200), Way::Forward) {
             [Event::Warn { message }, Event::Gap { from, to, senders_cut, bytes_at_most }] => {
                 assert!(message.contains("pid 7"));
                 (from.as_second(), to.as_second(), senders_cut, bytes_at_most)
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_gap_begins_with_the_last_sign_of_life() {
-        let bound = flight::bytes_at_most(3, RECEIVE_BUFFER, true) + 2 * OF_AN_OUTPUT;
+        let bound = flight::bytes_at_most(3, RECEIVE_BUFFER, Way::Forward) + 2 * OF_AN_OUTPUT;
         assert_eq!(gap(None, None, None), (100, 200, 3, bound));
         assert_eq!(gap(None, None, Some(90)), (100, 200, 3, bound));
         assert_eq!(gap(None, None, Some(150)), (150, 200, 3, bound));
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_gap_that_nobody_was_left_to_tell_is_told() {
-        let bound = flight::bytes_at_most(10, RECEIVE_BUFFER, true) + 2 * OF_AN_OUTPUT;
+        let bound = flight::bytes_at_most(10, RECEIVE_BUFFER, Way::Forward) + 2 * OF_AN_OUTPUT;
         assert_eq!(gap_after(Some(60), None, Some((30, 7)), Some(150)), (30, 200, 10, bound));
         assert_eq!(gap_after(Some(20), None, Some((30, 7)), Some(150)).0, 20);
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Kind};
 use crate::ledger::Reach;
 use crate::plan::{Framing, Plan};
-use crate::ssh::Phase;
+use crate::ssh::{Finding, Phase};
 
 /// The first line on the background process's standard input. The pipe stays open until it is up: its end means that
 /// nobody waits any more.
@@ -80,12 +80,21 @@ pub struct UpStream {
     pub host: String,
     /// The port that senders connect to.
     pub remote_port: u16,
+    /// The Unix socket that takes the place of a port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
+    /// Datagrams are taken; on the jump host beside connections, on this machine instead of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub udp: bool,
     /// The address that was asked for.
     pub bind: String,
     /// How bytes become records.
     pub framing: Framing,
     /// What is known of who can connect.
     pub reach: Reach,
+    /// What came of looking from outside; left out when nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<Finding>,
     /// The output file.
     pub out: PathBuf,
 }
@@ -110,9 +119,12 @@ mod tests {
                 name: "main".into(),
                 host: "h".into(),
                 remote_port: 55514,
+                socket: None,
+                udp: false,
                 bind: "*".into(),
                 framing: Framing::Lines,
                 reach: Reach::Unproven,
+                finding: None,
                 out: "/o".into(),
             }],
         });

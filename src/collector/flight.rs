@@ -3,6 +3,7 @@
 //! A plain TCP sender is told that its bytes are taken as soon as its own system has them. Between that moment and the
 //! ledger's `received` they stand in buffers, each of which has a largest size.
 
+use crate::plan::{Plan, Relay};
 use crate::ssh::WINDOW;
 
 /// The sender's own system holds what the jump host has not acknowledged: Linux lets a send buffer grow to so much by itself
@@ -15,12 +16,45 @@ pub const RECEIVE_BUFFER: u64 = 32 << 20;
 /// (`CHAN_RBUF`; larger in newer releases); what it has sent and we have not received is part of the window.
 const READ_AHEAD: u64 = 256 << 10;
 
-/// An upper bound for what so many senders had handed over when their connection to us ended. `through`: they came in by a
-/// jump host, whose receive buffer of one connection holds `receive_buffer` bytes at most; else by a port of this machine.
+/// A relay there holds of one sender what it has read and sshd has not taken yet: a pipe full.
+const RELAY: u64 = 256 << 10;
+
+/// How senders come to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By a port of this machine.
+    Here,
+    /// By a forward of a jump host.
+    Forward,
+    /// By a relay in front of such a forward.
+    Relay,
+}
+
+impl Way {
+    /// Of the streams of `plan`, the longest.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        let relayed = plan.streams.iter().any(|stream| stream.relay != Relay::Never);
+        match plan.ssh {
+            None => Self::Here,
+            Some(_) if relayed => Self::Relay,
+            Some(_) => Self::Forward,
+        }
+    }
+}
+
+/// An upper bound for what so many senders had handed over when their connection to us ended. The system of the jump host, or
+/// this one, holds `receive_buffer` bytes of one connection at most before they are read.
 #[must_use]
-pub fn bytes_at_most(senders: u64, receive_buffer: u64, through: bool) -> u64 {
-    let sshd = if through { u64::from(WINDOW) + READ_AHEAD } else { 0 };
-    let each = SEND_BUFFER.saturating_add(receive_buffer).saturating_add(sshd);
+pub fn bytes_at_most(senders: u64, receive_buffer: u64, way: Way) -> u64 {
+    let system = SEND_BUFFER.saturating_add(receive_buffer);
+    let sshd = u64::from(WINDOW) + READ_AHEAD;
+    let each = match way {
+        Way::Here => system,
+        Way::Forward => system.saturating_add(sshd),
+        // From the sender to the relay, and from there to sshd.
+        Way::Relay => system.saturating_mul(2).saturating_add(sshd + RELAY),
+    };
     senders.saturating_mul(each)
 }
 
@@ -30,11 +64,12 @@ mod tests {
 
     #[test]
     fn nobody_lost_nothing_and_everybody_counts() {
-        assert_eq!(bytes_at_most(0, RECEIVE_BUFFER, true), 0);
-        let one = bytes_at_most(1, RECEIVE_BUFFER, true);
+        assert_eq!(bytes_at_most(0, RECEIVE_BUFFER, Way::Forward), 0);
+        let one = bytes_at_most(1, RECEIVE_BUFFER, Way::Forward);
         assert_eq!(one, (4 << 20) + (32 << 20) + (3 << 20) + (256 << 10));
-        assert_eq!(bytes_at_most(7, RECEIVE_BUFFER, true), 7 * one);
-        assert!(bytes_at_most(1, RECEIVE_BUFFER, false) < one);
-        assert_eq!(bytes_at_most(u64::MAX, u64::MAX, true), u64::MAX);
+        assert_eq!(bytes_at_most(7, RECEIVE_BUFFER, Way::Forward), 7 * one);
+        assert!(bytes_at_most(1, RECEIVE_BUFFER, Way::Here) < one);
+        assert_eq!(bytes_at_most(1, RECEIVE_BUFFER, Way::Relay), one + (4 << 20) + (32 << 20) + (256 << 10));
+        assert_eq!(bytes_at_most(u64::MAX, u64::MAX, Way::Relay), u64::MAX);
     }
 }

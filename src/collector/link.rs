@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::claim;
+use super::claim::{self, Around};
 use crate::error::{Error, Kind};
 use crate::intake::Intake;
 use crate::intake::listen::Listener;
-use crate::ssh::{Connection, Memory, Past, Person, Phase, Progress, Settings, check_doors};
+use crate::ssh::{Connection, Memory, Past, Person, Phase, Prober, Progress, Settings, check_doors};
 
 /// The time that saying good-bye to the jump host may take.
 pub const FAREWELL: Duration = Duration::from_secs(1);
@@ -37,6 +37,14 @@ impl Link {
         match self {
             Self::Ssh(connection) => connection.lost().await,
             Self::Local { .. } => std::future::pending().await,
+        }
+    }
+
+    /// Who looks from outside whether senders get through; nobody for ports of this machine.
+    pub fn prober(&self) -> Option<Prober> {
+        match self {
+            Self::Ssh(connection) => Some(connection.prober()),
+            Self::Local { .. } => None,
         }
     }
 
@@ -87,7 +95,8 @@ pub async fn connect(
         .await
         .map_err(|error| Failure { error, ports: false })?;
     (ears.step)(Phase::Forward, &target);
-    if let Err(error) = claim::claim(&mut connection, &intakes, &mut ports, &past, ears.trouble).await {
+    let around = Around { past: &past, memory: &memory, person: &*person, trouble: ears.trouble };
+    if let Err(error) = Box::pin(claim::claim(&mut connection, &intakes, &mut ports, around)).await {
         return Err(give_up(connection, &past, error).await);
     }
     connection.inquire(&past);
@@ -99,6 +108,7 @@ pub async fn connect(
     past.holds(connection.trace());
     drop(past.keep());
     connection.open_doors().await;
+    connection.check_sockets(&*person).await;
     Ok((Link::Ssh(Box::new(connection)), ports))
 }
 
@@ -113,8 +123,7 @@ async fn give_up(connection: Connection, past: &Past, error: Error) -> Failure {
 pub async fn listen(intakes: Vec<Intake>, mut ports: Vec<u16>) -> Attempted {
     let mut listeners = Vec::new();
     for (intake, port) in intakes.iter().zip(&mut ports) {
-        let listener =
-            Listener::open(&intake.plan().bind, *port).await.map_err(|error| Failure { error, ports: true })?;
+        let listener = Listener::open(intake.plan(), *port).await.map_err(|error| Failure { error, ports: true })?;
         *port = listener.port();
         listeners.push(listener);
     }

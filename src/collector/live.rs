@@ -1,5 +1,6 @@
 //! What is known about a running collector, as the snapshot shows it.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::audit::Trail;
 use crate::ledger::{self, CollectorSnapshot, OutputSnapshot, Reach, StreamLedger, StreamSnapshot};
 use crate::plan::{Plan, StreamPlan, is_loopback};
 use crate::sink::SinkHandle;
+use crate::ssh::Finding;
 
 /// Shared between the supervisor, which writes, and the control socket, which reads.
 #[derive(Debug, Clone)]
@@ -33,6 +35,28 @@ struct LiveStream {
     ledger: StreamLedger,
     sink: SinkHandle,
     port: u16,
+    /// What was found out last about who can connect, and when.
+    found: Option<(Finding, Timestamp)>,
+    was_proven: bool,
+}
+
+impl LiveStream {
+    fn reach(&self) -> Reach {
+        self.found.as_ref().map_or_else(|| reach(&self.plan), |(finding, _)| finding.reach)
+    }
+
+    /// What is wrong with who can connect, a sentence.
+    fn unreached(&self) -> Option<String> {
+        let (Finding { reach, why, .. }, _) = self.found.as_ref()?;
+        let name = &self.plan.name;
+        match reach {
+            Reach::LoopbackOnly => Some(format!("stream {name}: nobody outside can connect: {why}")),
+            Reach::Unproven if self.was_proven => {
+                Some(format!("stream {name}: nobody outside gets through to port {} any more: {why}", self.port))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A write that takes longer is a stall: the disk or the network behind it does not answer.
@@ -57,6 +81,8 @@ impl Live {
                 ledger: ledger.clone(),
                 sink: sink.clone(),
                 port: plan.port,
+                found: None,
+                was_proven: false,
             })
             .collect();
         Self(Arc::new(Mutex::new(Inner {
@@ -97,6 +123,13 @@ impl Live {
         }
     }
 
+    /// Who can connect to the stream at this place of the plan, found out now.
+    pub fn found(&self, index: usize, finding: &Finding) {
+        let stream = &mut self.lock().streams[index];
+        stream.was_proven |= finding.reach == Reach::Proven;
+        stream.found = Some((finding.clone(), Timestamp::now()));
+    }
+
     /// A copy for whoever asks.
     #[must_use]
     pub fn snapshot(&self) -> CollectorSnapshot {
@@ -114,7 +147,8 @@ impl Live {
         health.extend(inner.trail.trouble());
         let mut state = inner.state;
         let mut streams = Vec::new();
-        for LiveStream { plan, ledger, sink, port } in &inner.streams {
+        for stream in &inner.streams {
+            let LiveStream { plan, ledger, sink, port, .. } = stream;
             let counts = ledger.counts();
             if let Some(stall) = &counts.stall {
                 state = state.max(ledger::State::Stalled);
@@ -128,13 +162,15 @@ impl Live {
                 health.push(format!("cannot force {} to the disk: {reason}", plan.out.display()));
             }
             health.extend(counts.rotate_trouble);
+            health.extend(stream.unreached());
             streams.push(StreamSnapshot {
                 name: plan.name.clone(),
                 remote_port: *port,
+                socket: plan.transport.socket().map(Path::to_path_buf),
                 bind: plan.bind.clone(),
                 framing: plan.framing.as_str().into(),
-                reach: reach(&plan.bind),
-                reach_checked: None,
+                reach: stream.reach(),
+                reach_checked: stream.found.as_ref().map(|(_, checked)| *checked),
                 outputs: vec![OutputSnapshot {
                     path: plan.out.clone(),
                     bytes: counts.output_bytes,
@@ -143,6 +179,7 @@ impl Live {
                 senders: counts.senders,
                 records: counts.records,
                 split: counts.split,
+                datagrams_lost: plan.transport.has_udp().then_some(counts.datagrams_lost),
                 ledger: counts.ledger,
             });
         }
@@ -167,16 +204,17 @@ impl Live {
 /// the address itself, or this machine.
 #[must_use]
 pub fn sender_host(jump_host: Option<&str>, bind: &str) -> String {
-    match (jump_host, reach(bind)) {
-        (Some(host), Reach::Unproven) => host.to_owned(),
-        (_, Reach::LoopbackOnly) => bind.to_owned(),
-        (None, _) if matches!(bind, "*" | "0.0.0.0" | "::") => "localhost".to_owned(),
-        _ => bind.to_owned(),
+    match jump_host {
+        _ if is_loopback(bind) => bind.to_owned(),
+        Some(host) => host.to_owned(),
+        // A Unix socket has none.
+        None if matches!(bind, "*" | "0.0.0.0" | "::" | "") => "localhost".to_owned(),
+        None => bind.to_owned(),
     }
 }
 
-/// What the address that was asked for tells about who can connect.
+/// What the place that was asked for tells about who can connect.
 #[must_use]
-pub fn reach(bind: &str) -> Reach {
-    if is_loopback(bind) { Reach::LoopbackOnly } else { Reach::Unproven }
+pub fn reach(stream: &StreamPlan) -> Reach {
+    if stream.transport.socket().is_some() || is_loopback(&stream.bind) { Reach::LoopbackOnly } else { Reach::Unproven }
 }

@@ -1,13 +1,15 @@
 //! The lives of the connection as the audit trail tells them: made, cut, made again, and what may be missing between.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::flight::{self, RECEIVE_BUFFER};
+use super::flight::{self, RECEIVE_BUFFER, Way};
 use crate::audit::Event;
 use crate::ledger::StreamLedger;
+use crate::plan::StreamPlan;
 use crate::ssh::{Past, Settings};
 
 /// After a stall, what waited on the way is worked off within this time: queue, windows and kernels were full.
@@ -22,6 +24,8 @@ pub struct Lives {
     ledgers: Vec<StreamLedger>,
     /// What is known of the jump host.
     past: Arc<Past>,
+    /// How senders come.
+    way: Way,
     /// The jump host; none for ports of this machine.
     target: Option<String>,
     /// A connection may be dead for so long before it is noticed; `None`: for ever.
@@ -41,7 +45,7 @@ pub struct Lives {
 impl Lives {
     /// Before the first one.
     #[must_use]
-    pub fn new(tell: Tell, ledgers: Vec<StreamLedger>, settings: Option<&Settings>, past: Arc<Past>) -> Self {
+    pub fn new(tell: Tell, ledgers: Vec<StreamLedger>, settings: Option<&Settings>, past: Arc<Past>, way: Way) -> Self {
         let unnoticed = settings.and_then(|s| {
             let rounds = u32::try_from(s.keepalive_count + 1).ok()?;
             s.keepalive?.checked_mul(rounds)
@@ -51,6 +55,7 @@ impl Lives {
             tell,
             ledgers,
             past,
+            way,
             target,
             unnoticed,
             since: None,
@@ -66,8 +71,8 @@ impl Lives {
         self.attempts += 1;
     }
 
-    /// The connection is there: `ports` are stream, address and port of each.
-    pub fn began<'a>(&mut self, ports: impl Iterator<Item = (&'a str, &'a str, u16)>) {
+    /// The connection is there: `ports` are those of the streams.
+    pub fn began<'a>(&mut self, ports: impl Iterator<Item = (&'a StreamPlan, u16)>) {
         let gap = self.gap.take();
         if let Some(target) = self.target.clone() {
             (self.tell)(&match self.since {
@@ -75,8 +80,9 @@ impl Lives {
                 Some(_) => Event::Reconnect { target, attempts: self.attempts },
             });
         }
-        for (stream, bind, remote_port) in ports {
-            (self.tell)(&Event::Forward { stream: stream.into(), bind: bind.into(), remote_port });
+        for (StreamPlan { name, bind, transport, .. }, remote_port) in ports {
+            let socket = transport.socket().map(Path::to_path_buf);
+            (self.tell)(&Event::Forward { stream: name.clone(), bind: bind.clone(), remote_port, socket });
         }
         if let Some(from) = gap {
             self.tell_gap(from);
@@ -116,7 +122,7 @@ impl Lives {
 
     fn tell_gap(&self, from: Timestamp) {
         let senders_cut = self.cut() - self.cut_before;
-        let bytes_at_most = flight::bytes_at_most(senders_cut, self.receive_buffer, self.target.is_some());
+        let bytes_at_most = flight::bytes_at_most(senders_cut, self.receive_buffer, self.way);
         (self.tell)(&Event::Gap { from, to: Timestamp::now(), senders_cut, bytes_at_most });
     }
 

@@ -16,12 +16,17 @@ fn lives(jump_host: bool) -> (Lives, StreamLedger, Arc<Mutex<Vec<Event>>>) {
     let (ledger, told) = (StreamLedger::new(), Arc::<Mutex<Vec<Event>>>::default());
     let hear = Arc::clone(&told);
     let tell: Tell = Box::new(move |event| hear.lock().unwrap().push(event.clone()));
-    (Lives::new(tell, vec![ledger.clone()], settings.as_ref(), Arc::default()), ledger, told)
+    (Lives::new(tell, vec![ledger.clone()], settings.as_ref(), Arc::default(), Way::Forward), ledger, told)
 }
 
 fn begin(lives: &mut Lives) {
     lives.attempt();
-    lives.began([("main", "*", 7)].into_iter());
+    let stream: StreamPlan = serde_json::from_value(serde_json::json!({
+        "name": "main", "bind": "*", "port": 7, "out": "/out", "framing": "lines", "max_line": 1024,
+        "max_connections": 9, "sync": "never", "min_free": 0,
+    }))
+    .unwrap();
+    lives.began([(&stream, 7)].into_iter());
 }
 
 /// The tags of what was told, and the gap at its end.
@@ -58,7 +63,7 @@ fn a_cut_and_a_reconnect_are_told_with_what_may_be_missing() {
     lives.attempt();
     lives.attempt();
     begin(&mut lives);
-    let at_most = flight::bytes_at_most(2, RECEIVE_BUFFER, true);
+    let at_most = flight::bytes_at_most(2, RECEIVE_BUFFER, Way::Forward);
     let all = ["connect", "forward", "cut", "reconnect", "forward", "gap"];
     assert_eq!(names(&told), (all.to_vec(), Some((2, at_most))));
     let told = told.lock().unwrap();

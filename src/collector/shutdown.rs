@@ -21,6 +21,8 @@ use crate::sink::{self, Rescue, SinkHandle};
 
 /// A disk that works gets at least this long to take what is queued, even with `--now`.
 const LAST_WRITES: Duration = Duration::from_secs(2);
+/// Sockets on the jump host that are still there are given back and removed within this time: the start of a shell.
+const CLEARING: Duration = Duration::from_secs(2);
 /// How often whoever waits hears how many senders are still in.
 const PROGRESS: Duration = Duration::from_millis(500);
 
@@ -63,8 +65,14 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
     intakes.iter().for_each(Intake::call_time);
     let releasing = CancellationToken::new();
     let ended = async {
+        let mut notes = Vec::new();
         match link.take() {
-            Some(Link::Ssh(connection)) => connection.close(FAREWELL).await,
+            Some(Link::Ssh(mut connection)) => {
+                // Whoever would not wait for senders wants no files left on the jump host all the same.
+                let _ = timeout(CLEARING, connection.cancel_sockets()).await;
+                notes = connection.left();
+                connection.close(FAREWELL).await;
+            }
             Some(Link::Local { cut, .. }) => drop(cut),
             None => {}
         }
@@ -73,14 +81,15 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
             outputs.release();
             let _ = timeout(FAREWELL, drained(&intakes)).await;
         }
+        notes
     };
-    attention.wait(&intakes, ended, &releasing).await?;
+    let notes = attention.wait(&intakes, ended, &releasing).await?;
 
     let give_up = CancellationToken::new();
     attention.least = LAST_WRITES;
     attention.deadline = attention.deadline.max(Instant::now() + LAST_WRITES);
     let reports = attention.wait(&intakes, outputs.finish(&give_up, Some(&rescue)), &give_up).await?;
-    let report = report(name.to_owned(), live.snapshot().streams, reports);
+    let report = DownReport { notes, ..report(name.to_owned(), live.snapshot().streams, reports) };
     tracing::info!(lost = report.lost, rescue = ?report.rescue, "down");
     lives.over();
     tell(attention.goodbyes, attention.commands, &report);
@@ -100,7 +109,7 @@ pub fn report(name: String, streams: Vec<StreamSnapshot>, reports: Vec<sink::Rep
     }
     let lost = streams.iter().map(|s| s.lost).sum();
     let rescue = streams.iter().find_map(|s| s.rescue.clone());
-    DownReport { name, streams, lost, rescue, trouble }
+    DownReport { name, streams, lost, rescue, trouble, notes: Vec::new() }
 }
 
 /// Gives the totals to whoever waits for them, and to who asks as long as the socket is there: a `down` that comes in the

@@ -1,5 +1,7 @@
 //! The outer loop: owns the retries and everything that outlives a connection.
 
+mod commands;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,18 +10,20 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::Options;
-use super::events::{Event as Told, Up, UpStream};
+use super::events::Event as Told;
+use super::flight::Way;
 use super::link::{self, Ears, FAREWELL, Failure, Link};
-use super::live::{self, Live};
+use super::live::Live;
 use super::lives::Lives;
 use super::outputs::Outputs;
+use super::reach::{Happened, Watch};
 use super::shutdown::{self, Ending};
 use super::signals::{Signal, Signals};
 use super::state::{Action, Event, Machine, Outlook, State};
 use super::waits::{self, lost, some};
 use crate::audit::Trail;
 use crate::control::server::Command;
-use crate::control::{DownReport, Reply, Request};
+use crate::control::{DownReport, Reply};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::sink::Rescue;
@@ -48,9 +52,13 @@ pub struct Supervisor {
     /// Connections that the jump host may still take for alive.
     past: Arc<Past>,
     link: Option<Link>,
+    /// Whether senders get through.
+    watch: Watch,
     /// In the order of the plan; a port that the jump host chose is asked for again.
     ports: Vec<u16>,
     was_up: bool,
+    /// Whoever started us was told so.
+    announced: bool,
     /// Attempts to get the first connection that failed.
     in_vain: u64,
     /// Whether a server may know of the attempt that is under way: one that is dropped then leaves something behind.
@@ -78,17 +86,20 @@ impl Supervisor {
         options: Options,
         rescue: Rescue,
     ) -> Self {
-        let ports = plan.streams.iter().map(|s| s.port).collect();
+        let (ports, way) = (plan.streams.iter().map(|s| s.port).collect(), Way::of(&plan));
         let past = Arc::new(settings.as_ref().map_or_else(Past::default, |settings| {
             Past::kept(rescue.folder.join("connection.json"), settings.target())
         }));
+        let watch = Watch::new(&plan, live.clone(), trail.clone());
         Self {
             plan,
+            watch,
             lives: Lives::new(
                 Box::new(move |event| trail.tell(event)),
                 outputs.ledgers(),
                 settings.as_deref(),
                 Arc::clone(&past),
+                way,
             ),
             settings,
             live,
@@ -103,6 +114,7 @@ impl Supervisor {
             link: None,
             ports,
             was_up: false,
+            announced: false,
             in_vain: 0,
             noticed: Arc::default(),
             failure: None,
@@ -116,6 +128,7 @@ impl Supervisor {
     /// With the error comes whether it had been up.
     pub async fn run(mut self, abandoned: impl Future<Output = ()>) -> std::result::Result<DownReport, (Error, bool)> {
         let gave_up = self.supervise(abandoned).await;
+        self.watch.stop();
         if !self.was_up {
             // Nobody ever got in: nothing to drain.
             self.link = None;
@@ -167,12 +180,16 @@ impl Supervisor {
                         Err(error) => return Some(error),
                     }
                 }
-                error = lost(&mut self.link) => {
-                    tracing::warn!("{error}");
-                    self.live.trouble(&error.message);
-                    self.lives.ended(&error.message);
-                    Event::Lost
-                }
+                error = lost(&mut self.link) => self.ended(&error.message, Event::Lost),
+                happened = self.watch.next() => match happened {
+                    Happened::Answered => {
+                        self.announce();
+                        continue;
+                    }
+                    Happened::Dead(why) => self.ended(&why, Event::Lost),
+                    // What still works is given back first.
+                    Happened::Gone(why) => self.ended(&why, Event::Kick),
+                },
                 ended = some(&mut pause) => {
                     pause = None;
                     ended
@@ -184,6 +201,9 @@ impl Supervisor {
                 signal = self.signals.next() => match signal {
                     Signal::Stop => {
                         self.signalled = true;
+                        if !self.announced {
+                            return Some(self.interrupted());
+                        }
                         Event::Down
                     }
                     // A port of this machine has no connection that could be made anew.
@@ -194,16 +214,24 @@ impl Supervisor {
                         continue;
                     }
                 },
-                () = &mut abandoned, if !self.was_up => return Some(Error::interrupted()),
+                () = &mut abandoned, if !self.announced => return Some(self.interrupted()),
             };
+            // Whatever happens now, it was up.
+            if self.was_up && event != Event::Connected {
+                self.announce();
+            }
             let action = self.machine.step(event, Instant::now(), rand::random());
             if action == Action::Reconnect {
+                // Unless it has another reason, which was told.
                 self.lives.ended("reclog kick");
             }
             self.live.set_state(self.machine.state());
             let leaving = !matches!(self.machine.state(), State::Up { .. } | State::Draining);
             // Dropping it ends every sender that is still in: they count as cut.
             let old = if leaving { self.link.take() } else { None };
+            if self.link.is_none() {
+                self.watch.stop();
+            }
             match action {
                 Action::None => {}
                 Action::Connect | Action::Reconnect => {
@@ -229,11 +257,12 @@ impl Supervisor {
     fn attempted(&mut self, result: link::Attempted, heard: bool) -> Result<Event> {
         match result {
             Ok((link, ports)) => {
+                let looking = self.watch.begin(&link, self.outputs.intakes(), &ports);
                 self.link = Some(link);
                 self.ports = ports;
                 self.live.set_ports(&self.ports);
                 let streams = self.plan.streams.iter().zip(&self.ports);
-                self.lives.began(streams.map(|(s, port)| (s.name.as_str(), s.bind.as_str(), *port)));
+                self.lives.began(streams.map(|(stream, port)| (stream, *port)));
                 if self.was_up {
                     self.live.reconnected();
                     tracing::info!("connected again");
@@ -241,8 +270,10 @@ impl Supervisor {
                     self.was_up = true;
                     // Only now may the parent say that it is up, and a status that is asked then must agree.
                     self.live.set_state(State::Up { since: Instant::now() });
-                    (self.options.report)(&Told::Up(self.up()));
                     tracing::info!("up");
+                    if !looking {
+                        self.announce();
+                    }
                 }
                 Ok(Event::Connected)
             }
@@ -281,41 +312,6 @@ impl Supervisor {
     fn pause(&self, length: Duration, knock: bool) -> Pause {
         let way = self.settings.clone().filter(|_| knock).map(|settings| (settings, Arc::clone(&self.memory)));
         Box::pin(waits::pause(length, way))
-    }
-
-    fn commanded(&mut self, command: Command) -> Option<Event> {
-        match command.request {
-            Request::Kick if self.settings.is_none() => {
-                let error = Error::failed(format!(
-                    "\"{}\" listens on this machine: there is no connection to renew",
-                    self.plan.name
-                ));
-                let _ = command.replies.try_send(Reply::Error { error });
-                None
-            }
-            Request::Kick => {
-                let under_way = self.machine.state() == State::Connecting && self.noticed.load(Ordering::Relaxed);
-                let _ = command.replies.try_send(Reply::Kicked { under_way });
-                Some(Event::Kick)
-            }
-            Request::Rotate => {
-                let turns = self.outputs.rotate();
-                tokio::spawn(async move {
-                    let reply = match turns.await {
-                        Ok(outputs) => Reply::Rotated { outputs },
-                        Err(error) => Reply::Error { error },
-                    };
-                    let _ = command.replies.try_send(reply);
-                });
-                None
-            }
-            Request::Down { now } => {
-                self.goodbyes.push(command.replies);
-                self.now |= now;
-                Some(Event::Down)
-            }
-            Request::Status => unreachable!("answered by the control server"),
-        }
     }
 
     /// Begins an attempt. An `old` connection that still works gives its ports back first, or they would be taken.
@@ -357,21 +353,26 @@ impl Supervisor {
         }
     }
 
-    fn up(&self) -> Up {
-        let streams = self.plan.streams.iter().zip(&self.ports).map(|(stream, port)| UpStream {
-            name: stream.name.clone(),
-            host: live::sender_host(self.settings.as_deref().map(|s| s.host.as_str()), &stream.bind),
-            remote_port: *port,
-            bind: stream.bind.clone(),
-            framing: stream.framing,
-            reach: live::reach(&stream.bind),
-            out: stream.out.clone(),
-        });
-        Up {
-            name: self.plan.name.clone(),
-            pid: std::process::id(),
-            target: self.settings.as_ref().map(|s| s.target()),
-            streams: streams.collect(),
+    /// The connection is over, or worth nothing.
+    fn ended(&mut self, why: &str, event: Event) -> Event {
+        tracing::warn!("{why}");
+        self.live.trouble(why);
+        self.lives.ended(why);
+        event
+    }
+
+    /// Nobody waits for it any more: whoever sends now is not waited for either.
+    fn interrupted(&mut self) -> Error {
+        self.now = true;
+        Error::interrupted()
+    }
+
+    /// Tells whoever started us that we are up, once.
+    fn announce(&mut self) {
+        if !self.announced {
+            self.announced = true;
+            let up = self.watch.up(&self.plan, self.settings.as_deref(), &self.ports);
+            (self.options.report)(&Told::Up(up));
         }
     }
 }

@@ -99,6 +99,9 @@ pub struct DownReport {
     /// What went wrong at the end, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trouble: Vec<String>,
+    /// What is left for a person to do, in sentences; nothing went wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// One stream at the end.
@@ -144,8 +147,14 @@ mod tests {
         assert_eq!(line(&Request::Rotate), r#"{"request":"rotate"}"#);
         assert_eq!(line(&Request::Down { now: true }), r#"{"request":"down","now":true}"#);
         assert_eq!(serde_json::from_str::<Request>(r#"{"request":"down"}"#).unwrap(), Request::Down { now: false });
-        let down =
-            Reply::Down(DownReport { name: "x".into(), streams: vec![], lost: 0, rescue: None, trouble: vec![] });
+        let down = Reply::Down(DownReport {
+            name: "x".into(),
+            streams: vec![],
+            lost: 0,
+            rescue: None,
+            trouble: vec![],
+            notes: vec![],
+        });
         assert_eq!(serde_json::to_string(&down).unwrap(), r#"{"event":"down","name":"x","streams":[]}"#);
     }
 }

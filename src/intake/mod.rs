@@ -5,11 +5,14 @@
 
 mod acks;
 mod answers;
+pub mod datagrams;
 pub mod framing;
 pub mod listen;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use datagrams::Sessions;
 
 use answers::Answers;
 pub use answers::{LINGER, Mouth};
@@ -43,6 +46,8 @@ struct Inner {
     unfinished: AtomicUsize,
     /// Senders that are answered, until they have heard the last word.
     listening: AtomicUsize,
+    /// The doors for datagrams, whose senders end when nobody is let in any more.
+    doors: Mutex<Vec<Weak<Mutex<Sessions>>>>,
     /// Told whenever a sender leaves.
     left: Notify,
 }
@@ -54,6 +59,8 @@ pub enum Reject {
     MaxConnections,
     /// The collector is going down.
     Draining,
+    /// It came in by the forward of a relay and does not come from there.
+    Relay,
 }
 
 impl Reject {
@@ -63,6 +70,7 @@ impl Reject {
         match self {
             Self::MaxConnections => "max_connections",
             Self::Draining => "draining",
+            Self::Relay => "relay",
         }
     }
 }
@@ -78,6 +86,8 @@ pub enum End {
     Draining,
     /// What it sent is not what the framing demands.
     Framing,
+    /// Nothing came from its address any more: a sender of datagrams.
+    Idle,
 }
 
 impl End {
@@ -89,6 +99,7 @@ impl End {
             Self::Cut => "cut",
             Self::Draining => "draining",
             Self::Framing => FRAMING,
+            Self::Idle => "idle",
         }
     }
 }
@@ -106,6 +117,7 @@ impl Intake {
             over: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
             listening: AtomicUsize::new(0),
+            doors: Mutex::default(),
             left: Notify::new(),
         }))
     }
@@ -127,27 +139,16 @@ impl Intake {
     /// # Errors
     /// When the gate is shut or `max_connections` are open.
     pub fn admit(&self, peer: &str) -> Result<Sender, Reject> {
-        let Inner { plan, ledger, trail, shut, .. } = &*self.0;
-        let admitted = if shut.load(Ordering::Acquire) {
-            Err(Reject::Draining)
-        } else {
-            ledger.sender_opened(plan.max_connections).ok_or(Reject::MaxConnections)
-        };
-        let (stream, peer) = (plan.name.clone(), peer.to_owned());
-        match admitted {
-            Ok(connection) => {
-                let framer = Framer::new(plan.framing, plan.ends, plan.max_line);
-                let answers = plan.framing.answers().then(Answers::default);
-                trail.tell(&Event::SenderOpen { stream, peer: peer.clone(), connection });
-                let intake = Arc::clone(&self.0);
-                Ok(Sender { intake, peer, connection, framer, answers, held: 0, bytes: 0, records: 0, end: None })
-            }
-            Err(reject) => {
-                ledger.sender_rejected(reject.as_str());
-                trail.tell(&Event::Reject { stream, peer, why: reject.as_str().into() });
-                Err(reject)
-            }
-        }
+        let connection = self.0.open(peer, false)?;
+        let framer = Framer::new(self.0.plan.framing, self.0.plan.ends, self.0.plan.max_line);
+        let answers = self.0.plan.framing.answers().then(Answers::default);
+        let (intake, peer) = (Arc::clone(&self.0), peer.to_owned());
+        Ok(Sender { intake, peer, connection, framer, answers, held: 0, bytes: 0, records: 0, end: None })
+    }
+
+    /// Counts and tells that `peer` was turned away before it came to the door.
+    pub fn turn_away(&self, peer: &str, why: Reject) {
+        self.0.turn_away(peer, why);
     }
 
     /// Whether a sender could feed now: the output is not behind.
@@ -159,6 +160,9 @@ impl Intake {
     /// Lets nobody in any more; whoever is in may finish.
     pub fn shut(&self) {
         self.0.shut.store(true, Ordering::Release);
+        for door in self.0.doors.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade) {
+            door.lock().unwrap_or_else(PoisonError::into_inner).shut(&self.0);
+        }
     }
 
     /// The time to finish is over: who is still in is cut, and it is not the network's doing.
@@ -183,6 +187,42 @@ impl Intake {
             }
             left.await;
         }
+    }
+}
+
+impl Inner {
+    /// Lets a sender in, or counts and names why not; its number. `late`: even when the gate is shut.
+    fn open(&self, peer: &str, late: bool) -> Result<u64, Reject> {
+        let Self { plan, ledger, trail, shut, .. } = self;
+        let admitted = if shut.load(Ordering::Acquire) && !late {
+            Err(Reject::Draining)
+        } else {
+            ledger.sender_opened(plan.max_connections).ok_or(Reject::MaxConnections)
+        };
+        match admitted {
+            Ok(connection) => {
+                trail.tell(&Event::SenderOpen { stream: plan.name.clone(), peer: peer.to_owned(), connection });
+            }
+            Err(reject) => self.turn_away(peer, reject),
+        }
+        admitted
+    }
+
+    fn turn_away(&self, peer: &str, why: Reject) {
+        self.ledger.sender_rejected(why.as_str());
+        let (stream, why) = (self.plan.name.clone(), why.as_str().into());
+        self.trail.tell(&Event::Reject { stream, peer: peer.to_owned(), why });
+    }
+
+    /// A sender that was let in is gone.
+    fn close(&self, peer: String, connection: u64, bytes: u64, records: u64, end: End) {
+        let over = end == End::Cut && self.over.load(Ordering::Acquire);
+        let end = if over { End::Draining } else { end };
+        let (stream, why) = (self.plan.name.clone(), end.as_str().into());
+        self.trail.tell(&Event::SenderClose { stream, peer, connection, bytes, records, why });
+        // Last: whoever waits for the drain may end the trail then.
+        self.ledger.sender_closed(!matches!(end, End::Clean | End::Idle));
+        self.left.notify_waiters();
     }
 }
 
@@ -323,22 +363,16 @@ impl Drop for Sender {
             made.records
         });
         track(&intake.unfinished, held, 0);
-        let over = intake.over.load(Ordering::Acquire);
-        let end = self.end.unwrap_or(if over { End::Draining } else { End::Cut });
         if let Some(answers) = &self.answers {
             answers.end(self.end.is_some());
         }
-        intake.trail.tell(&Event::SenderClose {
-            stream: intake.plan.name.clone(),
-            peer: std::mem::take(&mut self.peer),
-            connection: self.connection,
-            bytes: self.bytes,
-            records: self.records,
-            why: end.as_str().into(),
-        });
-        // Last: whoever waits for the drain may end the trail then.
-        intake.ledger.sender_closed(end != End::Clean);
-        intake.left.notify_waiters();
+        intake.close(
+            std::mem::take(&mut self.peer),
+            self.connection,
+            self.bytes,
+            *records,
+            self.end.unwrap_or(End::Cut),
+        );
     }
 }
 
@@ -359,15 +393,15 @@ mod tests {
     use crate::sink::{Options, OutputFile, Sink};
     use tokio_util::sync::CancellationToken;
 
-    fn plan(path: &std::path::Path, max_connections: usize) -> StreamPlan {
+    fn plan(path: &std::path::Path, max_connections: usize, framing: Framing, transport: Transport) -> StreamPlan {
         StreamPlan {
             name: "main".into(),
-            transport: Transport::Tcp,
+            transport,
             relay: Relay::Never,
             bind: "*".into(),
             port: 0,
             out: path.into(),
-            framing: Framing::Lines,
+            framing,
             ends: Ends::default(),
             max_line: 1024,
             max_connections,
@@ -377,17 +411,22 @@ mod tests {
         }
     }
 
-    fn open(max_connections: usize) -> (tempfile::TempDir, Intake, Sink) {
+    pub(super) fn open(max_connections: usize) -> (tempfile::TempDir, Intake, Sink) {
+        open_as(max_connections, Framing::Lines, Transport::Tcp)
+    }
+
+    pub(super) fn open_as(
+        max_connections: usize,
+        framing: Framing,
+        transport: Transport,
+    ) -> (tempfile::TempDir, Intake, Sink) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("out");
+        let plan = plan(&path, max_connections, framing, transport);
         let ledger = StreamLedger::new();
-        let sink = Sink::start(
-            OutputFile::open(&path).unwrap(),
-            ledger.clone(),
-            Options::of(&plan(&path, max_connections), Trail::nowhere()),
-        )
-        .unwrap();
-        (dir, Intake::new(plan(&path, max_connections), ledger, sink.handle(), Trail::nowhere()), sink)
+        let options = Options::of(&plan, Trail::nowhere());
+        let sink = Sink::start(OutputFile::open(&path).unwrap(), ledger.clone(), options).unwrap();
+        (dir, Intake::new(plan, ledger, sink.handle(), Trail::nowhere()), sink)
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Where the senders of a stream come in: the keys of a stream that exclude and need each other.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::{Relay, Transport, is_loopback};
 use crate::profile::address::Address;
 use crate::profile::problem::Problem;
@@ -38,7 +38,13 @@ pub(super) fn door(profile: &Profile, name: &str, raw: &RawStream, flags: &Strea
             return Err(wrong(
                 key,
                 format!("`{key}` and `listen` exclude each other"),
-                "`listen: HOST:PORT` is a port of this machine, `remote_port` one of the jump host",
+                match key {
+                    "udp" => "`listen: udp:HOST:PORT` takes datagrams on this machine",
+                    "remote_socket" => {
+                        "`listen: unix:/PATH` is a socket of this machine, `remote_socket` one of the jump host"
+                    }
+                    _ => "`listen: HOST:PORT` is a port of this machine, `remote_port` one of the jump host",
+                },
             ));
         }
         return Ok(address.clone().into());
@@ -57,6 +63,13 @@ pub(super) fn door(profile: &Profile, name: &str, raw: &RawStream, flags: &Strea
                 format!("`{key}` and `remote_socket` exclude each other"),
                 "a socket is for programs on the jump host itself, a port for everybody who reaches it",
             ));
+        }
+        if let Some(flag) = flags.about_a_port().first() {
+            return Err(Error::usage(format!(
+                "{flag} is about a port, and the stream `{name}` of the profile {} is a Unix socket",
+                profile.shown()
+            ))
+            .hint("change the profile, or name the jump host instead of it"));
         }
         let transport = Transport::Unix(socket.into());
         return Ok(Address { transport, bind: String::new(), port: 0 }.into());

@@ -31,7 +31,7 @@ pub use address::Address;
 pub use edit::edit;
 pub use explain::{Checked, check};
 pub use nearest::{did_you_mean, nearest};
-pub use resolve::{Overrides, Resolved, resolve_listen, resolve_up};
+pub use resolve::{Overrides, Resolved, resolve_listen, resolve_look, resolve_up};
 pub use review::review;
 pub use store::{Listed, Profile, find, init, list, path, remove, save, show};
 pub use target::Target;

@@ -11,7 +11,6 @@ use crate::plan::{
 };
 use crate::profile::address::Address;
 use crate::profile::door::Door;
-use crate::profile::framing::Clash;
 use crate::profile::nearest::did_you_mean;
 use crate::profile::problem::{Problem, quote};
 use crate::profile::raw::{RawProfile, RawStream};
@@ -108,6 +107,22 @@ pub fn resolve_up(flags: &Overrides, paths: &Paths) -> Result<Resolved> {
     }
 }
 
+/// As [`resolve_up`], for verbs that only look: a jump host needs neither a port (0: it chooses) nor an output. With the plan
+/// comes whether an output is named; else there is none to be seen where the plan has one.
+///
+/// # Errors
+/// As [`resolve_up`].
+pub fn resolve_look(flags: &Overrides, paths: &Paths) -> Result<(Resolved, bool)> {
+    let is_profile = flags.target.as_ref().is_some_and(|reference| store::file_of(reference, paths).is_some());
+    let named = is_profile || flags.out.is_some();
+    let mut flags = flags.clone();
+    if !is_profile {
+        flags.remote_port.get_or_insert(0);
+        flags.out.get_or_insert_with(|| std::env::temp_dir().join("reclog.log"));
+    }
+    resolve_up(&flags, paths).map(|resolved| (resolved, named))
+}
+
 /// The plan of `reclog listen`: `address` is `PORT`, `HOST:PORT` or `[IPV6]:PORT`; a port alone is every interface.
 ///
 /// # Errors
@@ -131,7 +146,7 @@ pub fn resolve_listen(address: &str, flags: &Overrides) -> Result<Resolved> {
             .hint(format!("reclog listen {address} --out ~/{default}.log")));
     };
     let stream = stream_plan("main", at.into(), out, &RawStream::default(), &flags.stream);
-    Clash::of_flags(&stream)?;
+    super::framing::Clash::of_flags(&stream)?;
     let plan = Plan {
         name: flags.name.unwrap_or(default),
         ssh: None,
@@ -264,7 +279,7 @@ fn from_target(reference: &str, flags: &Checked, paths: &Paths) -> Result<Resolv
     }
     let door = Door { address: Address { transport: Transport::Tcp, bind, port }, relay };
     let stream = stream_plan("main", door, out, &RawStream::default(), &flags.stream);
-    Clash::of_flags(&stream)?;
+    super::framing::Clash::of_flags(&stream)?;
     let mut ssh = flags.ssh.clone();
     if let (Some(here), Some(there)) = (ssh.port, target.port)
         && here != there
@@ -320,6 +335,10 @@ fn from_profile(profile: &Profile, flags: &Checked) -> Result<Resolved> {
     let drain_timeout = flags.drain_timeout.or(raw.drain_timeout).unwrap_or(DEFAULT_DRAIN_TIMEOUT);
     if let (None, Some(key)) = (&ssh, probe_key(raw)) {
         let problem = Problem::key(&[key], format!("`{key}` is about jump hosts, and this profile listens here"));
+        return Err(profile.error(problem));
+    }
+    if raw.no_probe == Some(true) && raw.probe_every.is_some() {
+        let problem = Problem::key(&["no_probe"], "`no_probe` and `probe_every` exclude each other");
         return Err(profile.error(problem));
     }
     let never = ssh.is_none() || (raw.no_probe == Some(true) && flags.probe_every.is_none());

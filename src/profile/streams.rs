@@ -46,11 +46,18 @@ pub(super) struct StreamFlags {
 }
 
 impl StreamFlags {
-    fn given(&self) -> Vec<&'static str> {
-        let mut given = listed(&[
+    /// Those given that make no sense for a Unix socket.
+    pub fn about_a_port(&self) -> Vec<&'static str> {
+        listed(&[
             ("--remote-port", self.remote_port.is_some()),
             ("--bind", self.bind.is_some()),
             ("--relay", self.relay),
+        ])
+    }
+
+    fn given(&self) -> Vec<&'static str> {
+        let mut given = self.about_a_port();
+        given.extend(listed(&[
             ("--out", self.out.is_some()),
             ("--framing", self.framing.is_some()),
             ("--strip-cr", self.strip_cr),
@@ -59,7 +66,7 @@ impl StreamFlags {
             ("--max-connections", self.max_connections.is_some()),
             ("--sync", self.sync.is_some()),
             ("--min-free", self.min_free.is_some()),
-        ]);
+        ]));
         given.extend(self.rotate.given());
         given
     }

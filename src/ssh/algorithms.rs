@@ -72,6 +72,12 @@ pub fn permits(wanted: &Algorithms, key: &Algorithm) -> bool {
     }
 }
 
+/// Whether packets of this cipher carry a MAC of their own.
+#[must_use]
+pub fn needs_mac(cipher: &str) -> bool {
+    !cipher.contains("gcm") && !cipher.contains("poly1305")
+}
+
 /// Whether it is an RSA key of less than so many bits.
 #[must_use]
 pub fn is_short(key: &KeyData, least: u32) -> bool {

@@ -7,7 +7,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -35,9 +35,19 @@ type Room = Pin<Box<dyn Future<Output = bool> + Send>>;
 #[derive(Default)]
 pub struct Brake {
     on: AtomicBool,
+    presses: AtomicU64,
     room: Mutex<Option<Room>>,
     beat: Arc<Notify>,
-    voice: Mutex<Option<Voice>>,
+    voice: Mutex<Option<(Voice, Manner)>>,
+}
+
+/// What has no meaning on a channel.
+#[derive(Debug, Clone, Copy)]
+enum Manner {
+    /// A signal for a program, where there is none (RFC 4254, section 6.9): it is left out.
+    Signal,
+    /// An empty line for a program of ours.
+    Line,
 }
 
 /// A channel that something may be said on.
@@ -68,7 +78,14 @@ impl Brake {
             }
         };
         *self.room() = Some(Box::pin(held));
+        self.presses.fetch_add(1, Ordering::Relaxed);
         self.on.store(true, Ordering::Release);
+    }
+
+    /// How often it was pressed: whoever waited for an answer meanwhile waited for more than the jump host.
+    #[must_use]
+    pub fn presses(&self) -> u64 {
+        self.presses.load(Ordering::Relaxed)
     }
 
     /// Whether nothing is read now.
@@ -79,7 +96,12 @@ impl Brake {
 
     /// What is said while it is on is said on this channel, which is open as long as nothing is read.
     pub fn speak_on(&self, channel: &Voice) {
-        *self.voice.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(channel));
+        *self.voice.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(channel), Manner::Signal));
+    }
+
+    /// As [`speak_on`](Self::speak_on), for the channel of a program of ours that takes lines.
+    pub fn speak_to(&self, program: &Voice) {
+        *self.voice.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(program), Manner::Line));
     }
 
     /// Returns each time that a braked connection should [say something](Self::say).
@@ -90,10 +112,11 @@ impl Brake {
     /// Says something that has no meaning and wants no answer.
     pub async fn say(&self) {
         let voice = self.voice.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(channel) = voice {
-            // A signal for a program, on a channel that has none (RFC 4254, section 6.9): it is left out.
-            let _ = channel.signal(Sig::Custom("reclog".into())).await;
-        }
+        let Some((channel, manner)) = voice else { return };
+        let _ = match manner {
+            Manner::Signal => channel.signal(Sig::Custom("reclog".into())).await,
+            Manner::Line => channel.data_bytes(&b"\n"[..]).await,
+        };
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<bool> {

@@ -11,6 +11,7 @@ use super::auth::Memory;
 use super::leg::{Leg, Progress};
 use super::prompt::{Desk, Person};
 use super::refusal::Refused;
+use super::relay;
 use super::routes::wire_address;
 use super::server_process::{self, Identity, Past, Trace};
 use super::settings::{PHASE_TIMEOUT, Settings};
@@ -22,8 +23,17 @@ use crate::intake::Intake;
 pub struct Connection {
     pub(super) leg: Leg,
     /// What it goes through, the nearest first.
-    hops: Vec<Leg>,
-    granted: Vec<(String, u16)>,
+    pub(super) hops: Vec<Leg>,
+    pub(super) granted: Vec<(String, u16)>,
+    /// Unix sockets that were granted.
+    pub(super) sockets: Vec<String>,
+    /// The helper on the jump host, and the ports that it listens on.
+    pub(super) relay: relay::State,
+    pub(super) relayed: Vec<u16>,
+    /// What could not be cleared away, a sentence each.
+    pub(super) left: Vec<String>,
+    /// A connection before this one may hold what is asked for.
+    pub(super) retakes: bool,
     trace: Arc<Trace>,
     /// Finds out which process of the jump host serves us; ends with the connection.
     inquiry: Option<AbortOnDropHandle<()>>,
@@ -74,8 +84,11 @@ impl Connection {
         }
         match step(&hops, settings, &desk, progress).await {
             Ok(leg) => {
-                let trace = Arc::default();
-                Ok(Self { leg, hops, granted: Vec::new(), trace, inquiry: None, inquired: false })
+                let (granted, sockets, left) = (Vec::new(), Vec::new(), Vec::new());
+                let (relay, relayed) = (relay::State::default(), Vec::new());
+                let (trace, inquiry) = (Arc::default(), None);
+                let (retakes, inquired) = (false, false);
+                Ok(Self { leg, hops, granted, sockets, relay, relayed, left, retakes, trace, inquiry, inquired })
             }
             Err(error) => {
                 close(hops).await;
@@ -84,12 +97,16 @@ impl Connection {
         }
     }
 
-    /// Asks for the port of `intake`'s plan, or for `port` if the jump host chose one before. Returns the port; `None` when
+    /// Asks for the port of `intake`'s plan, or for `port` if the jump host chose one before; or for its Unix socket, whose
+    /// port is 0. Returns the port; `None` when
     /// it was refused, [`explain`](Self::explain) then says why.
     ///
     /// # Errors
     /// Failed when the jump host says nothing, refused when it never will.
     pub async fn ask(&mut self, intake: &Intake, port: u16) -> Result<Option<u16>> {
+        if let Some(path) = socket_of(intake) {
+            return Ok(self.ask_socket(intake, &path).await?.then_some(0));
+        }
         let address = wire_address(&intake.plan().bind);
         self.leg.routes.expect(address, port, intake.clone());
         let asked = timeout(PHASE_TIMEOUT, self.leg.handle.tcpip_forward(address, u32::from(port))).await;
@@ -121,16 +138,22 @@ impl Connection {
         answer
     }
 
-    /// Why `port` was refused; asks the jump host a few more questions.
+    /// Why `port`, or the socket of `intake`, was refused; asks the jump host a few more questions.
     pub async fn explain(&self, intake: &Intake, port: u16) -> Refused {
+        if let Some(path) = socket_of(intake) {
+            return self.explain_socket(&path).await;
+        }
         let software = self.leg.meter.software();
         refusal::explain(&self.leg.handle, &self.leg.settings, software, &intake.plan().bind, port).await
     }
 
-    /// The error for `port`, which was ours and which nobody here can free.
+    /// The error for `port`, or for the socket of `intake`, which was ours and which nobody here can free.
     #[must_use]
-    pub fn still_held(&self, port: u16, left: Left) -> Error {
+    pub fn still_held(&self, intake: &Intake, port: u16, left: Left) -> Error {
         let shell = left == Left::Unknown && self.leg.settings.commands;
+        if let Some(path) = socket_of(intake) {
+            return self.socket_still_held(&path, shell);
+        }
         refusal::still_held(&self.target(), self.leg.meter.software(), port, shell)
     }
 
@@ -177,6 +200,7 @@ impl Connection {
             let processes = past.processes();
             (processes.len(), processes.into_iter().flatten().collect())
         };
+        self.retakes = all > 0;
         if known.is_empty() || self.inquired || !self.leg.settings.commands {
             return if all == 0 { Left::Nothing } else { Left::Unknown };
         }
@@ -206,23 +230,36 @@ impl Connection {
     /// Every port is granted: lets senders in, those first who came meanwhile and were kept waiting.
     pub async fn open_doors(&self) {
         self.leg.porch.open().await;
+        self.start_relaying().await;
     }
 
-    /// Gives all ports back: nobody new gets in. Waits for the jump host's word, but no longer than a phase.
+    /// Gives all ports and sockets back: nobody new gets in. Waits for the jump host's word, but no longer than a phase.
     pub async fn cancel(&mut self) {
-        let mut confirmed = true;
+        let mut confirmed = self.stop_relaying().await;
         for (address, port) in std::mem::take(&mut self.granted) {
-            let cancelled =
-                timeout(PHASE_TIMEOUT, self.leg.handle.cancel_tcpip_forward(address.as_str(), u32::from(port))).await;
-            if !matches!(cancelled, Ok(Ok(()))) {
-                tracing::debug!(port, "the jump host did not confirm that the port is closed");
-                confirmed = false;
-            }
-            self.leg.routes.forget(&address, port);
+            confirmed &= self.cancel_one(&address, port).await;
         }
+        confirmed &= self.cancel_sockets().await;
         if confirmed {
             self.trace.leave();
         }
+    }
+
+    /// Gives back the port of `intake`'s plan alone; false when the jump host does not confirm that.
+    pub async fn give_back(&mut self, intake: &Intake, port: u16) -> bool {
+        let address = wire_address(&intake.plan().bind);
+        self.granted.retain(|(at, granted)| at != address || *granted != port);
+        self.cancel_one(address, port).await
+    }
+
+    pub(super) async fn cancel_one(&self, address: &str, port: u16) -> bool {
+        let cancel = self.leg.handle.cancel_tcpip_forward(address, u32::from(port));
+        let confirmed = matches!(timeout(PHASE_TIMEOUT, cancel).await, Ok(Ok(())));
+        if !confirmed {
+            tracing::debug!(port, "the jump host did not confirm that the port is closed");
+        }
+        self.leg.routes.forget(address, port);
+        confirmed
     }
 
     /// Our address of the wire to the first host on the way; none behind a program.
@@ -233,7 +270,12 @@ impl Connection {
 
     /// Waits until it is lost and says how; a hop that was lost is named.
     pub async fn lost(&mut self) -> Error {
-        let error = self.leg.lost().await;
+        let Self { leg, relay, .. } = self;
+        let error = tokio::select! {
+            biased;
+            error = leg.lost() => error,
+            error = Self::relay_lost(relay) => return error,
+        };
         // Whoever goes first takes the others along.
         let first = self.hops.iter_mut().find_map(|hop| hop.is_lost().map(|error| (hop.settings.target(), error)));
         match first {
@@ -251,6 +293,12 @@ impl Connection {
         self.leg.close(patience).await;
         close(self.hops).await;
     }
+}
+
+/// The path of the Unix socket that `intake` is for.
+fn socket_of(intake: &Intake) -> Option<String> {
+    // It was text when it was read.
+    intake.plan().transport.socket().map(|path| path.to_string_lossy().into_owned())
 }
 
 /// The time that saying good-bye to a hop may take; nothing depends on its answer.

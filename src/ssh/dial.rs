@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::auth::Memory;
 use super::settings::{Family, Proxy, Settings};
@@ -80,6 +80,60 @@ pub async fn knock(settings: &Settings, memory: &Memory) {
     }
 }
 
+/// The addresses of the first host on the way to that of `settings`, in the order in which they are tried. `None`: a
+/// `ProxyCommand` finds the way.
+///
+/// # Errors
+/// When the name has no address, or the name server says nothing within the deadline.
+pub async fn addresses(settings: &Settings) -> Result<Option<Vec<SocketAddr>>> {
+    let Settings { host, port, family, connect_timeout, proxy, .. } = settings.jumps.first().unwrap_or(settings);
+    if let Proxy::Command(_) = proxy {
+        return Ok(None);
+    }
+    match timeout(*connect_timeout, look_up(host, *port, *family)).await {
+        Ok(found) => found.map(Some).map_err(|why| unknown(host, &why)),
+        Err(_) => Err(unknown(host, &format!("no answer within {} s", connect_timeout.as_secs()))),
+    }
+}
+
+/// Connects to every one of `addresses`, which are those of [`addresses`], and says what that took. The first of them
+/// that answers is left in `memory` for the attempt that follows.
+pub async fn try_each(
+    settings: &Settings,
+    addresses: &[SocketAddr],
+    memory: &Memory,
+) -> Vec<(SocketAddr, io::Result<Duration>)> {
+    let first = settings.jumps.first().unwrap_or(settings);
+    let Ok(ours) = sources(first).await else {
+        return addresses.iter().map(|a| (*a, Err(io::ErrorKind::AddrNotAvailable.into()))).collect();
+    };
+    let mut attempts = JoinSet::new();
+    for (index, address) in addresses.iter().copied().enumerate() {
+        let (source, limit) = (Source::of(&ours, address), first.connect_timeout);
+        attempts.spawn(async move {
+            let begun = Instant::now();
+            let connected = timeout(limit, connect(address, source)).await;
+            let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            (index, address, connected.map(|stream| (stream, begun.elapsed())))
+        });
+    }
+    let mut all = attempts.join_all().await;
+    all.sort_by_key(|(index, ..)| *index);
+    let each = all.into_iter().map(|(_, address, connected)| match connected {
+        Ok((stream, took)) => {
+            memory.left.lock().stream.get_or_insert(stream);
+            (address, Ok(took))
+        }
+        Err(e) => (address, Err(e)),
+    });
+    each.collect()
+}
+
+fn unknown(host: &str, why: &str) -> Error {
+    Error::failed(format!("cannot find the host {}: {why}", escape_str(host)))
+        .hint("check the name; `getent hosts NAME` asks the same question")
+}
+
 /// Connects to the host of `settings`; each of its `ConnectionAttempts` has the whole deadline. What [`knock`] left in
 /// `memory` is taken first.
 ///
@@ -106,10 +160,7 @@ async fn attempt(settings: &Settings, memory: &Memory) -> Result<TcpStream> {
     let Settings { host, port, connect_timeout, family, bind_address, .. } = settings;
     let place = format!("{}:{port}", escape_str(&bracketed(host)));
     let attempt = async {
-        let addresses = find(host, *port, *family, memory).await.map_err(|why| {
-            Error::failed(format!("cannot find the host {}: {why}", escape_str(host)))
-                .hint("check the name; `getent hosts NAME` asks the same question")
-        })?;
+        let addresses = find(host, *port, *family, memory).await.map_err(|why| unknown(host, &why))?;
         let ours = sources(settings).await.map_err(|(name, why)| {
             Error::failed(format!("cannot connect to {place} from {}: {why}", escape_str(name)))
                 .hint("BindAddress names an address of this machine")

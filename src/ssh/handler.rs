@@ -5,23 +5,25 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::{PublicKey, PublicKeyOrCertificate};
-use russh::{Channel, ChannelId, ChannelOpenFailure, Names};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Names, Sig};
 
 use super::algorithms;
 use super::auth::brief;
 use super::half_closed::HalfClosed;
 use super::host_key::{self, KnownHosts};
 use super::pipe::Inlet;
-use super::porch::{Caller, Place, Porch, Slot};
+use super::porch::{Porch, Slot};
 use super::prompt::Desk;
 use super::rekey::{Action, Rekey};
+use super::relay::{Ears, Lobby};
 use super::routes::Routes;
 use super::settings::Settings;
 use super::socket::Meter;
-use super::strange::{MAX_HALF_CLOSED, MAX_UNASKED, Strange};
+use super::strange::{MAX_UNASKED, Strange};
 use super::vigil::{self, Ended};
 use crate::error::Error;
 use crate::escape::escape_str;
@@ -43,6 +45,10 @@ pub struct Guest {
     pub senders: HashMap<ChannelId, Slot>,
     /// Where senders wait until all ports are granted.
     pub porch: Porch,
+    /// Where those wait who came in by the forward of a relay.
+    pub lobby: Lobby,
+    /// Hears the relay.
+    pub ears: Ears,
     /// Where the bytes of the tunnel that was asked for go.
     pub tunnel: Expected,
     /// The same once it is open.
@@ -85,7 +91,12 @@ impl Guest {
     }
 
     /// Refuses a channel of this `kind`; `what` it is, for the log.
-    async fn unasked(&mut self, kind: &'static str, what: &str, reply: ChannelOpenHandle) -> Result<(), Stop> {
+    pub(super) async fn unasked(
+        &mut self,
+        kind: &'static str,
+        what: &str,
+        reply: ChannelOpenHandle,
+    ) -> Result<(), Stop> {
         if self.strange.is_new(kind) {
             tracing::warn!(
                 "the jump host tried to open {what}, which was not asked for; refused, as all others like it"
@@ -100,13 +111,16 @@ impl Handler for Guest {
     type Error = Stop;
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Stop> {
+        let begun = Instant::now();
         let checked = host_key::verify(key, &self.known, &self.settings, &self.desk).await;
+        self.desk.memory.book.shown(key, begun.elapsed());
         Ok(self.accept(checked))
     }
 
     async fn kex_done(&mut self, _secret: Option<&[u8]>, names: &Names, _session: &mut Session) -> Result<(), Stop> {
         let cipher = names.cipher.as_ref();
         tracing::debug!(kex = names.kex.as_ref(), cipher, "new keys");
+        self.desk.memory.book.agreed(names);
         let limit = self.settings.rekey_limit.unwrap_or_else(|| algorithms::rekey_after(cipher));
         self.rekey.get_or_insert_with(|| Rekey::new(limit)).renewed(self.meter.passed());
         Ok(())
@@ -125,48 +139,10 @@ impl Handler for Guest {
         originator_address: &str,
         originator_port: u32,
         reply: ChannelOpenHandle,
-        _session: &mut Session,
+        session: &mut Session,
     ) -> Result<(), Stop> {
-        let peer = match originator_address.parse::<std::net::IpAddr>() {
-            Ok(ip) => {
-                std::net::SocketAddr::new(ip.to_canonical(), u16::try_from(originator_port).unwrap_or(0)).to_string()
-            }
-            Err(_) => format!("{}:{originator_port}", brief(originator_address)),
-        };
-        let Some(intake) = self.routes.find(connected_address, connected_port) else {
-            let what = format!("a connection for {}:{connected_port}", brief(connected_address));
-            return self.unasked("forwarded-tcpip", &what, reply).await;
-        };
-        if self.half_closed.len() >= MAX_HALF_CLOSED {
-            if self.strange.is_new("half-closed") {
-                tracing::warn!("the jump host closes no channel that has ended; senders are refused until it does");
-            }
-            reply.reject(ChannelOpenFailure::ResourceShortage).await;
-            return Ok(());
-        }
-        let Some(channel) = self.hold_back(channel, &intake, connected_port, originator_address, &peer) else {
-            reply.accept().await;
-            return Ok(());
-        };
-        let caller = match self.porch.receive(Caller { channel, peer, intake, reply }) {
-            Place::Waits => return Ok(()),
-            Place::Open(caller) => caller,
-            Place::Full(caller) => {
-                if self.strange.is_new("crowd") {
-                    tracing::warn!("too many senders wait for the last port to be granted; more of them are refused");
-                }
-                caller.reply.reject(ChannelOpenFailure::ResourceShortage).await;
-                return Ok(());
-            }
-        };
-        match caller.admit() {
-            Ok((id, slot, reply)) => {
-                self.senders.insert(id, slot);
-                reply.accept().await;
-            }
-            Err(reply) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
-        }
-        Ok(())
+        let at = (connected_address, connected_port);
+        self.arrives(channel, at, (originator_address, originator_port), reply, session).await
     }
 
     /// Before the first byte of the channel.
@@ -190,23 +166,19 @@ impl Handler for Guest {
             if !inlet.push(data) {
                 self.meter.brake.press(inlet.room());
             }
-        } else {
-            self.claim(channel);
-            if self.was_held_back(channel, Some(data), session)? {
-                return Ok(());
+        } else if let Some(data) = self.of_a_sender(channel, data, session)?
+            && let Some(Slot { sender, channel: voice }) = self.senders.get_mut(&channel)
+        {
+            sender.feed(data);
+            let over = sender.is_over();
+            if !sender.has_room() {
+                self.meter.brake.speak_on(voice);
+                self.meter.brake.press(sender.wait());
+            } else if sender.is_released() {
+                return Err(Stop::Abandoned);
             }
-            if let Some(Slot { sender, channel: voice }) = self.senders.get_mut(&channel) {
-                sender.feed(data);
-                let over = sender.is_over();
-                if !sender.has_room() {
-                    self.meter.brake.speak_on(voice);
-                    self.meter.brake.press(sender.wait());
-                } else if sender.is_released() {
-                    return Err(Stop::Abandoned);
-                }
-                if over {
-                    self.dismiss(channel);
-                }
+            if over {
+                self.dismiss(channel);
             }
         }
         if self.meter.brake.is_on() {
@@ -227,7 +199,7 @@ impl Handler for Guest {
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
         self.claim(channel);
-        if self.was_held_back(channel, None, session)? {
+        if self.was_held_back(channel, None, session)? || self.left_the_lobby(channel) {
             self.half_closed.insert(channel, None);
             session.eof(channel)?;
         }
@@ -242,6 +214,8 @@ impl Handler for Guest {
 
     async fn channel_close(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
         self.was_held_back(channel, None, session)?;
+        self.left_the_lobby(channel);
+        self.ears.ended(channel, "it has ended");
         self.half_closed.remove(channel);
         self.claim(channel);
         if let Some(slot) = self.senders.remove(&channel) {
@@ -274,12 +248,37 @@ impl Handler for Guest {
         &mut self,
         channel: ChannelId,
         code: u32,
-        _data: &[u8],
+        data: &[u8],
         _session: &mut Session,
     ) -> Result<(), Stop> {
+        self.ears.complains(channel, data);
         if self.senders.contains_key(&channel) && self.strange.is_new("extended data") {
             tracing::warn!(code, "the jump host sent data that is not a sender's; left out");
         }
+        Ok(())
+    }
+
+    /// A command that may not be run.
+    async fn channel_failure(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Stop> {
+        self.ears.ended(channel, "the server refuses it");
+        Ok(())
+    }
+
+    async fn exit_status(&mut self, channel: ChannelId, code: u32, _session: &mut Session) -> Result<(), Stop> {
+        self.ears.ended(channel, &format!("it ended with exit code {code}"));
+        Ok(())
+    }
+
+    async fn exit_signal(
+        &mut self,
+        channel: ChannelId,
+        signal: Sig,
+        _core_dumped: bool,
+        _message: &str,
+        _language: &str,
+        _session: &mut Session,
+    ) -> Result<(), Stop> {
+        self.ears.ended(channel, &format!("it was ended by signal {}", brief(&format!("{signal:?}"))));
         Ok(())
     }
 
@@ -307,6 +306,8 @@ impl Handler for Guest {
         self.senders.clear();
         self.half_closed.clear();
         self.porch.clear();
+        self.lobby.clear();
+        self.ears.close();
         self.routes.lookout.end();
         vigil::tell(&self.ended, Error::failed(error));
         match reason {
@@ -351,12 +352,12 @@ impl Handler for Guest {
 
     async fn server_channel_open_forwarded_streamlocal(
         &mut self,
-        _channel: Channel<Msg>,
-        _path: &str,
+        channel: Channel<Msg>,
+        path: &str,
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Stop> {
-        self.unasked("forwarded-streamlocal", "a channel of type forwarded-streamlocal", reply).await
+        self.local_sender(channel, path, reply).await
     }
 
     async fn server_channel_open_agent_forward(

@@ -13,13 +13,14 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::brake::Braked;
-use super::half_closed::HalfClosed;
+use super::greeting::Greeting;
 use super::handler::{Expected, Guest, Refusal, Stop, Words};
 use super::host_key::KnownHosts;
 use super::pipe::pipe;
 use super::porch::Porch;
 use super::prompt::{Desk, Waited};
 use super::proxy::{self, Program};
+use super::relay::{Ears, Lobby};
 use super::routes::Routes;
 use super::settings::{PHASE_TIMEOUT, Proxy, Settings};
 use super::socket::{self, Meter, Metered, Wire};
@@ -60,11 +61,15 @@ pub struct Leg {
     pub meter: Arc<Meter>,
     /// Senders wait here until it is opened.
     pub porch: Porch,
+    /// Who came in by the forward of a relay waits here until it is known who that is.
+    pub lobby: Lobby,
+    /// Where the relay is heard.
+    pub ears: Ears,
     /// Where the handler looks for the pipe of a tunnel.
     tunnel: Expected,
     /// Why a tunnel was not opened, in the server's words.
-    turned_down: Words,
-    ended: Ending,
+    pub turned_down: Words,
+    pub ended: Ending,
     /// Ends the library's loop when the leg is dropped, whatever that loop is waiting for.
     kill: DropGuard,
     /// The program that is its wire.
@@ -158,6 +163,7 @@ impl Leg {
         let ended_tx = Arc::new(Mutex::new(Some(ended_tx)));
         let (routes, refusal, turned_down) = (Routes::default(), Refusal::default(), Words::default());
         let (porch, tunnel) = (Porch::default(), Expected::default());
+        let (lobby, ears) = (Lobby::default(), Ears::default());
         let guest = Guest {
             settings: Arc::clone(&settings),
             known,
@@ -168,9 +174,11 @@ impl Leg {
             ended: Arc::clone(&ended_tx),
             senders: HashMap::new(),
             porch: porch.clone(),
+            lobby: lobby.clone(),
+            ears: ears.clone(),
             tunnel: Arc::clone(&tunnel),
             opened: None,
-            half_closed: HalfClosed::default(),
+            half_closed: super::half_closed::HalfClosed::default(),
             strange: Strange::default(),
             turned_down: Arc::clone(&turned_down),
             rekey: None,
@@ -180,7 +188,11 @@ impl Leg {
         let killed = kill.clone();
         let kill = kill.drop_guard();
         let greeting = russh::client::connect_stream(config, stream, guest);
-        let (handle, phase) = watch_phases(greeting, phases, &settings, &desk.waited, progress).await?;
+        let book = &desk.memory.book;
+        book.note(|known| *known = Greeting { target: settings.target(), ..Greeting::default() });
+        let greeted = watch_phases(greeting, phases, &settings, &desk.waited, progress).await;
+        book.note(|known| meter.software().clone_into(&mut known.software));
+        let (handle, phase) = greeted?;
         let mut handle = handle.map_err(|e| {
             refusal.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(|| {
                 let why = match &e {
@@ -214,7 +226,20 @@ impl Leg {
             }
         });
         let ended = Ending::new(ended);
-        Ok(Self { handle, settings, routes, meter, porch, tunnel, turned_down, ended, kill, program: None })
+        Ok(Self {
+            handle,
+            settings,
+            routes,
+            meter,
+            porch,
+            lobby,
+            ears,
+            tunnel,
+            turned_down,
+            ended,
+            kill,
+            program: None,
+        })
     }
 
     /// Waits until it is lost and says how.

@@ -5,15 +5,20 @@
 
 mod algorithms;
 mod answers;
+mod arrival;
 mod auth;
 mod brake;
+mod command;
 mod config;
 mod connection;
 mod dial;
 mod doors;
+mod greeting;
 mod half_closed;
 mod handler;
+mod harden;
 mod host_key;
+mod inward;
 mod jumps;
 mod leg;
 mod pipe;
@@ -23,6 +28,8 @@ mod proxy;
 mod reach;
 mod refusal;
 mod rekey;
+mod relay;
+mod remote_socket;
 mod routes;
 mod server_process;
 mod settings;
@@ -32,14 +39,19 @@ mod vigil;
 
 use crate::error::io_reason;
 
-pub use auth::Memory;
+pub use auth::{Memory, PublicHalf, public_half};
+pub use command::Output;
 pub use connection::{Connection, Left};
-pub use dial::knock;
+pub use dial::{addresses, knock, try_each};
 pub use doors::check as check_doors;
+pub use greeting::Greeting;
+pub use harden::{Ability, Advice, Found, Need, check as check_abilities, own_port};
+pub use inward::{Inward, NoWay};
 pub use jumps::resolve;
 pub use leg::{Progress, WINDOW};
 pub use prompt::{Answer, Asking, Nobody, Person, Question, QuestionKind, keep_out_of_core_files};
-pub use reach::{Facts, Finding, Prober};
+pub use reach::{Facts, Finding, Firewall, Prober, Pulse};
+pub use relay::{Before as RelayBefore, Place as RelayPlace, Relayed};
 pub use server_process::{Identity, Past};
 pub use settings::{Algorithms, Family, Method, Proxy, Settings, StrictHostKeyChecking};
 

@@ -9,6 +9,7 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf};
 
 use super::brake::Voice;
 use super::handler::Guest;
+use super::strange::MAX_HALF_CLOSED;
 use crate::intake::{Intake, Sender};
 
 /// Senders that wait; as many as a stream lets in unless it is told otherwise. None of their bytes is here yet: the server
@@ -64,6 +65,36 @@ impl Caller {
 }
 
 impl Guest {
+    /// Whether so many channels have ended for us and not for the server that no sender is let in.
+    pub(super) fn is_crowded(&mut self) -> bool {
+        let crowded = self.half_closed.len() >= MAX_HALF_CLOSED;
+        if crowded && self.strange.is_new("half-closed") {
+            tracing::warn!("the jump host closes no channel that has ended; senders are refused until it does");
+        }
+        crowded
+    }
+
+    /// Lets a sender in, onto the porch, or turns it away.
+    pub(super) async fn receive(&mut self, caller: Caller) {
+        let caller = match self.porch.receive(caller) {
+            Place::Waits => return,
+            Place::Open(caller) => caller,
+            Place::Full(caller) => {
+                if self.strange.is_new("crowd") {
+                    tracing::warn!("too many senders wait for the last port to be granted; more of them are refused");
+                }
+                return caller.reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            }
+        };
+        match caller.admit() {
+            Ok((id, slot, reply)) => {
+                self.senders.insert(id, slot);
+                reply.accept().await;
+            }
+            Err(reply) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
+        }
+    }
+
     /// Lets in whoever waited on the porch for this channel.
     pub(super) fn claim(&mut self, channel: ChannelId) {
         if !self.senders.contains_key(&channel)

@@ -3,6 +3,8 @@
 mod from_config;
 mod review;
 
+pub use review::is_weak;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -140,6 +142,8 @@ pub struct Settings {
     pub host_key_alias: Option<String>,
     /// What to do with an unknown host key.
     pub strict: StrictHostKeyChecking,
+    /// Whether a host key that nobody was asked about is written down; what a person said yes to always is.
+    pub writes_unseen: bool,
     /// Deadline of connect, banner and key exchange each.
     pub connect_timeout: Duration,
     /// Pause after which a silent connection is asked whether it lives.

@@ -103,6 +103,12 @@ impl Meter {
         SockRef::from(self.socket.as_ref()?).local_addr().ok()?.as_socket()
     }
 
+    /// The address that was dialed, where the wire is a socket.
+    #[must_use]
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        SockRef::from(self.socket.as_ref()?).peer_addr().ok()?.as_socket()
+    }
+
     /// Makes the receive buffer small from now on.
     pub fn shrink(&self) {
         if let Some(socket) = &self.socket {

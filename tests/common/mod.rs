@@ -17,8 +17,9 @@
 //! - [`snapshot`]: reading `status --json`
 //! - [`login`]: `up` to a server of a test
 //! - [`procs`]: who runs, who listens
-//! - [`netns`]: two machines and a cable between them
+//! - [`netns`]: two or three machines and the network between them
 //! - [`pty`]: a command at a terminal, and who types there
+//! - [`relay`]: the relay's helper on a jump host
 //! - [`pam`]: a password that real sshd asks for
 //! - [`gate`]: an SSH server that asks, says and does what a test wants
 
@@ -39,6 +40,7 @@ pub mod netns;
 pub mod pam;
 pub mod procs;
 pub mod pty;
+pub mod relay;
 pub mod relp;
 pub mod run;
 pub mod senders;

@@ -1,5 +1,6 @@
 //! Bytes become records: pure, chunk by chunk, with at most one unfinished record in memory.
 
+mod datagram;
 mod lines;
 mod record;
 mod relp;
@@ -7,6 +8,7 @@ mod syslog;
 
 use crate::plan::{Ends, Framing};
 use crate::sink::Batch;
+pub use datagram::datagram;
 use lines::Lines;
 use relp::Relp;
 pub use relp::{Opened, Over, Said, after};

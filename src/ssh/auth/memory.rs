@@ -10,7 +10,9 @@ use zeroize::Zeroizing;
 
 use crate::ssh::dial::Left;
 use crate::ssh::doors::Before;
+use crate::ssh::greeting::{Greeting, Guestbook};
 use crate::ssh::host_key::Accepted;
+use crate::ssh::relay;
 
 /// What a reconnect needs and only a person could tell: keys taken out of their passphrases, passwords. Kept for the life
 /// of the collector, overwritten with zeros at its end.
@@ -23,6 +25,10 @@ pub struct Memory {
     pub left: Left,
     /// The address families of ports that were ours before.
     pub doors: Before,
+    /// Relays of connections that were lost.
+    pub relays: relay::Before,
+    /// What became known of the last server.
+    pub book: Guestbook,
 }
 
 #[derive(Default)]
@@ -54,6 +60,12 @@ impl fmt::Debug for Memory {
 impl Memory {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What became known of the server that was talked to last.
+    #[must_use]
+    pub fn greeting(&self) -> Greeting {
+        self.book.read()
     }
 
     /// The key of `file`, if it is still the one that the file's public part names.

@@ -7,6 +7,7 @@ mod agent;
 mod interactive;
 mod keys;
 mod memory;
+mod public;
 mod publickey;
 mod ring;
 mod signer;
@@ -27,6 +28,7 @@ use crate::error::{Error, Result};
 use memory::Account;
 
 pub use memory::Memory;
+pub use public::{PublicHalf, public_half};
 pub use words::{brief, shown};
 
 /// Methods that a server may accept without being content, and methods tried altogether.
@@ -113,6 +115,7 @@ pub async fn authenticate(handle: &mut Handle<Guest>, settings: &Settings, desk:
         ));
     }
     desk.memory.is_in(&login.account);
+    desk.memory.book.note(|known| known.login = std::mem::take(&mut login.accepted));
     Ok(())
 }
 
@@ -139,7 +142,15 @@ impl Login<'_> {
                 Some(Method::Password) => self.password().await?,
             };
             match step {
-                Step::In => return Ok(()),
+                Step::In => {
+                    match next {
+                        Some(Method::KeyboardInteractive) => self.accepted.push("answers to its questions".into()),
+                        Some(Method::Password) => self.accepted.push("the password".into()),
+                        // Which key is known where it was offered.
+                        Some(Method::PublicKey) | None => {}
+                    }
+                    return Ok(());
+                }
                 Step::Partial(rest) => {
                     over.clear();
                     offered = rest;

@@ -49,6 +49,7 @@ impl Login<'_> {
             match verdict {
                 Verdict::In => {
                     tracing::debug!("logged in with {}", candidate.shown);
+                    self.accepted.push(format!("the key {}", candidate.shown));
                     return Ok(Step::In);
                 }
                 Verdict::Partial(wanted) => {

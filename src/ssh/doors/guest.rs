@@ -1,7 +1,7 @@
 //! What the handler does with those who are held back.
 
 use russh::client::{Msg, Session};
-use russh::{Channel, ChannelId};
+use russh::{Channel, ChannelId, ChannelWriteHalf};
 
 use super::lookout::{Held, Seen};
 use crate::intake::Intake;
@@ -23,6 +23,21 @@ impl Guest {
         let id = channel.id();
         let (_, write) = channel.split();
         self.routes.lookout.hold(id, Held::new(port, intake.clone(), peer.to_owned(), write));
+        None
+    }
+
+    /// As [`hold_back`](Self::hold_back), for a connection that was accepted before it was known whose it is.
+    pub fn hold_back_half(
+        &mut self,
+        id: ChannelId,
+        channel: ChannelWriteHalf<Msg>,
+        intake: &Intake,
+        port: u32,
+        originator: &str,
+        peer: &str,
+    ) -> Option<ChannelWriteHalf<Msg>> {
+        let Some(port) = self.routes.lookout.wants(port, originator) else { return Some(channel) };
+        self.routes.lookout.hold(id, Held::new(port, intake.clone(), peer.to_owned(), channel));
         None
     }
 

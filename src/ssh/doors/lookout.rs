@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,8 +17,18 @@ use tokio::sync::oneshot;
 use super::nonce::{First, Looks, Nonce};
 use crate::intake::{Intake, Sender};
 
-/// Connections held back at once. Our own sends its line at once: when there are more, the longest silent one is a sender.
-const MAX_HELD: usize = 256;
+/// Connections held back at once; as many as a stream lets in unless it is told otherwise. Our own sends its line at once: when
+/// there are more, the longest silent one is a sender.
+const MAX_HELD: usize = 4096;
+
+/// Where an echo comes from, as the jump host has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Its own loopback interface.
+    Loopback,
+    /// Anywhere: NAT stands between most machines.
+    Anywhere,
+}
 
 /// See the module. `K` names a connection, `C` keeps it open.
 #[derive(Debug)]
@@ -38,6 +48,7 @@ impl<K, C> Default for Lookout<K, C> {
             order: VecDeque::new(),
             let_in: HashMap::new(),
             turned_away: Vec::new(),
+            expected_so_far: 0,
         };
         Self(Arc::new(Shared { busy: AtomicBool::new(false), state: Mutex::new(state) }))
     }
@@ -60,14 +71,40 @@ struct State<K, C> {
     let_in: HashMap<K, (Sender, C)>,
     /// Held back, and then not let in.
     turned_away: Vec<(K, C)>,
+    expected_so_far: u64,
 }
 
 #[derive(Debug)]
 struct Expected {
+    /// No other has this number.
+    id: u64,
     port: u16,
     nonce: Nonce,
-    /// Told when it comes.
-    came: oneshot::Sender<()>,
+    origin: Origin,
+    /// Told when it comes, by whose address: `ip:port`.
+    came: oneshot::Sender<String>,
+}
+
+impl Expected {
+    /// Whether somebody who comes from loopback, or not, may bring it.
+    fn may_come(&self, port: u32, loopback: bool) -> bool {
+        u32::from(self.port) == port && (loopback || self.origin == Origin::Anywhere)
+    }
+}
+
+/// An echo that is awaited for as long as this is kept. Whoever is held back only for its sake is a sender then.
+#[derive(Debug)]
+pub struct Expecting<K: Copy + Eq + Hash = ChannelId, C = ChannelWriteHalf<Msg>> {
+    lookout: Lookout<K, C>,
+    id: u64,
+    /// The address that brought it, `ip:port`.
+    pub comes: oneshot::Receiver<String>,
+}
+
+impl<K: Copy + Eq + Hash, C> Drop for Expecting<K, C> {
+    fn drop(&mut self) {
+        self.lookout.forget(self.id);
+    }
 }
 
 /// A connection that may be ours.
@@ -88,6 +125,10 @@ impl<C> Held<C> {
         Self { port, intake, peer, channel, first: First::default() }
     }
 
+    fn comes_from_loopback(&self) -> bool {
+        is_loopback(&self.peer)
+    }
+
     /// It is a sender, with all that it has sent.
     fn enter(self) -> Result<(Sender, C), C> {
         match self.intake.admit(&self.peer) {
@@ -100,6 +141,12 @@ impl<C> Held<C> {
             Err(_) => Err(self.channel),
         }
     }
+}
+
+/// Whether an address, with its port or without, is one of the jump host's loopback interface.
+fn is_loopback(address: &str) -> bool {
+    let ip = address.parse::<SocketAddr>().map(|at| at.ip()).or_else(|_| address.parse::<IpAddr>());
+    ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// What becomes of a connection, and of what came by it.
@@ -123,23 +170,24 @@ impl<K: Copy + Eq + Hash, C> Lookout<K, C> {
     }
 
     /// Expects `nonce` at `port` from now on, once.
-    pub fn expect(&self, port: u16, nonce: Nonce) -> oneshot::Receiver<()> {
+    pub fn expect(&self, port: u16, nonce: Nonce, origin: Origin) -> Expecting<K, C> {
         let (came, comes) = oneshot::channel();
         let mut state = self.lock();
-        state.expected.push(Expected { port, nonce, came });
+        let id = state.expected_so_far;
+        state.expected_so_far += 1;
+        state.expected.push(Expected { id, port, nonce, origin, came });
         self.0.busy.store(true, Ordering::Release);
-        comes
+        Expecting { lookout: self.clone(), id, comes }
     }
 
-    /// Whether somebody who says to come from `originator` may bring what is expected at `port`: the jump host sends it
-    /// from its own loopback interface.
+    /// Whether somebody who says to come from `originator` may bring what is expected at `port`.
     #[must_use]
     pub fn wants(&self, port: u32, originator: &str) -> Option<u16> {
         if !self.0.busy.load(Ordering::Acquire) {
             return None;
         }
-        originator.parse::<IpAddr>().ok().filter(|ip| ip.to_canonical().is_loopback())?;
-        self.lock().expected.iter().map(|e| e.port).find(|p| u32::from(*p) == port)
+        let loopback = is_loopback(originator);
+        self.lock().expected.iter().find(|e| e.may_come(port, loopback)).map(|e| e.port)
     }
 
     /// Holds it back.
@@ -169,8 +217,10 @@ impl<K: Copy + Eq + Hash, C> Lookout<K, C> {
                 Looks::Open => return Seen::Kept,
                 Looks::Ours(n) => {
                     let expected = expected.swap_remove(here[n]);
-                    state.remove(id);
-                    let _ = expected.came.send(());
+                    let peer = state.remove(id).map(|held| held.peer).unwrap_or_default();
+                    // A held one that nothing is expected of any more is a sender now.
+                    state.release(expected.port);
+                    let _ = expected.came.send(peer);
                     self.rest(&state);
                     return Seen::Ours;
                 }
@@ -189,16 +239,20 @@ impl<K: Copy + Eq + Hash, C> Lookout<K, C> {
         seen
     }
 
-    /// Expects nothing at `port` any more: whoever was held back there is a sender. Returns what is to be closed.
-    #[must_use]
-    pub fn finish(&self, port: u16) -> Vec<C> {
+    /// Expects it no longer.
+    fn forget(&self, id: u64) {
         let mut state = self.lock();
-        state.expected.retain(|e| e.port != port);
-        let mut theirs = state.order.clone();
-        theirs.retain(|id| state.held.get(id).is_some_and(|h| h.port == port));
-        for id in theirs {
-            state.let_in(id);
+        if let Some(at) = state.expected.iter().position(|e| e.id == id) {
+            let port = state.expected.swap_remove(at).port;
+            state.release(port);
         }
+        self.rest(&state);
+    }
+
+    /// The channels of those who were held back and not let in: to be closed, for they may never send anything.
+    #[must_use]
+    pub fn turned_away(&self) -> Vec<C> {
+        let mut state = self.lock();
         let turned_away = std::mem::take(&mut state.turned_away);
         self.rest(&state);
         turned_away.into_iter().map(|(_, channel)| channel).collect()
@@ -232,6 +286,19 @@ impl<K: Copy + Eq + Hash, C> State<K, C> {
     fn remove(&mut self, id: K) -> Option<Held<C>> {
         self.order.retain(|other| *other != id);
         self.held.remove(&id)
+    }
+
+    /// Whoever is held back at `port` and can bring nothing that is expected is a sender.
+    fn release(&mut self, port: u16) {
+        let mut free = self.order.clone();
+        free.retain(|id| {
+            self.held.get(id).is_some_and(|h| {
+                h.port == port && !self.expected.iter().any(|e| e.may_come(port.into(), h.comes_from_loopback()))
+            })
+        });
+        for id in free {
+            self.let_in(id);
+        }
     }
 
     /// It is a sender.

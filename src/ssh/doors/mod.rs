@@ -10,8 +10,10 @@ pub mod lookout;
 mod nonce;
 mod verdict;
 
+pub use verdict::{Door, Doors, Family};
+
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rand::TryRngCore as _;
@@ -20,19 +22,23 @@ use russh::client::{Handle, Msg};
 use russh::{Channel, ChannelOpenFailure, Error as Ssh};
 use tokio::time::timeout;
 
-use self::lookout::Lookout;
+use self::lookout::{Expecting, Lookout, Origin};
 use self::nonce::{Nonce, RANDOM};
-use self::verdict::{Door, Doors, Family, Proven};
+use self::verdict::Proven;
 use super::connection::Connection;
 use super::handler::Guest;
 use super::prompt::Person;
 use super::routes::wire_address;
 use super::settings::PHASE_TIMEOUT;
+use super::socket::Meter;
 use crate::error::Result;
 use crate::intake::Intake;
 
 /// The time that an echo is given, on top of two round trips.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an echo may be late, on a jump host that is busy: until then its line is known for what it is. Senders who come
+/// meanwhile and say nothing are counted so much later.
+const LATE: Duration = Duration::from_secs(30);
 /// Ports that are looked at side by side: a plan may have many, and sshd opens a connection for each.
 const SIDE_BY_SIDE: usize = 4;
 
@@ -54,7 +60,11 @@ pub async fn check(
     person: &dyn Person,
 ) -> Result<()> {
     let (leg, target) = (&connection.leg, connection.leg.settings.target());
-    let all = intakes.iter().zip(ports).filter(|(intake, _)| means_both(&intake.plan().bind));
+    let both = |intake: &Intake, port: u16| {
+        // A relay says itself which families it has.
+        intake.plan().transport.has_tcp() && means_both(&intake.plan().bind) && !connection.is_relayed(port)
+    };
+    let all = intakes.iter().zip(ports).filter(|(intake, port)| both(intake, **port));
     let all: Vec<_> = all.map(|(intake, port)| (intake, *port)).collect();
     let next = std::sync::atomic::AtomicUsize::new(0);
     let lane = async || {
@@ -62,7 +72,7 @@ pub async fn check(
         while let Some((intake, port)) = all.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
             // A stalled output stops the whole connection, and the answers with it.
             let doors = if intake.has_room() {
-                look(&leg.handle, &leg.routes.lookout, *port).await
+                look(&leg.handle, &leg.routes.lookout, &leg.meter, *port).await
             } else {
                 Doors { v4: Door::CannotTell, v6: Door::CannotTell }
             };
@@ -99,37 +109,79 @@ pub async fn check(
 }
 
 /// Whether this address stands for both families.
-fn means_both(bind: &str) -> bool {
+pub(super) fn means_both(bind: &str) -> bool {
     matches!(wire_address(bind), "" | "localhost")
 }
 
 /// Looks behind `port` over both families at once.
-async fn look(handle: &Handle<Guest>, lookout: &Lookout, port: u16) -> Doors {
-    let (v4, v6) = tokio::join!(knock(handle, lookout, port, Family::V4), knock(handle, lookout, port, Family::V6));
-    for channel in lookout.finish(port) {
-        let _ = channel.close().await;
-    }
+pub(super) async fn look(handle: &Arc<Handle<Guest>>, lookout: &Lookout, meter: &Arc<Meter>, port: u16) -> Doors {
+    let knock =
+        async |family: Family| match ask(handle, lookout, meter, port, family.loopback(), Origin::Loopback).await {
+            Door::Nobody if meter.brake.is_on() => Door::CannotTell,
+            Door::Nobody => nobody(handle, family).await,
+            door => door,
+        };
+    let (v4, v6) = tokio::join!(knock(Family::V4), knock(Family::V6));
+    tidy(lookout).await;
     Doors { v4, v6 }
 }
 
-async fn knock(handle: &Handle<Guest>, lookout: &Lookout, port: u16, family: Family) -> Door {
+/// A nonce that nobody can foresee; `None` without randomness.
+pub(super) fn nonce() -> Option<Nonce> {
     let mut random = [0; RANDOM];
-    if let Err(error) = OsRng.try_fill_bytes(&mut random) {
-        tracing::debug!(%error, "no randomness");
-        return Door::CannotTell;
+    match OsRng.try_fill_bytes(&mut random) {
+        Ok(()) => Some(Nonce::new(&random)),
+        Err(error) => {
+            tracing::debug!(%error, "no randomness");
+            None
+        }
     }
-    let nonce = Nonce::new(&random);
-    let mut comes = lookout.expect(port, nonce.clone());
-    let open = handle.channel_open_direct_tcpip(family.loopback(), u32::from(port), "127.0.0.1", 0);
-    let channel = match timeout(PHASE_TIMEOUT, open).await {
-        Ok(Ok(channel)) => channel,
-        Ok(Err(Ssh::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed))) => return nobody(handle, family).await,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, ?family, "may not ask");
+}
+
+/// Closes what was held back and then not let in.
+pub(super) async fn tidy(lookout: &Lookout) {
+    for channel in lookout.turned_away() {
+        let _ = channel.close().await;
+    }
+}
+
+/// Who answers when the jump host itself connects to `port` at `host`. [`Door::Nobody`]: nobody there, or the jump host has no
+/// way there.
+pub(super) async fn ask(
+    handle: &Arc<Handle<Guest>>,
+    lookout: &Lookout,
+    meter: &Arc<Meter>,
+    port: u16,
+    host: &str,
+    origin: Origin,
+) -> Door {
+    let (handle, lookout, meter) = (Arc::clone(handle), lookout.clone(), Arc::clone(meter));
+    let host = host.to_owned();
+    // In a task of its own: a connection that comes about when nobody waits for it any more would be counted as a sender.
+    let asking = tokio::spawn(async move { ask_to_the_end(&handle, &lookout, &meter, port, host, origin).await });
+    timeout(PHASE_TIMEOUT, asking).await.ok().and_then(Result::ok).unwrap_or(Door::CannotTell)
+}
+
+/// Ends with the connection at the latest.
+async fn ask_to_the_end(
+    handle: &Arc<Handle<Guest>>,
+    lookout: &Lookout,
+    meter: &Arc<Meter>,
+    port: u16,
+    host: String,
+    origin: Origin,
+) -> Door {
+    let Some(nonce) = nonce() else { return Door::CannotTell };
+    let expecting = lookout.expect(port, nonce.clone(), origin);
+    let channel = match handle.channel_open_direct_tcpip(host.as_str(), u32::from(port), "127.0.0.1", 0).await {
+        Ok(channel) => channel,
+        Err(Ssh::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed)) => return Door::Nobody,
+        Err(error) => {
+            tracing::debug!(%error, host, "may not ask");
             return Door::CannotTell;
         }
-        Err(_) => return Door::CannotTell,
     };
+    let mut echo = Sent::new(expecting, handle, meter);
     let sent = async {
         channel.data_bytes(nonce.line().to_vec()).await?;
         // Our own end comes back by the forward, and both channels are over without a word from here.
@@ -138,21 +190,77 @@ async fn knock(handle: &Handle<Guest>, lookout: &Lookout, port: u16, family: Fam
     if !matches!(timeout(PHASE_TIMEOUT, sent).await, Ok(Ok(()))) {
         return Door::CannotTell;
     }
-    if let Ok(Ok(())) = timeout(PATIENCE, &mut comes).await {
+    if let Ok(Some(_)) = timeout(PATIENCE, echo.comes()).await {
         return Door::Ours;
     }
-    // A slow way is not somebody else's door: what came before the second answer would have been here.
+    // A slow way is not somebody else's door: what came before the second answer would have been here. In a stall such a
+    // question does harm.
     let answers = async {
         handle.send_ping().await?;
         handle.send_ping().await
     };
-    let answered = timeout(PHASE_TIMEOUT, answers).await;
-    let came = comes.try_recv().is_ok();
+    let answered = if meter.brake.is_on() { None } else { timeout(PHASE_TIMEOUT, answers).await.ok() };
+    let came = echo.has_come();
     forget(channel).await;
     match answered {
         _ if came => Door::Ours,
-        Ok(Ok(())) if !handle.is_closed() => Door::Other,
+        Some(Ok(())) if !handle.is_closed() => {
+            echo.give_up();
+            Door::Other
+        }
         _ => Door::CannotTell,
+    }
+}
+
+/// An echo that was sent. Until it has come, or cannot come any more, its line must not be taken for a sender's, whoever gives up
+/// waiting for it.
+pub(super) struct Sent {
+    expecting: Option<Expecting>,
+    handle: Arc<Handle<Guest>>,
+    meter: Arc<Meter>,
+}
+
+impl Sent {
+    pub fn new(expecting: Expecting, handle: &Arc<Handle<Guest>>, meter: &Arc<Meter>) -> Self {
+        Self { expecting: Some(expecting), handle: Arc::clone(handle), meter: Arc::clone(meter) }
+    }
+
+    /// Waits for it: the address that brought it.
+    pub async fn comes(&mut self) -> Option<String> {
+        let seen_as = match &mut self.expecting {
+            Some(expecting) => (&mut expecting.comes).await.ok(),
+            None => None,
+        };
+        self.expecting = None;
+        seen_as
+    }
+
+    /// Whether it is there.
+    fn has_come(&mut self) -> bool {
+        self.expecting.as_mut().is_some_and(|expecting| expecting.comes.try_recv().is_ok())
+    }
+
+    /// It cannot come any more.
+    fn give_up(mut self) {
+        self.expecting = None;
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        let Some(expecting) = self.expecting.take() else { return };
+        let (handle, meter) = (Arc::clone(&self.handle), Arc::clone(&self.meter));
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            loop {
+                let presses = meter.brake.presses();
+                tokio::time::sleep(LATE).await;
+                // What waits behind a stall is not late.
+                if handle.is_closed() || (!meter.brake.is_on() && presses == meter.brake.presses()) {
+                    return drop(expecting);
+                }
+            }
+        });
     }
 }
 

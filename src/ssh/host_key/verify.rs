@@ -120,7 +120,9 @@ async fn check_key(key: &PublicKey, known: &KnownHosts, settings: &Settings, des
         Verdict::Revoked(place) => Err(revoked(&format!("the host key of {name}"), &place, data)),
         Verdict::Changed(place) => Err(changed(&name, &place, data)),
         Verdict::Unknown => match settings.strict {
-            StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No => accept(key, known, settings, desk),
+            StrictHostKeyChecking::AcceptNew | StrictHostKeyChecking::No => {
+                accept(key, known, settings, desk, settings.writes_unseen)
+            }
             StrictHostKeyChecking::Ask if !settings.batch_mode => {
                 let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
                 // The files could be read a moment ago; this is only to help the person.
@@ -128,7 +130,7 @@ async fn check_key(key: &PublicKey, known: &KnownHosts, settings: &Settings, des
                 let (names, kind) = (&known.names, word(data));
                 let shown = Shown { names, kind: &kind, fingerprint: &fingerprint, others: &others };
                 match ask(&shown, desk).await? {
-                    Consent::Given => accept(key, known, settings, desk),
+                    Consent::Given => accept(key, known, settings, desk, true),
                     Consent::Nobody => Err(unknown(&name, data, settings)),
                 }
             }
@@ -137,8 +139,8 @@ async fn check_key(key: &PublicKey, known: &KnownHosts, settings: &Settings, des
     }
 }
 
-/// The key of an unknown host is taken and remembered.
-fn accept(key: &PublicKey, known: &KnownHosts, settings: &Settings, desk: &Desk) -> Result<()> {
+/// The key of an unknown host is taken and remembered, and where it is to `last` written down.
+fn accept(key: &PublicKey, known: &KnownHosts, settings: &Settings, desk: &Desk, last: bool) -> Result<()> {
     let full = &known.names.full;
     let name = escape_str(full);
     let accepted = &desk.memory.accepted;
@@ -150,7 +152,8 @@ fn accept(key: &PublicKey, known: &KnownHosts, settings: &Settings, desk: &Desk)
         Verdict::Revoked(place) => return Err(revoked(&format!("the host key of {name}"), &place, key.key_data())),
     }
     accepted.add(full, key);
-    let Some(file) = settings.user_known_hosts.first() else { return Ok(()) };
+    desk.memory.book.note(|known| known.is_new = true);
+    let Some(file) = settings.user_known_hosts.first().filter(|_| last) else { return Ok(()) };
     let added = if remember::is_plain(full) {
         remember::append(file, full, settings.hash_known_hosts, key).map_err(|e| io_reason(&e))
     } else {

@@ -4,6 +4,7 @@
 //! So the server is asked further questions, over the same connection and without a shell: [`verdict`] says which, and what
 //! the answers mean. Whatever a question opens is closed at once.
 
+mod socket;
 mod verdict;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use russh::client::Handle;
 use russh::{ChannelOpenFailure, Error as Ssh};
 use tokio::time::{Instant, timeout, timeout_at};
 
+pub use self::socket::Socket;
 use self::verdict::{Answer, Answers, Question, Server};
 use super::handler::Guest;
 use super::routes::wire_address;

@@ -11,11 +11,15 @@ mod file;
 mod identity;
 mod past;
 mod script;
+mod socket;
 
-pub use exec::{run, run_at_leisure};
+pub use exec::{output, run, run_at_leisure};
 pub use identity::{Fate, Identity};
 pub use past::{Past, Trace};
 pub use script::{end, find};
+pub use socket::{
+    LONGEST_OUTPUT as LONGEST_SOCKET_OUTPUT, Seen, There, command as socket_command, parse as socket_seen,
+};
 
 /// A word for the lines of one run.
 #[must_use]

@@ -107,6 +107,7 @@ pub fn resolve(plan: &SshPlan) -> Result<Settings> {
         hash_known_hosts: values.flag("hashknownhosts").unwrap_or(false),
         host_key_alias: key_alias,
         strict: strict(&values),
+        writes_unseen: true,
         connect_timeout: values
             .seconds("connecttimeout")
             .filter(|seconds| *seconds > 0)

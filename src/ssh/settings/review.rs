@@ -31,6 +31,6 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
 }
 
 /// SHA-1, and ciphers in CBC mode (RFC 9142; RFC 4253, section 6.3 is older than the attacks on it).
-fn is_weak(name: &str) -> bool {
+pub fn is_weak(name: &str) -> bool {
     name.ends_with("-cbc") || name.contains("sha1") || name.starts_with("ssh-rsa")
 }

@@ -1,0 +1,240 @@
+//! `reclog harden`
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::args_examine::{HardenArgs, overrides};
+use super::doctor::resolve;
+use super::printer::Printer;
+use super::prompt::Prompt;
+use super::spinner::Spinner;
+use super::up::interrupt;
+use super::wrap::{indented, wrapped};
+use crate::error::{Error, Result};
+use crate::escape::escape_str;
+use crate::paths::Paths;
+use crate::plan::{Relay, StreamPlan};
+use crate::profile;
+use crate::ssh::{self, Ability, Advice, Connection, Found, Memory, Method, Need, PublicHalf, Settings};
+
+/// Columns of a line.
+const WIDTH: usize = 80;
+/// What saying good-bye to the jump host may take.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Prints the least that the key needs, or proves that it can do no more.
+pub async fn run(args: HardenArgs, paths: &Paths, printer: Printer) -> Result<()> {
+    let json = args.json;
+    let result = Box::pin(harden(args, paths, printer)).await;
+    if let (Err(error), true) = (&result, json) {
+        let _ = printer.json(&Event::failed(error));
+    }
+    result
+}
+
+async fn harden(args: HardenArgs, paths: &Paths, printer: Printer) -> Result<()> {
+    let flags = overrides(&args.target, args.remote_port, args.bind.as_ref(), &args.ssh);
+    let (resolved, _) = profile::resolve_look(&flags, paths)?;
+    let plan = resolved.plan;
+    let Some(way) = &plan.ssh else {
+        return Err(Error::usage(format!("{} listens on this machine: there is no key to harden", plan.name)));
+    };
+    let settings = resolve(way.clone()).await?;
+    let key = ssh::public_half(&settings).await;
+    let need = Need::of(&plan.streams, &settings.user, key.as_ref().map(|key| escape_str(key.line.trim())));
+    if !args.check {
+        let advice = need.advice();
+        return if args.json {
+            printer.json(&Event::lines(&settings, &advice))
+        } else {
+            printer.data(&told(&settings, &advice, &args.target))
+        };
+    }
+    let settings = alone(settings, key);
+    tokio::select! {
+        biased;
+        // The connection is closed when it is dropped, and the ports with it.
+        () = interrupt() => Err(Error::interrupted()),
+        checked = check(settings, &need, &plan.streams, args.json, printer) => checked,
+    }
+}
+
+/// The same way with no other key, and nothing written down.
+fn alone(mut settings: Settings, key: Option<PublicHalf>) -> Settings {
+    if let Some(file) = key.and_then(|key| key.file) {
+        settings.identities = vec![file];
+        settings.identities_only = true;
+    }
+    settings.methods = vec![Method::PublicKey];
+    // A key that may run commands is what is looked for.
+    settings.commands = true;
+    settings.writes_unseen = false;
+    settings.jumps.iter_mut().for_each(|hop| hop.writes_unseen = false);
+    settings
+}
+
+/// What stands on stdout with `--json`.
+#[derive(serde::Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Event<'a> {
+    /// Something was tried.
+    Step {
+        step: &'a str,
+        verdict: Found,
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<&'a str>,
+    },
+    /// The last line.
+    Harden {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        host: Option<&'a str>,
+        #[serde(flatten)]
+        advice: Option<&'a Advice>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
+        exit_code: u8,
+    },
+}
+
+impl<'a> Event<'a> {
+    fn failed(error: &'a Error) -> Self {
+        let (message, hint) = (Some(error.message.as_str()), error.hint_text());
+        Self::Harden { user: None, host: None, advice: None, message, hint, exit_code: error.kind.exit_code() }
+    }
+
+    fn lines(settings: &'a Settings, advice: &'a Advice) -> Self {
+        let (user, host) = (Some(settings.user.as_str()), Some(settings.host.as_str()));
+        Self::Harden { user, host, advice: Some(advice), message: None, hint: None, exit_code: 0 }
+    }
+}
+
+/// Everything that is no line to paste is a comment of the file that the lines before it belong to.
+fn told(settings: &Settings, advice: &Advice, target: &str) -> String {
+    let (user, host) = (escape_str(&settings.user), escape_str(&settings.host));
+    let mut text = format!("# one line for ~{user}/.ssh/authorized_keys on {host}:\n{}\n\n", advice.authorized_keys);
+    text.push_str("# for the end of sshd_config there, by its administrator; then: sshd -t, and reload:\n");
+    text.push_str(&format!("{}\n\n# what that costs, and what it leaves:\n", escape_lines(&advice.sshd_config)));
+    for note in &advice.notes {
+        text.push_str(&format!("# - {}\n", wrapped(note, WIDTH - 4).join("\n#   ")));
+    }
+    text.push_str(&format!("# whether the key can do more: reclog harden {} --check\n", escape_str(target)));
+    text
+}
+
+fn escape_lines(text: &str) -> String {
+    text.split('\n').map(escape_str).collect::<Vec<_>>().join("\n")
+}
+
+async fn check(settings: Settings, need: &Need, streams: &[StreamPlan], json: bool, printer: Printer) -> Result<()> {
+    let spinner = Spinner::new((!json).then_some(printer));
+    spinner.say(format!("logging in to {}", escape_str(&settings.target())));
+    let person = Arc::new(Prompt::new(printer, spinner.clone()));
+    let (user, memory) = (settings.user.clone(), Arc::<Memory>::default());
+    let connected = Connection::establish(Arc::new(settings), person, Arc::clone(&memory), &|_, _| ()).await;
+    let connection = match connected {
+        Ok(connection) => connection,
+        Err(error) => {
+            spinner.finish();
+            return Err(error);
+        }
+    };
+    spinner.say("trying what the key can do".into());
+    let broken = Mutex::new(None);
+    let tell = |name: &str, words: &str, found: Found, hint: Option<&str>| {
+        spinner.pause();
+        let told = if json {
+            printer.json(&Event::Step { step: name, verdict: found, message: words, hint })
+        } else {
+            printer.data(&drawn(words, found, hint))
+        };
+        if let Err(error) = told {
+            broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+        spinner.resume();
+    };
+    let result = tried(&connection, need, streams, &tell).await;
+    spinner.finish();
+    let login = memory.greeting().login.join(" and ");
+    connection.close(FAREWELL).await;
+    if let Some(error) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    let open = result?;
+    if open.is_empty() {
+        let text = format!("\n{user} with {login} can do nothing else\n");
+        return if json {
+            let message = Some("it can do nothing else");
+            printer.json(&Event::Harden {
+                user: Some(&user),
+                host: None,
+                advice: None,
+                message,
+                hint: None,
+                exit_code: 0,
+            })
+        } else {
+            printer.data(&escape_lines(&text))
+        };
+    }
+    let all = open.iter().map(|ability| ability.words()).collect::<Vec<_>>().join("; ");
+    let error = Error::failed(format!("{user} with {login} can do more than it needs: {all}"));
+    Err(error.hint("`reclog harden` without --check prints the lines that close it"))
+}
+
+/// Hears of each try: its name, its words, what came of it, what to do about it.
+type Tell<'a> = &'a (dyn Fn(&str, &str, Found, Option<&str>) + Sync);
+
+/// What is open.
+async fn tried(connection: &Connection, need: &Need, streams: &[StreamPlan], tell: Tell<'_>) -> Result<Vec<Ability>> {
+    for stream in streams.iter().filter(|s| s.relay == Relay::Never && s.transport.has_tcp()) {
+        let words = match stream.port {
+            0 => "open a port that the jump host chooses".to_owned(),
+            port => format!("open its own port {port}"),
+        };
+        tell("own-port", &words, ssh::own_port(connection, &stream.bind, stream.port).await?, None);
+    }
+    let mut open = Vec::new();
+    ssh::check_abilities(connection, need, |ability, found| {
+        let hint = (found == Found::Open).then(|| ability.closed_by());
+        tell(ability.as_str(), ability.words(), found, hint);
+        if found == Found::Open {
+            open.push(ability);
+        }
+    })
+    .await;
+    Ok(open)
+}
+
+/// A line for people, and what to do below it.
+fn drawn(words: &str, found: Found, hint: Option<&str>) -> String {
+    let (mark, verdict) = match found {
+        Found::Closed => ('✔', "ok: refused"),
+        Found::Needed => ('✔', "ok: granted, and needed"),
+        Found::Open => ('✘', "open"),
+        Found::CannotTell => ('?', "cannot tell"),
+    };
+    let mut text = format!("{mark} {words:<41} {verdict}\n");
+    if let Some(hint) = hint {
+        text.push_str(&indented(&format!("hint: {hint}"), "    ", WIDTH));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_has_80_columns_at_most() {
+        for ability in Ability::ALL {
+            for found in [Found::Closed, Found::Needed, Found::Open, Found::CannotTell] {
+                let text = drawn(ability.words(), found, Some(ability.closed_by()));
+                assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+            }
+        }
+    }
+}

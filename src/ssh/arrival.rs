@@ -1,0 +1,65 @@
+//! Who comes in by a forward, and whose the first bytes of a channel are.
+
+use std::net::{IpAddr, SocketAddr};
+
+use russh::client::{ChannelOpenHandle, Msg, Session};
+use russh::{Channel, ChannelId, ChannelOpenFailure};
+
+use super::auth::brief;
+use super::handler::{Guest, Stop};
+use super::porch::Caller;
+use super::routes::Found;
+
+impl Guest {
+    /// Somebody from `originator` came to the address and port of a forward.
+    pub(super) async fn arrives(
+        &mut self,
+        channel: Channel<Msg>,
+        (address, port): (&str, u32),
+        (originator, originator_port): (&str, u32),
+        reply: ChannelOpenHandle,
+        session: &mut Session,
+    ) -> Result<(), Stop> {
+        let peer = match originator.parse::<IpAddr>() {
+            Ok(ip) => SocketAddr::new(ip.to_canonical(), u16::try_from(originator_port).unwrap_or(0)).to_string(),
+            Err(_) => format!("{}:{originator_port}", brief(originator)),
+        };
+        let Some(Found { intake, relay }) = self.routes.find(address, port) else {
+            let what = format!("a connection for {}:{port}", brief(address));
+            return self.unasked("forwarded-tcpip", &what, reply).await;
+        };
+        if self.is_crowded() {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
+        if let Some(public) = relay {
+            self.visit(channel, intake, public, peer, session)?;
+            reply.accept().await;
+            return Ok(());
+        }
+        let Some(channel) = self.hold_back(channel, &intake, port, originator, &peer) else {
+            reply.accept().await;
+            return Ok(());
+        };
+        self.receive(Caller { channel, peer, intake, reply }).await;
+        Ok(())
+    }
+
+    /// What of `data` is to be fed to the sender of `channel`; `None`: nothing.
+    pub(super) fn of_a_sender<'a>(
+        &mut self,
+        channel: ChannelId,
+        data: &'a [u8],
+        session: &mut Session,
+    ) -> Result<Option<&'a [u8]>, Stop> {
+        if self.senders.contains_key(&channel) {
+            return Ok(Some(data));
+        }
+        if self.relay_spoke(channel, data)? {
+            return Ok(None);
+        }
+        let Some(data) = self.greeted(channel, data, session)? else { return Ok(None) };
+        self.claim(channel);
+        Ok(if self.was_held_back(channel, Some(data), session)? { None } else { Some(data) })
+    }
+}
