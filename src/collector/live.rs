@@ -52,6 +52,7 @@ impl LiveStream {
         let name = &self.plan.name;
         match reach {
             Reach::LoopbackOnly => Some(format!("stream {name}: nobody outside can connect: {why}")),
+            Reach::Proven if !why.is_empty() => Some(format!("stream {name}: {why}")),
             Reach::Unproven if self.was_proven => {
                 Some(format!("stream {name}: nobody outside gets through to port {} any more: {why}", self.port))
             }
