@@ -43,9 +43,12 @@ struct Watched {
 impl Watched {
     /// `None`: nobody is asked. `early`: the answer would still have been waited for.
     fn finding(&self, early: bool) -> Option<Finding> {
-        let why = || match early {
-            true => "nobody has looked yet: the collector ends, or its connection is made anew".to_owned(),
-            false => format!("no answer within {} s", FIRST.as_secs()),
+        let why = || {
+            if early {
+                "nobody has looked yet: the collector ends, or its connection is made anew".to_owned()
+            } else {
+                format!("no answer within {} s", FIRST.as_secs())
+            }
         };
         let waiting = || Finding { why: why(), ..Finding::default() };
         self.asked.then(|| self.finding.clone().unwrap_or_else(waiting))

@@ -411,6 +411,9 @@ impl Evidence<'_> {
                 "who answers there: sshd lets this account connect to nothing (PermitOpen, AllowTcpForwarding)".into(),
             );
         }
+        if self.own.iter().any(|(_, door)| *door == Door::Late) {
+            untold.push("who answers there: the jump host was asked, and no answer came in time".into());
+        }
         if self.is_public() != Some(false) && failed.iter().any(|a| matches!(a.outcome, Outside::NoAnswer)) {
             untold.push("whether the network of this machine lets connections to that port out".into());
         }

@@ -156,6 +156,8 @@ fn a_slow_way_is_not_loopback_alone() {
         assert!(!finding.why.contains("GatewayPorts no)"), "{finding:?}");
     }
     let taken = judged(&[to(V4, Outside::Other)], OURS, &[(V4, Door::Late)], &none);
+    assert!(taken.untold.iter().any(|u| u.contains("no answer came in time")), "{taken:?}");
+    assert!(!taken.untold.iter().any(|u| u.contains("PermitOpen")), "nothing forbids it: {taken:?}");
     assert!(taken.why.starts_with("203.0.113.1 takes the connection, and our line does not come back"), "{taken:?}");
     assert!(!remedies(&taken).contains("GatewayPorts"), "it is open to others: {taken:?}");
 }
