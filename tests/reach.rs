@@ -120,7 +120,14 @@ fn a_port_on_loopback_alone_is_told_with_both_ways_out() {
     let run = stage.up_run(&[]);
     eprintln!("{}{}", run.stdout, run.stderr);
     assert!(run.stderr.contains("warning: nobody outside can connect: "), "{}", run.stderr);
-    for text in ["--relay", "Match User root\n", "GatewayPorts clientspecified", "systemctl reload"] {
+    for text in [
+        "--relay",
+        "reclog down NAME",
+        "Match User root\n",
+        "GatewayPorts clientspecified",
+        "systemctl reload",
+        "reclog kick NAME",
+    ] {
         assert!(run.stderr.contains(text), "{text}: {}", run.stderr);
     }
     assert!(!run.stderr.contains("not told"), "{}", run.stderr);
@@ -165,6 +172,9 @@ fn a_firewall_is_told_from_a_port_that_is_not_open() {
         assert!(found["why"].as_str().unwrap().contains("firewall or security group"), "{found}");
         let remedies = found["remedies"].to_string();
         assert!(remedies.contains("security group") && remedies.contains(&stage.port.to_string()), "{remedies}");
+        let now = stage.env.snapshot("c");
+        assert!(now["health"][0].as_str().unwrap().contains("firewall or security group"), "{now:#}");
+        assert_eq!(&now["streams"][0]["finding"], found);
         stage.ends(0);
     }
 }
@@ -246,9 +256,105 @@ fn a_family_that_another_program_has_is_told_beside_the_one_that_is_proven() {
     assert!(run.stdout.contains("  reach  proven from outside"), "{}", run.stdout);
     let note = format!("senders get to {NAME}:{} over IPv4 alone: over IPv6 another program has the port", stage.port);
     assert!(run.stderr.contains(&note), "{}", run.stderr);
-    assert_eq!(stage.env.snapshot("c")["health"], json!([]));
+    assert!(run.stderr.contains("warning: senders get to") && run.stderr.contains("sudo ss -ltnp"), "{}", run.stderr);
+    let now = stage.env.snapshot("c");
+    assert!(now["health"][0].as_str().unwrap().contains(&note), "{now:#}");
+    assert!(now["streams"][0]["finding"]["remedies"].to_string().contains("ss -ltnp"), "{now:#}");
     stage.line_arrives(THERE, "four");
     stage.ends(1);
+}
+
+#[test]
+fn a_family_that_goes_dark_later_is_told_and_its_recovery_is_too() {
+    let stage = Stage::new(world!(|name| World::lay(name, &["GatewayPorts yes"])), NAME);
+    stage.up(&["--probe-every", "1s"]);
+    let proven = stage.env.wait_collector("c", "is proven", |c| c["streams"][0]["reach"] == "proven");
+    assert_eq!(
+        (&proven["health"], proven["streams"][0]["finding"]["through"].to_string().matches("true").count()),
+        (&json!([]), 2)
+    );
+    stage.world.nft(&format!(
+        "add table inet six; add chain inet six in {{ type filter hook input priority 0; }}; \
+         add rule inet six in iif != lo meta nfproto ipv6 tcp dport {} reject with tcp reset",
+        stage.port
+    ));
+    let dark = stage.env.wait_collector("c", "tells", |c| c["health"] != json!([]));
+    let health = dark["health"][0].as_str().unwrap();
+    assert!(health.contains("over IPv4 alone: over IPv6") && health.contains("refuses"), "{health}");
+    assert_eq!(dark["streams"][0]["reach"], "proven");
+    assert!(stage.probes(2)[1]["why"].as_str().unwrap().contains("over IPv6"));
+    stage.world.nft("delete table inet six");
+    stage.env.wait_collector("c", "is well again", |c| c["health"] == json!([]));
+    assert_eq!(stage.probes(3)[2]["why"], "");
+    stage.ends(0);
+}
+
+#[test]
+fn a_program_that_hands_connections_on_is_told_and_the_port_is_not_proven() {
+    require!("socat");
+    // With its own address at both ends, or as loopback.
+    for from in ["", &format!(",bind={THERE}")] {
+        let stage = Stage::new(world!(|name| World::lay(name, &["GatewayPorts no"])), THERE);
+        let listen = format!("TCP4-LISTEN:{},bind={THERE},fork,reuseaddr", stage.port);
+        let to = format!("TCP4:127.0.0.1:{}{from}", stage.port);
+        let _socat = stage.world.daemon_there("socat", &[&listen, &to]);
+        let place = format!("{THERE}:{}", stage.port);
+        wait_until("it listens", SOON, || {
+            let all = stage.world.there("ss", &["-ltn"]);
+            all.contains(&place).then_some(())
+        });
+        let up = stage.up(&[]);
+        let found = finding(&up);
+        assert_eq!(found["reach"], "unproven", "{found:#}");
+        assert!(found["why"].as_str().unwrap().contains("hands connections on"), "{found:#}");
+        assert!(found["remedies"][0].as_str().unwrap().contains("ss -ltnp"), "{found:#}");
+        let health = stage.env.snapshot("c")["health"].to_string();
+        assert!(health.contains("hands connections on"), "{health}");
+        stage.ends(0);
+    }
+}
+
+#[test]
+fn a_connection_that_is_full_is_no_verdict_and_no_line_of_ours_a_sender() {
+    let stage = Stage::new(world!(|name| World::lay(name, &["GatewayPorts yes"])), THERE);
+    stage.up(&["--probe-every", "2s"]);
+    assert_eq!(stage.env.stream("c")["reach"], "proven");
+    let ssh = stage.world.sshd().port;
+    stage.world.nft(&format!(
+        "add table inet slow; add chain inet slow out {{ type filter hook output priority 0; }}; \
+         add rule inet slow out tcp sport {ssh} limit rate over 400 kbytes/second burst 20 kbytes drop"
+    ));
+    let script = format!("yes 'a line like any other, and long enough' > /dev/tcp/{THERE}/{}", stage.port);
+    let bulk = || {
+        let mut sender = stage.env.command("ip");
+        common::Daemon::start(sender.args(["netns", "exec", &stage.world.outside, "bash", "-c", &script]))
+    };
+    let bulk = [bulk(), bulk()];
+    stage.env.wait_collector("c", "has both", |c| c["streams"][0]["senders"]["open"] == 2);
+    let begun = std::time::Instant::now();
+    while begun.elapsed().as_secs_f64() < 20.0 {
+        let now = stage.env.snapshot("c");
+        let stream = &now["streams"][0];
+        assert_eq!((&stream["reach"], &now["reconnects"]), (&json!("proven"), &json!(0)), "{now:#}");
+        assert_eq!(number(&stream["senders"]["accepted"]), 2, "{now:#}");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    drop(bulk);
+    stage.world.nft("delete table inet slow");
+    stage.env.run(&["down", "c", "--now"]).ok();
+    assert!(!read_text(stage.env.path("f")).contains("reclog-echo"));
+}
+
+#[test]
+fn a_collector_that_ends_before_the_answer_says_that_nobody_looked() {
+    let stage = Stage::new(world!(|name| World::lay(name, &["GatewayPorts yes"])), THERE);
+    stage.world.guard(stage.port, "drop");
+    let up = Bg::spawn(stage.world.reclog(&stage.env, &stage.args(&[])));
+    wait_until("it is up", SOON, || (stage.env.find("c")?["state"] == "up").then_some(()));
+    stage.env.run(&["down", "c"]).ok();
+    let up = up.wait().ok();
+    assert!(up.stderr.contains("nobody has looked yet") && !up.stderr.contains("no answer within"), "{}", up.stderr);
+    stage.env.assert_nothing_left();
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::wrap::{width, wrapped};
 use crate::error::{Error, Kind, Result, io_reason};
 use crate::escape::escape_str;
 
@@ -68,7 +69,9 @@ impl Printer {
     /// Something that will matter, on stderr.
     #[expect(clippy::unused_self, reason = "who prints needs a printer")]
     pub fn warning(self, text: &str) {
-        say(&format!("{YELLOW}warning:{YELLOW:#} {}\n", escape_str(text)));
+        let text = format!("warning: {}", escape_str(text));
+        let lines = wrapped(&text, width(&io::stderr()).saturating_sub(2)).join("\n  ");
+        say(&format!("{YELLOW}warning:{YELLOW:#}{}\n", lines.trim_start_matches("warning:")));
     }
 
     /// An error and its hints, on stderr.

@@ -2,6 +2,7 @@
 
 use super::place::Place;
 use super::printer::Printer;
+use super::wrap::{indented, width};
 use crate::collector::events::UpStream;
 use crate::escape::escape_str;
 use crate::ledger::Reach;
@@ -25,37 +26,35 @@ pub fn tell(place: &Place, stream: &UpStream, printer: Printer) {
         }
         return;
     };
+    let width = width(&std::io::stderr());
     match finding.reach {
-        Reach::Proven => {
-            for note in &finding.notes {
-                printer.note(&format!("note: {}", escape_str(note)));
-            }
-        }
-        Reach::LoopbackOnly => {
-            printer.warning(&format!("nobody outside can connect: {}", finding.why));
-            more(finding, printer);
-        }
+        Reach::Proven if !finding.why.is_empty() => printer.warning(&finding.why),
+        Reach::Proven => {}
+        Reach::LoopbackOnly => printer.warning(&format!("nobody outside can connect: {}", finding.why)),
         Reach::Unproven => {
-            let why = escape_str(&finding.why);
-            printer.note(&format!("not proven: that {place} can be reached from outside:\n  {why}"));
-            more(finding, printer);
+            printer.note(&format!("not proven: that {place} can be reached from outside:"));
+            printer.note(indented(&finding.why, "  ", width).trim_end());
         }
+    }
+    let more = more(finding, width);
+    if !more.is_empty() {
+        printer.note(more.trim_end());
     }
 }
 
-/// What to do, and what could not be told.
-fn more(finding: &Finding, printer: Printer) {
+/// What else there is to know, what to do, and what could not be told.
+fn more(finding: &Finding, width: usize) -> String {
+    let mut text = String::new();
+    for note in &finding.notes {
+        text.push_str(&indented(&format!("note: {note}"), "", width));
+    }
     for (remedy, number) in finding.remedies.iter().zip(1..) {
-        printer.note(&format!("  {number}. {}", indented(remedy, "     ")));
+        text.push_str(&indented(&format!("{number}. {remedy}"), "  ", width));
     }
     for untold in &finding.untold {
-        printer.note(&format!("  not told: {}", escape_str(untold)));
+        text.push_str(&indented(&format!("not told: {untold}"), "  ", width));
     }
-}
-
-/// Text of several lines, each safe and behind `indent` but for the first.
-fn indented(text: &str, indent: &str) -> String {
-    text.lines().map(escape_str).collect::<Vec<_>>().join(&format!("\n{indent}"))
+    text
 }
 
 /// `203.0.113.9:4711` without the port, which is another one for each connection.
@@ -97,7 +96,18 @@ mod tests {
     }
 
     #[test]
-    fn lines_to_paste_stay_below_each_other() {
-        assert_eq!(indented("do\n  this\nand\x1b", "   "), "do\n     this\n   and\\x1b");
+    fn no_line_is_wider_than_a_terminal_and_lines_to_paste_stay_below_each_other() {
+        let long = "a word and another ".repeat(9);
+        let finding = Finding {
+            notes: vec![long.clone()],
+            remedies: vec![format!("{long}:\n  do this\x1b"), long.clone()],
+            untold: vec![long],
+            ..Finding::default()
+        };
+        let text = more(&finding, 80);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.contains("\n      do this\\x1b\n  2. a word"), "{text}");
+        // In a pipe every sentence is one line.
+        assert_eq!(more(&finding, usize::MAX).lines().count(), 5);
     }
 }

@@ -10,6 +10,7 @@ use super::args::StatusArgs;
 use super::pick;
 use super::printer::Printer;
 use super::words;
+use super::wrap::{indented, width};
 use crate::error::Result;
 use crate::escape::escape_str;
 use crate::ledger::{CollectorSnapshot, Reach, Snapshot, State};
@@ -71,7 +72,7 @@ fn text(snapshot: &Snapshot) -> String {
         text.push_str(&head(collector, Timestamp::now()));
         text.push_str(&table(collector));
         for sentence in &collector.health {
-            text.push_str(&format!("  ! {}\n", escape_str(sentence)));
+            text.push_str(&indented(&format!("! {sentence}"), "  ", width(&std::io::stdout())));
         }
         for (stream, lost) in collector.streams.iter().filter_map(|s| Some((s, s.datagrams_lost.filter(|n| *n > 0)?))) {
             let lost = words::plural(lost, "datagram");

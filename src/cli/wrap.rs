@@ -1,6 +1,17 @@
 //! Text for a terminal of 80 columns, made safe.
 
+use std::io::IsTerminal;
+
 use crate::escape::escape_str;
+
+/// Columns of a terminal.
+const COLUMNS: usize = 80;
+
+/// The columns of this stream: elsewhere than on a terminal a sentence stays one line, for whoever searches in it.
+#[must_use]
+pub fn width(stream: &impl IsTerminal) -> usize {
+    if stream.is_terminal() { COLUMNS } else { usize::MAX }
+}
 
 /// `text` in lines of at most `width` characters, broken between words; a longer word stands alone.
 #[must_use]

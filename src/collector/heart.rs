@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::intake::Intake;
-use crate::ledger::Reach;
+use crate::ledger::{Families, Reach};
 use crate::ssh::{Finding, Prober, Pulse};
 
 /// Ports that are looked at side by side: a plan may have many, and each costs the jump host a few connections.
@@ -25,6 +25,8 @@ pub struct Port {
     pub number: u16,
     /// Its line came back before, in this life of the connection or an earlier one.
     pub was_proven: bool,
+    /// Over these families.
+    pub through: Families,
 }
 
 /// What is heard.
@@ -71,13 +73,14 @@ async fn beat(prober: Prober, mut ports: Vec<Port>, every: Duration, tell: mpsc:
             let (prober, lanes) = (prober.clone(), Arc::clone(&lanes));
             looks.spawn(async move {
                 let _lane = lanes.acquire_owned().await;
-                (n, Box::new(prober.probe(&port.intake, port.number).await))
+                (n, Box::new(prober.probe_again(&port.intake, port.number, port.through).await))
             });
         }
         let mut silent = Vec::new();
         while let Some(look) = looks.join_next().await {
             let Ok((n, finding)) = look else { continue };
             let port = &mut ports[n];
+            port.through = port.through.or(finding.through);
             match finding.reach {
                 Reach::Proven => port.was_proven = true,
                 _ if port.was_proven && !finding.held_up => silent.push(n),

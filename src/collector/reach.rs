@@ -11,7 +11,7 @@ use super::link::Link;
 use super::live::{self, Live};
 use crate::audit::{Event, Trail};
 use crate::intake::Intake;
-use crate::ledger::Reach;
+use crate::ledger::{Families, Reach};
 use crate::plan::{Plan, StreamPlan, is_loopback};
 use crate::ssh::{Finding, Settings};
 
@@ -34,14 +34,23 @@ struct Watched {
     asked: bool,
     finding: Option<Finding>,
     was_proven: bool,
+    /// Over these families, ever.
+    through: Families,
     /// What the audit trail knows.
     told: (Reach, String),
 }
 
 impl Watched {
-    /// `None`: nobody is asked.
-    fn finding(&self) -> Option<Finding> {
-        let waiting = || Finding { why: format!("no answer within {} s", FIRST.as_secs()), ..Finding::default() };
+    /// `None`: nobody is asked. `early`: the answer would still have been waited for.
+    fn finding(&self, early: bool) -> Option<Finding> {
+        let why = || {
+            if early {
+                "nobody has looked yet: the collector ends, or its connection is made anew".to_owned()
+            } else {
+                format!("no answer within {} s", FIRST.as_secs())
+            }
+        };
+        let waiting = || Finding { why: why(), ..Finding::default() };
         self.asked.then(|| self.finding.clone().unwrap_or_else(waiting))
     }
 }
@@ -67,6 +76,7 @@ impl Watch {
             asked: every.is_some() && stream.transport.has_tcp() && !is_loopback(&stream.bind),
             finding: None,
             was_proven: false,
+            through: Families::default(),
             told: Default::default(),
         };
         Self { live, trail, every, streams: plan.streams.iter().map(watched).collect(), heart: None, first: None }
@@ -82,6 +92,7 @@ impl Watch {
             intake: intake.clone(),
             number: *port,
             was_proven: stream.was_proven,
+            through: stream.through,
         });
         let asked: Vec<Port> = asked.collect();
         if asked.is_empty() {
@@ -133,9 +144,11 @@ impl Watch {
             return;
         }
         stream.was_proven |= finding.reach == Reach::Proven;
+        stream.through = stream.through.or(finding.through);
         let now = (finding.reach, finding.why.clone());
         // One that was not even tried is no news.
-        if now.0 != stream.told.0 || (finding.has_failed() && now != stream.told) {
+        let tried = finding.has_failed() || now.0 == Reach::Proven;
+        if now.0 != stream.told.0 || (tried && now != stream.told) {
             let Watched { name, told, .. } = stream;
             tracing::info!(stream = name, reach = now.0.as_str(), "{}", now.1);
             self.trail.tell(&Event::Probe { stream: name.clone(), reach: now.0, why: now.1.clone() });
@@ -147,9 +160,10 @@ impl Watch {
 
     /// What is up, and who can connect to it, as far as it is known by now.
     pub fn up(&self, plan: &Plan, settings: Option<&Settings>, ports: &[u16]) -> Up {
+        let early = self.first.is_some();
         let all = plan.streams.iter().zip(ports).zip(&self.streams);
         let streams = all.map(|((stream, port), watched)| {
-            let finding = watched.finding();
+            let finding = watched.finding(early);
             UpStream {
                 name: stream.name.clone(),
                 host: live::sender_host(settings.map(|s| s.host.as_str()), &stream.bind),

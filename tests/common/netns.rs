@@ -227,6 +227,12 @@ impl World {
         env.started(super::Bg::spawn(self.reclog(env, &args)).wait())
     }
 
+    /// Any program on the jump host, which must succeed; its output.
+    #[track_caller]
+    pub fn there(&self, program: &str, args: &[&str]) -> String {
+        inside(&self.jump, program, args)
+    }
+
     /// Any program on the machine outside, which must succeed; its output.
     #[track_caller]
     pub fn outside(&self, program: &str, args: &[&str]) -> String {

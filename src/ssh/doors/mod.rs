@@ -39,6 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long an echo may be late, on a jump host that is busy: until then its line is known for what it is. Senders who come
 /// meanwhile and say nothing are counted so much later.
 const LATE: Duration = Duration::from_secs(30);
+/// A connection that carries so many bytes while an answer is awaited may be full: sshd then leaves what comes in by a forward
+/// unread, and answers questions all the same.
+pub(super) const BUSY: u64 = 32 * 1024;
 /// Ports that are looked at side by side: a plan may have many, and sshd opens a connection for each.
 const SIDE_BY_SIDE: usize = 4;
 
@@ -117,7 +120,7 @@ pub(super) fn means_both(bind: &str) -> bool {
 pub(super) async fn look(handle: &Arc<Handle<Guest>>, lookout: &Lookout, meter: &Arc<Meter>, port: u16) -> Doors {
     let knock =
         async |family: Family| match ask(handle, lookout, meter, port, family.loopback(), Origin::Loopback).await {
-            Door::Nobody if meter.brake.is_on() => Door::CannotTell,
+            Door::Nobody if meter.brake.is_on() => Door::Late,
             Door::Nobody => nobody(handle, family).await,
             door => door,
         };
@@ -159,7 +162,7 @@ pub(super) async fn ask(
     let host = host.to_owned();
     // In a task of its own: a connection that comes about when nobody waits for it any more would be counted as a sender.
     let asking = tokio::spawn(async move { ask_to_the_end(&handle, &lookout, &meter, port, host, origin).await });
-    timeout(PHASE_TIMEOUT, asking).await.ok().and_then(Result::ok).unwrap_or(Door::CannotTell)
+    timeout(PHASE_TIMEOUT, asking).await.ok().and_then(Result::ok).unwrap_or(Door::Late)
 }
 
 /// Ends with the connection at the latest.
@@ -172,6 +175,7 @@ async fn ask_to_the_end(
     origin: Origin,
 ) -> Door {
     let Some(nonce) = nonce() else { return Door::CannotTell };
+    let passed = meter.passed();
     let expecting = lookout.expect(port, nonce.clone(), origin);
     let channel = match handle.channel_open_direct_tcpip(host.as_str(), u32::from(port), "127.0.0.1", 0).await {
         Ok(channel) => channel,
@@ -188,13 +192,13 @@ async fn ask_to_the_end(
         channel.eof().await
     };
     if !matches!(timeout(PHASE_TIMEOUT, sent).await, Ok(Ok(()))) {
-        return Door::CannotTell;
+        return Door::Late;
     }
     if let Ok(Some(_)) = timeout(PATIENCE, echo.comes()).await {
         return Door::Ours;
     }
-    // A slow way is not somebody else's door: what came before the second answer would have been here. In a stall such a
-    // question does harm.
+    // A slow way is not somebody else's door: what came before the second answer would have been here, unless the connection is
+    // full. In a stall such a question does harm.
     let answers = async {
         handle.send_ping().await?;
         handle.send_ping().await
@@ -204,11 +208,8 @@ async fn ask_to_the_end(
     forget(channel).await;
     match answered {
         _ if came => Door::Ours,
-        Some(Ok(())) if !handle.is_closed() => {
-            echo.give_up();
-            Door::Other
-        }
-        _ => Door::CannotTell,
+        Some(Ok(())) if !handle.is_closed() && meter.passed().saturating_sub(passed) < BUSY => Door::Other,
+        _ => Door::Late,
     }
 }
 
@@ -238,11 +239,6 @@ impl Sent {
     /// Whether it is there.
     fn has_come(&mut self) -> bool {
         self.expecting.as_mut().is_some_and(|expecting| expecting.comes.try_recv().is_ok())
-    }
-
-    /// It cannot come any more.
-    fn give_up(mut self) {
-        self.expecting = None;
     }
 }
 

@@ -45,8 +45,10 @@ pub enum Door {
     Nobody,
     /// Nobody can: the jump host does not have the family, or does not use it.
     Absent,
-    /// It may not be asked, or nobody answered.
+    /// It may not be asked.
     CannotTell,
+    /// It was asked, and the answer may be late.
+    Late,
 }
 
 /// Both families of one port.
@@ -120,7 +122,7 @@ mod tests {
     use super::*;
     use crate::error::Kind;
 
-    const ALL: [Door; 5] = [Door::Ours, Door::Other, Door::Nobody, Door::Absent, Door::CannotTell];
+    const ALL: [Door; 6] = [Door::Ours, Door::Other, Door::Nobody, Door::Absent, Door::CannotTell, Door::Late];
 
     fn judge(v4: Door, v6: Door, before: Proven) -> Result<Option<String>, Error> {
         Doors { v4, v6 }.judge(before, "u@jump:22", 514)
@@ -142,8 +144,9 @@ mod tests {
     #[test]
     fn what_cannot_be_told_is_never_a_failure() {
         let both = Proven { v4: true, v6: true };
-        for door in [Door::Ours, Door::Absent, Door::CannotTell] {
+        for door in [Door::Ours, Door::Absent, Door::CannotTell, Door::Late] {
             assert_eq!(judge(Door::CannotTell, door, both), Ok(None));
+            assert_eq!(judge(Door::Late, door, both), Ok(None));
             assert_eq!(judge(door, Door::Absent, both), Ok(None));
         }
     }

@@ -11,11 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use russh::client::Handle;
-use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 pub use facts::{Facts, Firewall};
+
+pub use crate::ledger::{Families, Finding};
 
 use self::outside::{Ends, From, Hop};
 use self::verdict::{Attempt, Evidence, Outside};
@@ -27,36 +29,6 @@ use super::server_process;
 use super::settings::{Proxy, Settings};
 use super::socket::Meter;
 use crate::intake::Intake;
-use crate::ledger::Reach;
-
-/// What was found out about one port. Sentences are not yet safe for a terminal.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// Who can connect.
-    pub reach: Reach,
-    /// Why it is not proven, a sentence; empty when it is.
-    pub why: String,
-    /// Ways out, each a sentence with lines to paste below it, the best first.
-    pub remedies: Vec<String>,
-    /// What could not be told, a sentence each.
-    pub untold: Vec<String>,
-    /// What else a person should know of a port that is proven, a sentence each.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-    /// The address that the jump host saw the probe come from, `ip:port`.
-    pub seen_as: Option<String>,
-    /// An output is behind, and with it the connection: nothing could be found out, and what was known before still holds.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    pub held_up: bool,
-}
-
-impl Finding {
-    /// Whether somebody was asked and does not get through.
-    #[must_use]
-    pub fn has_failed(&self) -> bool {
-        !self.remedies.is_empty()
-    }
-}
 
 /// How long the shell of the jump host may take: what it reads as it starts takes a while on some machines.
 const SHELL: Duration = Duration::from_secs(10);
@@ -87,6 +59,8 @@ pub struct Prober {
     last: Arc<Mutex<HashMap<u16, Last>>>,
     /// The account runs no commands: it is not asked again.
     mute: Arc<AtomicBool>,
+    /// What its shell tells of its addresses: asked once, when the first line came back.
+    addresses: Arc<OnceCell<Facts>>,
 }
 
 /// What came from outside, what it meant, and when that was found out.
@@ -126,6 +100,7 @@ impl Connection {
             from,
             last: Arc::default(),
             mute: Arc::default(),
+            addresses: Arc::default(),
         }
     }
 }
@@ -134,10 +109,15 @@ impl Prober {
     /// Sends a line that nobody else can send to `port` from outside, and sees whether it comes back by the forward of
     /// `intake`; if not, finds out where it is lost. Some 8 s at most.
     pub async fn probe(&self, intake: &Intake, port: u16) -> Finding {
-        let presses = self.meter.brake.presses();
+        self.probe_again(intake, port, Families::default()).await
+    }
+
+    /// The same for one whose line came back over these families before.
+    pub async fn probe_again(&self, intake: &Intake, port: u16, before: Families) -> Finding {
+        let (presses, passed) = (self.meter.brake.presses(), self.meter.passed());
         let free = || intake.has_room() && !self.meter.brake.is_on();
         let held_up = || Finding {
-            why: "an output is behind, and the connection waits for it: nobody could be asked".into(),
+            why: "an output is behind, or the connection is full: nobody could be asked".into(),
             held_up: true,
             ..Finding::default()
         };
@@ -160,16 +140,22 @@ impl Prober {
         let came_back = attempts.iter().any(|a| matches!(a.outcome, Outside::CameBack { .. }));
         let asked = attempts.iter().any(|a| !matches!(a.outcome, Outside::NotAsked(_)));
         let all = attempts.iter().all(|a| matches!(a.outcome, Outside::CameBack { .. } | Outside::NotAsked(_)));
-        if !came_back && (!free() || presses != self.meter.brake.presses()) {
+        // Whoever took the connection may be us, and the line may wait behind all that others send.
+        let late = attempts.iter().any(|a| a.outcome == Outside::Other)
+            && self.meter.passed().saturating_sub(passed) >= doors::BUSY;
+        if !came_back && (late || !free() || presses != self.meter.brake.presses()) {
             return held_up();
         }
         let known = self.known(port, &attempts);
         let now = Instant::now();
         let (finding, found_at) = match (known, found) {
             (Some(known), _) => known,
-            (None, None) if came_back && all => (self.judge(port, &attempts, &Located::default()), now),
-            (None, None) => (self.judge(port, &attempts, &self.locate(port, asked).await), now),
-            (None, Some(found)) => (self.judge(port, &attempts, &found), now),
+            (None, None) if came_back && all => {
+                let facts = self.own_addresses(port, free()).await;
+                (self.judge(port, &attempts, before, &Located { facts, ..Located::default() }), now)
+            }
+            (None, None) => (self.judge(port, &attempts, before, &self.locate(port, asked).await), now),
+            (None, Some(found)) => (self.judge(port, &attempts, before, &found), now),
         };
         tracing::debug!(port, ?attempts, ?finding, "looked from outside");
         self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(port, (attempts, finding.clone(), found_at));
@@ -183,11 +169,22 @@ impl Prober {
         (before == attempts && since.elapsed() < STALE).then(|| (finding.clone(), *since))
     }
 
-    fn judge(&self, port: u16, outside: &[Attempt], located: &Located) -> Finding {
+    /// What is known of the jump host's addresses, whatever the port; asked once in the life of a connection.
+    async fn own_addresses(&self, port: u16, free: bool) -> Facts {
+        if !free && !self.addresses.initialized() {
+            return Facts::default();
+        }
+        let facts = self.addresses.get_or_init(async || self.facts(&[port]).await).await;
+        Facts { listeners: None, ..facts.clone() }
+    }
+
+    fn judge(&self, port: u16, outside: &[Attempt], before: Families, located: &Located) -> Finding {
         let Settings { host, user, .. } = &*self.settings;
         let ssh = self.settings.ssh_arguments();
+        let commands = self.settings.commands && !self.mute.load(Ordering::Relaxed);
+        let ssh = Some(ssh.as_str()).filter(|_| commands);
         let Located { doors, own, facts } = located;
-        verdict::judge(&Evidence { host, user, ssh: &ssh, port, outside, doors: *doors, own, facts })
+        verdict::judge(&Evidence { host, user, ssh, port, outside, doors: *doors, own, facts, before })
     }
 
     /// Asks the jump host itself. When nothing was asked from outside, what a shell tells is enough.
@@ -213,6 +210,10 @@ impl Prober {
             doors::look(&self.handle, &self.lookout, &self.meter, port),
             self.ask_own(&dialed, port)
         );
+        // Packets to an address that is not its own may be lost on the way.
+        for (_, door) in own.iter_mut().filter(|(ip, door)| *door == Door::Late && facts.is_own(*ip) == Some(false)) {
+            *door = Door::Nobody;
+        }
         let others = facts.addresses.iter().flatten().copied().filter(|ip| !dialed.contains(ip));
         let others: Vec<IpAddr> = others.take(MOST_OWN).collect();
         own.extend(self.ask_own(&others, port).await);
@@ -236,10 +237,8 @@ impl Prober {
                 answers.extend(answer.ok());
             }
         };
-        // Packets to an address that is not its own may be lost on the way.
-        let late = timeout(OWN, all).await.is_err();
-        let silent = if late { Door::Nobody } else { Door::CannotTell };
-        addresses.iter().enumerate().map(|(n, ip)| (*ip, answers.remove(&n).unwrap_or(silent))).collect()
+        let _ = timeout(OWN, all).await;
+        addresses.iter().enumerate().map(|(n, ip)| (*ip, answers.remove(&n).unwrap_or(Door::Late))).collect()
     }
 
     /// What is to be thought of a connection whose `port` of `intake` does not come back any more. In a stall nothing is asked.

@@ -5,7 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use super::Finding;
 use super::facts::{Facts, Firewall};
-use crate::ledger::Reach;
+use crate::ledger::{Families, Reach};
 use crate::plan::bracketed;
 use crate::ssh::doors::{Door, Doors, Family};
 
@@ -54,8 +54,8 @@ pub struct Evidence<'a> {
     pub host: &'a str,
     /// Who logs in there.
     pub user: &'a str,
-    /// Arguments of ssh that lead there.
-    pub ssh: &'a str,
+    /// Arguments of ssh that lead there; `None`: the account runs no commands.
+    pub ssh: Option<&'a str>,
     /// The port.
     pub port: u16,
     /// The connections that were tried.
@@ -66,6 +66,8 @@ pub struct Evidence<'a> {
     pub own: &'a [(IpAddr, Door)],
     /// What its shell tells.
     pub facts: &'a Facts,
+    /// The families that came back before.
+    pub before: Families,
 }
 
 fn family(address: IpAddr) -> Family {
@@ -75,37 +77,30 @@ fn family(address: IpAddr) -> Family {
 /// What it means.
 #[must_use]
 pub fn judge(e: &Evidence<'_>) -> Finding {
-    let came = e.outside.iter().find_map(|a| match &a.outcome {
-        Outside::CameBack { seen_as } => Some(seen_as.clone()),
-        _ => None,
-    });
-    if let Some(seen_as) = came {
-        let mut notes = e.other_family();
-        if seen_as.parse::<SocketAddr>().is_ok_and(|at| at.ip().is_loopback()) {
-            notes.push(format!(
-                "something on {} hands the connections on: every sender seems to come from {seen_as}",
-                e.host
-            ));
-        }
-        return Finding { reach: Reach::Proven, seen_as: Some(seen_as), notes, ..Finding::default() };
+    let back = |handed_on: bool| {
+        e.outside.iter().filter(|a| e.is_handed_on(a) == handed_on).find_map(|a| match &a.outcome {
+            Outside::CameBack { seen_as } => Some(seen_as.clone()),
+            _ => None,
+        })
+    };
+    if let Some(seen_as) = back(false) {
+        return e.proven(seen_as);
     }
     let others = e.other_programs();
-    let mut finding = match e.is_public() {
-        Some(false) => e.loopback_only(),
+    let handed_on = back(true);
+    let mut finding = match (e.is_public(), &handed_on) {
+        (_, Some(seen_as)) => e.handed_on(seen_as),
+        (Some(false), _) => e.loopback_only(),
         _ if !others.is_empty() => Finding { why: e.taken(&others), ..Finding::default() },
-        Some(true) if e.outside.iter().any(Attempt::failed) => e.lost_on_the_way(),
-        public => e.not_told(public),
+        (Some(true), _) if e.outside.iter().any(Attempt::failed) => e.lost_on_the_way(),
+        (public, _) => e.not_told(public),
     };
     if !others.is_empty() {
         if finding.reach == Reach::LoopbackOnly {
             finding.why.push_str("; ");
             finding.why.push_str(&e.taken(&others));
         }
-        finding.remedies.push(format!(
-            "who answers there is told by (ssh {}):\n  sudo ss -ltnp 'sport = :{}'\n\
-             another port is chosen with --remote-port; 0 lets the jump host choose",
-            e.ssh, e.port
-        ));
+        finding.remedies.push(e.who_listens());
     }
     finding.untold = e.untold();
     finding
@@ -114,6 +109,60 @@ pub fn judge(e: &Evidence<'_>) -> Finding {
 impl Evidence<'_> {
     fn place(&self) -> String {
         format!("{}:{}", bracketed(self.host), self.port)
+    }
+
+    /// Where commands are to be typed.
+    fn there(&self) -> String {
+        self.ssh.map_or_else(|| "by an account that may".into(), |ssh| format!("ssh {ssh}"))
+    }
+
+    /// Whether our line came back from the jump host's own addresses: somebody there took the connection and made another.
+    fn is_handed_on(&self, attempt: &Attempt) -> bool {
+        let Outside::CameBack { seen_as } = &attempt.outcome else { return false };
+        let Ok(ip) = seen_as.parse::<SocketAddr>().map(|at| at.ip().to_canonical()) else { return false };
+        let dialed = self.outside.iter().any(|a| a.address == Some(ip));
+        match self.facts.is_own(ip) {
+            _ if ip.is_loopback() || self.facts.arrived_at == Some(ip) => true,
+            Some(own) => own,
+            None => dialed,
+        }
+    }
+
+    /// Senders get through, maybe not all of them.
+    fn proven(&self, seen_as: String) -> Finding {
+        let came = |of: Family| {
+            let mut all = self.outside.iter().filter(|a| a.family() == Some(of));
+            all.any(|a| matches!(a.outcome, Outside::CameBack { .. }) && !self.is_handed_on(a))
+        };
+        let through = Families { v4: came(Family::V4), v6: came(Family::V6) };
+        let mut finding = Finding { reach: Reach::Proven, seen_as: Some(seen_as), through, ..Finding::default() };
+        self.other_family(&mut finding);
+        finding
+    }
+
+    /// What came back took a way that is not ours.
+    fn handed_on(&self, seen_as: &str) -> Finding {
+        let from = seen_as.parse::<SocketAddr>().map_or_else(|_| seen_as.to_owned(), |at| at.ip().to_string());
+        let mut why = format!(
+            "another program on {} hands connections on: our line came back from {from}, and so does every sender; that \
+             our own port is open to others is not proven",
+            self.host
+        );
+        if self.outside.iter().any(Attempt::failed) {
+            let _ = write!(why, "; {}", self.how_it_failed());
+        }
+        let remedies = vec![self.who_listens()];
+        Finding { why, remedies, seen_as: Some(seen_as.to_owned()), ..Finding::default() }
+    }
+
+    /// How to see which program it is.
+    fn who_listens(&self) -> String {
+        format!(
+            "see who listens there ({}), end it and `reclog kick NAME`; or choose another port with --remote-port (0 lets \
+             the jump host choose):\n  sudo ss -ltnp 'sport = :{}'",
+            self.there(),
+            self.port
+        )
     }
 
     /// Whether our own listener is open on an address that others can connect to; `None`: it cannot be told.
@@ -128,7 +177,10 @@ impl Evidence<'_> {
         // The jump host gets no further than its own loopback interface.
         let ours = self.doors.is_some_and(|doors| [doors.v4, doors.v6].contains(&Door::Ours));
         let shut = !self.own.is_empty() && self.own.iter().all(|(_, d)| matches!(d, Door::Nobody | Door::Other));
-        (ours && shut).then_some(false)
+        // Whoever took a connection from outside is another program, or our own port and late.
+        let others = self.other_programs();
+        let taken = |a: &Attempt| a.outcome == Outside::Other && !a.address.is_some_and(|ip| others.contains(&ip));
+        (ours && shut && !self.outside.iter().any(taken)).then_some(false)
     }
 
     /// Addresses of the jump host where somebody else has the port.
@@ -141,18 +193,30 @@ impl Evidence<'_> {
     }
 
     fn loopback_only(&self) -> Finding {
-        let Self { host, user, ssh, port, .. } = self;
+        let Self { host, port, .. } = self;
         let why = format!(
             "{host} opened port {port} on its loopback interface alone (GatewayPorts no): only programs there can connect"
         );
-        let relay = "let reclog carry the connections, without root there: add --relay\n\
-                     (in a profile `relay: auto`)"
-            .to_owned();
-        let sshd = format!(
-            "or let its sshd open the port to others (ssh {ssh}): as root, at the end of\n/etc/ssh/sshd_config\n  \
-             Match User {user}\n    GatewayPorts clientspecified\nand then\n  systemctl reload ssh || systemctl reload sshd"
-        );
-        Finding { reach: Reach::LoopbackOnly, why, remedies: vec![relay, sshd], ..Finding::default() }
+        // A relay is a program there.
+        let relay = self.ssh.map(|_| {
+            "let reclog carry the connections, without root there: `reclog down NAME`, then the same command with --relay (in \
+             a profile `relay: auto`)"
+                .to_owned()
+        });
+        let or = if relay.is_some() { "or let" } else { "let" };
+        let remedies = relay.into_iter().chain([self.gateway_ports(or)]).collect();
+        Finding { reach: Reach::LoopbackOnly, why, remedies, ..Finding::default() }
+    }
+
+    /// The lines of sshd that open the port to others. A session keeps the configuration that it began with.
+    fn gateway_ports(&self, begin: &str) -> String {
+        format!(
+            "{begin} its sshd open the port to others ({}): as root, at the end of /etc/ssh/sshd_config\n  \
+             Match User {}\n    GatewayPorts clientspecified\nand then\n  systemctl reload ssh || systemctl reload sshd\n\
+             and here, for a collector that runs\n  reclog kick NAME",
+            self.there(),
+            self.user
+        )
     }
 
     /// The port is open to others, and nobody gets there.
@@ -168,7 +232,7 @@ impl Evidence<'_> {
                 self.host, self.port
             );
             let router = format!(
-                "on the router in front: hand TCP port {} on to {to}; at a provider: let it in by the\nsecurity group (network \
+                "on the router in front: hand TCP port {} on to {to}; at a provider: let it in by the security group (network \
                  ACL, firewall rule) of the machine",
                 self.port
             );
@@ -191,7 +255,7 @@ impl Evidence<'_> {
 
     /// The commands that let the port through.
     fn firewall(&self) -> String {
-        let Self { port, ssh, .. } = self;
+        let port = self.port;
         let v6 = self.outside.iter().any(|a| a.failed() && a.family() == Some(Family::V6));
         let lines = match self.facts.firewalls.first() {
             Some(Firewall::Ufw) => format!("  sudo ufw allow {port}/tcp"),
@@ -211,7 +275,7 @@ impl Evidence<'_> {
             }
         };
         let which = if self.facts.firewalls.is_empty() { ", or what its firewall has for that" } else { "" };
-        format!("let the port in there (ssh {ssh}){which}:\n{lines}")
+        format!("let the port in there ({}){which}:\n{lines}", self.there())
     }
 
     /// What cannot be located.
@@ -231,11 +295,19 @@ impl Evidence<'_> {
             }
         }
         let mut remedies = Vec::new();
-        if self.outside.iter().any(Attempt::failed) {
+        let failed = || self.outside.iter().filter(|a| a.failed());
+        if failed().next().is_some() {
+            // What takes connections is open to others.
+            if public.is_none() && !failed().any(|a| a.outcome == Outside::Other) {
+                why.push("most likely this is GatewayPorts no (the default), or a firewall".into());
+                remedies.push(self.gateway_ports("let"));
+                remedies.push(self.firewall());
+            }
             remedies.push(format!(
-                "look on {} (ssh {}) whether the port is open to others and a firewall is\nin the way:\n  \
-                 ss -ltn 'sport = :{}'",
-                self.host, self.ssh, self.port
+                "look on {} ({}) whether the port is open to others and a firewall is in the way:\n  ss -ltn 'sport = :{}'",
+                self.host,
+                self.there(),
+                self.port
             ));
         }
         Finding { why: why.join("; "), remedies, ..Finding::default() }
@@ -250,41 +322,69 @@ impl Evidence<'_> {
                 Outside::Refused => format!("{to} refuses the connection"),
                 Outside::NoAnswer => format!("{to} does not answer"),
                 Outside::Unreachable(words) => format!("no way to {to} ({words})"),
-                _ => format!("something else answers at {to}"),
+                _ => format!("{to} takes the connection, and our line does not come back"),
             });
         }
         all.dedup();
         all.join(", ")
     }
 
-    /// The family that does not get through while the other one does, and addresses that lead elsewhere.
-    fn other_family(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        let through = |of: Family| {
-            let mut all = self.outside.iter().filter(|a| a.family() == Some(of));
-            all.any(|a| matches!(a.outcome, Outside::CameBack { .. }))
-        };
-        for (of, name, twin) in [(Family::V4, "IPv4", "IPv6"), (Family::V6, "IPv6", "IPv4")] {
-            let lost: Vec<_> = self.outside.iter().filter(|a| a.failed() && a.family() == Some(of)).collect();
+    /// The family that does not get through while the other one does, and addresses that lead elsewhere. What should not be so
+    /// is why not everybody gets through; else it is a note.
+    fn other_family(&self, finding: &mut Finding) {
+        let Families { v4, v6 } = finding.through;
+        for (of, through, before) in [(Family::V4, v4, self.before.v4), (Family::V6, v6, self.before.v6)] {
+            let (name, twin) = if of == Family::V4 { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
+            let lost: Vec<_> = self.outside.iter().filter(|a| a.failed() || self.is_handed_on(a)).collect();
+            let lost: Vec<_> = lost.into_iter().filter(|a| a.family() == Some(of)).cloned().collect();
             let Some(first) = lost.first().and_then(|a| a.address) else { continue };
-            let part = Evidence { outside: &lost.iter().map(|a| (*a).clone()).collect::<Vec<_>>(), ..self.clone() };
+            let part = Evidence { outside: &lost, ..self.clone() };
             let how = part.how_it_failed();
-            if through(of) {
-                notes.push(format!("{} has an address that does not lead there: {how}", self.host));
+            let handed_on = lost.iter().any(|a| self.is_handed_on(a));
+            let taken =
+                handed_on || lost.iter().any(|a| a.address.is_some_and(|ip| self.other_programs().contains(&ip)));
+            if through && !taken {
+                finding.notes.push(format!("{} has an address that does not lead there: {how}", self.host));
                 continue;
             }
             let listens = self.facts.listening(self.port).filter(|all| !all.is_empty());
             let open = listens.map(|all| all.iter().any(|at| family(*at) == of && !at.is_loopback()));
-            let cause = if self.other_programs().contains(&first) {
+            let cause = if handed_on {
+                "another program hands connections on there".to_owned()
+            } else if taken {
                 "another program has the port there".to_owned()
             } else if open == Some(false) {
                 format!("{how}, and the port is not open over {name}")
             } else {
                 how
             };
-            notes.push(format!("senders get to {} over {twin} alone: over {name} {cause}", self.place()));
+            let sentence = if through {
+                format!("senders get to {} at some of its {name} addresses alone: at {first} {cause}", self.place())
+            } else {
+                format!("senders get to {} over {twin} alone: over {name} {cause}", self.place())
+            };
+            finding.remedies.push(if taken {
+                self.who_listens()
+            } else if open == Some(false) {
+                self.address_family()
+            } else {
+                part.firewall()
+            });
+            if taken || before {
+                finding.why = sentence;
+            } else {
+                finding.notes.push(sentence);
+            }
         }
-        notes
+    }
+
+    /// The lines of sshd for both families.
+    fn address_family(&self) -> String {
+        format!(
+            "let its sshd open ports over both families ({}): as root, in /etc/ssh/sshd_config\n  AddressFamily any\nand \
+             then\n  systemctl restart ssh || systemctl restart sshd\nand here, for a collector that runs\n  reclog kick NAME",
+            self.there()
+        )
     }
 
     fn untold(&self) -> Vec<String> {
@@ -310,6 +410,9 @@ impl Evidence<'_> {
             untold.push(
                 "who answers there: sshd lets this account connect to nothing (PermitOpen, AllowTcpForwarding)".into(),
             );
+        }
+        if self.own.iter().any(|(_, door)| *door == Door::Late) {
+            untold.push("who answers there: the jump host was asked, and no answer came in time".into());
         }
         if self.is_public() != Some(false) && failed.iter().any(|a| matches!(a.outcome, Outside::NoAnswer)) {
             untold.push("whether the network of this machine lets connections to that port out".into());
