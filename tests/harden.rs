@@ -99,9 +99,11 @@ fn a_key_hardened_as_printed_does_its_work_and_nothing_else() {
         assert_eq!(verdict(&events, "own-port"), "needed");
         assert_eq!(
             with_verdict(&events, "closed").len() + with_verdict(&events, "cannot-tell").len(),
-            11,
+            12,
             "{events:#?}"
         );
+        let end = events.last().unwrap()["message"].as_str().unwrap();
+        assert!(end.starts_with("none of what was tried is open") && end.contains("cannot be enumerated"), "{end}");
         // A socket that is not there is refused like one that is forbidden.
         assert!(with_verdict(&events, "cannot-tell").iter().all(|name| name == "socket-connect"), "{events:#?}");
         wait_until("the session is over", SOON, || sshd.sessions().is_empty().then_some(()));
@@ -149,6 +151,44 @@ fn each_single_thing_that_is_left_open_is_named() {
         let _sshd = hardened(&env, &open, None, Some(&block.replace(closed, opened)));
         let events = harden(&env, &[&options[..], &["--check", "--json"]].concat()).fails(1).events();
         assert_eq!(with_verdict(&events, "open"), names, "without {closed:?}");
+    }
+}
+
+#[test]
+fn a_forced_program_and_ports_that_are_listed_are_found() {
+    require!("sshd");
+    let (env, open, port) = (Env::new(), Sshd::with_lines(&["Subsystem sftp internal-sftp"]), free_port());
+    env.trust(&open);
+    let public = read_text(open.user_key("ed25519").with_extension("pub"));
+    let key = |options: &str| {
+        let key = format!("restrict,port-forwarding,permitlisten=\"{port}\",{options} {}", public.trim());
+        std::fs::write(open.file("authorized_keys"), key + "\n").unwrap();
+    };
+    let check = || harden(&env, &["--remote-port", &port.to_string(), "--check", "--json"]);
+    let closed = "permitopen=\"127.0.0.1:1\",command=\"/bin/false\"";
+    key(closed);
+    // It may be that nobody listens on any socket that is looked for.
+    let events = check().fails(1).events();
+    assert_eq!(with_verdict(&events, "open"), ["socket-listen"]);
+    let forced = |command: &str| format!("permitopen=\"127.0.0.1:1\",command=\"{command}\"");
+    for (options, found) in [
+        (forced("internal-sftp"), &["command", "shell", "sftp"][..]),
+        (forced("echo hello"), &["command", "shell", "sftp"]),
+        (forced("sleep 60"), &["command", "shell", "sftp"]),
+        (format!("{closed},permitlisten=\"{}\"", port + 1), &["loopback-port", "public-port"]),
+        (format!("{closed},permitlisten=\"127.0.0.1:{}\"", port + 1), &["loopback-port"]),
+        (format!("{closed},permitopen=\"localhost:{}\"", open.port), &["connect-inside"]),
+    ] {
+        key(&options);
+        let events = check().fails(1).events();
+        let all: Vec<String> = found.iter().copied().chain(["socket-listen"]).map(str::to_owned).collect();
+        assert_eq!(with_verdict(&events, "open"), all, "{options}");
+        let note = |name: &str| events.iter().find(|e| e["step"] == name).unwrap()["note"].clone();
+        if found[0] == "command" {
+            assert!(note("command").as_str().unwrap().contains("a forced command runs"), "{events:#?}");
+        } else {
+            assert!(note(found[0]).is_string(), "{events:#?}");
+        }
     }
 }
 

@@ -82,6 +82,8 @@ enum Event<'a> {
         verdict: Found,
         message: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
+        note: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         hint: Option<&'a str>,
     },
     /// The last line.
@@ -144,12 +146,13 @@ async fn check(settings: Settings, need: &Need, streams: &[StreamPlan], json: bo
     };
     spinner.say("trying what the key can do".into());
     let broken = Mutex::new(None);
-    let tell = |name: &str, words: &str, found: Found, hint: Option<&str>| {
+    let tell = |line: Line<'_>| {
+        let Line { name, words, found, note, hint } = line;
         spinner.pause();
         let told = if json {
-            printer.json(&Event::Step { step: name, verdict: found, message: words, hint })
+            printer.json(&Event::Step { step: name, verdict: found, message: words, note, hint })
         } else {
-            printer.data(&drawn(words, found, hint))
+            printer.data(&drawn(words, found, note, hint))
         };
         if let Err(error) = told {
             broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -163,11 +166,11 @@ async fn check(settings: Settings, need: &Need, streams: &[StreamPlan], json: bo
     if let Some(error) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }
-    let open = result?;
+    let Outcome { open, untold } = result?;
     if open.is_empty() {
-        let text = format!("\n{user} with {login} can do nothing else\n");
+        let end = end(untold);
         return if json {
-            let message = Some("it can do nothing else");
+            let message = Some(end.as_str());
             printer.json(&Event::Harden {
                 user: Some(&user),
                 host: None,
@@ -177,7 +180,8 @@ async fn check(settings: Settings, need: &Need, streams: &[StreamPlan], json: bo
                 exit_code: 0,
             })
         } else {
-            printer.data(&escape_lines(&text))
+            let text = wrapped(&format!("{user} with {login}: {end}"), WIDTH).join("\n");
+            printer.data(&format!("\n{text}\n"))
         };
     }
     let all = open.iter().map(|ability| ability.words()).collect::<Vec<_>>().join("; ");
@@ -185,32 +189,59 @@ async fn check(settings: Settings, need: &Need, streams: &[StreamPlan], json: bo
     Err(error.hint("`reclog harden` without --check prints the lines that close it"))
 }
 
-/// Hears of each try: its name, its words, what came of it, what to do about it.
-type Tell<'a> = &'a (dyn Fn(&str, &str, Found, Option<&str>) + Sync);
+/// What is said at the end when nothing is open; `untold`: how many tries told nothing. It is no proof that there is nothing:
+/// only a look into the server's rules would be one.
+fn end(untold: usize) -> String {
+    let untold = if untold == 0 { String::new() } else { format!("; {untold} could not be told") };
+    format!("none of what was tried is open{untold} (other ports and hosts that a rule lists cannot be enumerated)")
+}
 
-/// What is open.
-async fn tried(connection: &Connection, need: &Need, streams: &[StreamPlan], tell: Tell<'_>) -> Result<Vec<Ability>> {
+/// A line about a try.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    name: &'a str,
+    words: &'a str,
+    found: Found,
+    note: Option<&'a str>,
+    hint: Option<&'a str>,
+}
+
+/// Hears of each try.
+type Tell<'a> = &'a (dyn Fn(Line<'_>) + Sync);
+
+/// What all tries told.
+#[derive(Default)]
+struct Outcome {
+    open: Vec<Ability>,
+    /// How many told nothing.
+    untold: usize,
+}
+
+async fn tried(connection: &Connection, need: &Need, streams: &[StreamPlan], tell: Tell<'_>) -> Result<Outcome> {
     for stream in streams.iter().filter(|s| s.relay == Relay::Never && s.transport.has_tcp()) {
         let words = match stream.port {
             0 => "open a port that the jump host chooses".to_owned(),
             port => format!("open its own port {port}"),
         };
-        tell("own-port", &words, ssh::own_port(connection, &stream.bind, stream.port).await?, None);
+        let found = ssh::own_port(connection, &stream.bind, stream.port).await?;
+        tell(Line { name: "own-port", words: &words, found, note: None, hint: None });
     }
-    let mut open = Vec::new();
-    ssh::check_abilities(connection, need, |ability, found| {
+    let mut outcome = Outcome::default();
+    ssh::check_abilities(connection, need, |ability, found, note| {
         let hint = (found == Found::Open).then(|| ability.closed_by());
-        tell(ability.as_str(), ability.words(), found, hint);
-        if found == Found::Open {
-            open.push(ability);
+        tell(Line { name: ability.as_str(), words: ability.words(), found, note, hint });
+        match found {
+            Found::Open => outcome.open.push(ability),
+            Found::CannotTell => outcome.untold += 1,
+            Found::Closed | Found::Needed => {}
         }
     })
     .await;
-    Ok(open)
+    Ok(outcome)
 }
 
 /// A line for people, and what to do below it.
-fn drawn(words: &str, found: Found, hint: Option<&str>) -> String {
+fn drawn(words: &str, found: Found, note: Option<&str>, hint: Option<&str>) -> String {
     let (mark, verdict) = match found {
         Found::Closed => ('✔', "ok: refused"),
         Found::Needed => ('✔', "ok: granted, and needed"),
@@ -218,6 +249,9 @@ fn drawn(words: &str, found: Found, hint: Option<&str>) -> String {
         Found::CannotTell => ('?', "cannot tell"),
     };
     let mut text = format!("{mark} {words:<41} {verdict}\n");
+    if let Some(note) = note {
+        text.push_str(&indented(note, "    ", WIDTH));
+    }
     if let Some(hint) = hint {
         text.push_str(&indented(&format!("hint: {hint}"), "    ", WIDTH));
     }
@@ -232,7 +266,7 @@ mod tests {
     fn every_line_has_80_columns_at_most() {
         for ability in Ability::ALL {
             for found in [Found::Closed, Found::Needed, Found::Open, Found::CannotTell] {
-                let text = drawn(ability.words(), found, Some(ability.closed_by()));
+                let text = drawn(ability.words(), found, Some("a forced command runs"), Some(ability.closed_by()));
                 assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
             }
         }

@@ -72,6 +72,12 @@ impl Need {
         self.listens.iter().any(|place| *place == "*" || (loopback && place.ends_with(":*")))
     }
 
+    /// The ports that are named.
+    #[must_use]
+    pub fn ports(&self) -> Vec<u16> {
+        self.listens.iter().filter_map(|place| place.rsplit(':').next()?.parse().ok()).collect()
+    }
+
     /// The lines.
     #[must_use]
     pub fn advice(&self) -> Advice {
