@@ -308,6 +308,9 @@ pub struct StreamSnapshot {
     pub reach: Reach,
     /// When that was last tried, RFC 3339.
     pub reach_checked: Option<Timestamp>,
+    /// What came of it; `None`: nobody has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<Finding>,
     /// Where the records go.
     pub outputs: Vec<OutputSnapshot>,
     /// Connections.
@@ -321,6 +324,35 @@ pub struct StreamSnapshot {
     pub datagrams_lost: Option<u64>,
     /// Bytes.
     pub ledger: Ledger,
+}
+
+/// What was found out about who can connect to one port. Sentences are not yet safe for a terminal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Who can connect.
+    pub reach: Reach,
+    /// Why it is not proven, a sentence; empty when it is.
+    pub why: String,
+    /// Ways out, each a sentence with lines to paste below it, the best first.
+    pub remedies: Vec<String>,
+    /// What could not be told, a sentence each.
+    pub untold: Vec<String>,
+    /// What else a person should know of a port that is proven, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// The address that the jump host saw the probe come from, `ip:port`.
+    pub seen_as: Option<String>,
+    /// An output is behind, and with it the connection: nothing could be found out, and what was known before still holds.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub held_up: bool,
+}
+
+impl Finding {
+    /// Whether somebody was asked and does not get through.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        !self.remedies.is_empty()
+    }
 }
 
 /// One output in the snapshot.

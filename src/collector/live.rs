@@ -47,12 +47,16 @@ impl LiveStream {
 
     /// What is wrong with who can connect, a sentence.
     fn unreached(&self) -> Option<String> {
-        let (Finding { reach, why, .. }, _) = self.found.as_ref()?;
+        let (finding, _) = self.found.as_ref()?;
+        let Finding { reach, why, .. } = finding;
         let name = &self.plan.name;
         match reach {
             Reach::LoopbackOnly => Some(format!("stream {name}: nobody outside can connect: {why}")),
             Reach::Unproven if self.was_proven => {
                 Some(format!("stream {name}: nobody outside gets through to port {} any more: {why}", self.port))
+            }
+            Reach::Unproven if finding.has_failed() => {
+                Some(format!("stream {name}: nobody outside gets through to port {}: {why}", self.port))
             }
             _ => None,
         }
@@ -171,6 +175,7 @@ impl Live {
                 framing: plan.framing.as_str().into(),
                 reach: stream.reach(),
                 reach_checked: stream.found.as_ref().map(|(_, checked)| *checked),
+                finding: stream.found.as_ref().map(|(finding, _)| finding.clone()),
                 outputs: vec![OutputSnapshot {
                     path: plan.out.clone(),
                     bytes: counts.output_bytes,

@@ -11,11 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use russh::client::Handle;
-use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 pub use facts::{Facts, Firewall};
+
+pub use crate::ledger::Finding;
 
 use self::outside::{Ends, From, Hop};
 use self::verdict::{Attempt, Evidence, Outside};
@@ -27,36 +28,6 @@ use super::server_process;
 use super::settings::{Proxy, Settings};
 use super::socket::Meter;
 use crate::intake::Intake;
-use crate::ledger::Reach;
-
-/// What was found out about one port. Sentences are not yet safe for a terminal.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// Who can connect.
-    pub reach: Reach,
-    /// Why it is not proven, a sentence; empty when it is.
-    pub why: String,
-    /// Ways out, each a sentence with lines to paste below it, the best first.
-    pub remedies: Vec<String>,
-    /// What could not be told, a sentence each.
-    pub untold: Vec<String>,
-    /// What else a person should know of a port that is proven, a sentence each.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-    /// The address that the jump host saw the probe come from, `ip:port`.
-    pub seen_as: Option<String>,
-    /// An output is behind, and with it the connection: nothing could be found out, and what was known before still holds.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    pub held_up: bool,
-}
-
-impl Finding {
-    /// Whether somebody was asked and does not get through.
-    #[must_use]
-    pub fn has_failed(&self) -> bool {
-        !self.remedies.is_empty()
-    }
-}
 
 /// How long the shell of the jump host may take: what it reads as it starts takes a while on some machines.
 const SHELL: Duration = Duration::from_secs(10);
