@@ -120,6 +120,7 @@ async fn ran(
         return Ran::Unclear;
     }
     let (mut said, mut let_in, mut spoken_to) = (Vec::new(), false, false);
+    let mut exit = None;
     let mut end = Instant::now() + PHASE_TIMEOUT;
     let mut quiet = end;
     let ran = loop {
@@ -133,6 +134,7 @@ async fn ran(
                 }
                 continue;
             }
+            Err(_) if exit.is_some() => break ended(&said, exit, spoken_to),
             Err(_) if let_in => break Ran::Forced,
             Err(_) => break Ran::Unclear,
         };
@@ -152,8 +154,13 @@ async fn ran(
                 }
             }
             Some(ChannelMsg::Failure) => break Ran::Refused,
-            Some(ChannelMsg::ExitStatus { exit_status }) => break ended(&said, Some(exit_status), spoken_to),
-            Some(ChannelMsg::ExitSignal { .. } | ChannelMsg::Close) if let_in => break ended(&said, None, spoken_to),
+            // sshd may tell it before the last of the output.
+            Some(ChannelMsg::ExitStatus { exit_status }) => {
+                exit = Some(exit_status);
+                end = Instant::now() + QUIET;
+                quiet = end;
+            }
+            Some(ChannelMsg::Close) if let_in => break ended(&said, exit, spoken_to),
             Some(ChannelMsg::Close) => break Ran::Refused,
             None => break Ran::Unclear,
             Some(_) => {}
@@ -164,8 +171,8 @@ async fn ran(
     ran
 }
 
-/// What a program was that ended before it was known for ours. The last of its output may come after its status: what is not
-/// known for harmless is taken for a command.
+/// What a program was that ended and was not known for ours: what is not known for harmless is taken for a command.
+/// `status`: `None` when a signal ended it.
 fn ended(said: &[u8], status: Option<u32>, spoken_to: bool) -> Ran {
     let silent = said.is_empty() && (status == Some(1) || (status != Some(0) && !spoken_to));
     let no_login = said.windows(NO_LOGIN.len()).any(|window| window == NO_LOGIN);
