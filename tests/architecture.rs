@@ -76,6 +76,7 @@ const PURE: &[&str] = &[
     "ssh/config/values.rs",
     "ssh/doors/nonce.rs",
     "ssh/doors/verdict.rs",
+    "ssh/harden/ability.rs",
     "ssh/harden/lines.rs",
     "ssh/host_key/certificate.rs",
     "ssh/host_key/entry.rs",

@@ -9,7 +9,7 @@ use serde_json::Value;
 macro_rules! world {
     ($lay:expr) => {{
         fn inside() {}
-        require!("sshd", "ip", "nft", "bash");
+        require!("sshd", "ip", "nft", "bash", "python3");
         let name = std::any::type_name_of_val(&inside).trim_end_matches("::inside");
         let Some(world) = $lay(name) else { return };
         world
@@ -130,4 +130,36 @@ fn a_collector_that_runs_says_what_it_has_proven() {
     assert_step(&events, "reach", "ok", &format!("port {port}: the collector \"c\" says proven"));
     assert_step(&events, "forward", "ok", "chosen by the jump host");
     env.down("c");
+}
+
+#[test]
+fn a_collector_that_runs_says_why_nobody_gets_through_and_what_to_do() {
+    let world = world!(|name| World::lay(name, &["GatewayPorts no"]));
+    let env = Env::new();
+    world.trust(&env, THERE);
+    let held = |more: &[&str], reach: &str, look: &dyn Fn(&[Value], u16)| {
+        let port = free_port();
+        let args = ["--remote-port", &port.to_string(), "--out", &env.arg("f"), "--name", "c"];
+        world.up(&env, &[&args[..], more].concat());
+        let known =
+            |s: &Value| s["reach"] == reach && (reach == "proven" || !more.is_empty() || s["finding"].is_object());
+        env.wait_collector("c", "has looked", |c| known(&c["streams"][0]));
+        look(&doctor(&world, &env, port, &["--json"]).ok().events(), port);
+        env.down("c");
+    };
+    held(&[], "loopback-only", &|events, port| {
+        assert_step(events, "reach", "warning", &format!("port {port}: the collector \"c\" says loopback-only"));
+        assert_step(events, "reach", "warning", "s ago: ");
+        let hint = step(events, "reach")["hint"].as_str().unwrap();
+        assert!(hint.contains("Match User") && hint.contains("GatewayPorts clientspecified"), "{hint}");
+        assert_step(events, "bind-address", "warning", "127.0.0.1");
+    });
+    held(&["--bind", "127.0.0.1"], "loopback-only", &|events, _| {
+        assert_step(events, "reach", "ok", "as asked for (127.0.0.1)");
+    });
+    held(&["--relay"], "proven", &|events, port| {
+        assert_step(events, "reach", "ok", "says proven");
+        assert_step(events, "bind-address", "ok", "for the port that is examined");
+        assert!(step(events, "bind-address")["details"].to_string().contains(&format!("port {port} of the collector")));
+    });
 }

@@ -99,9 +99,11 @@ fn a_key_hardened_as_printed_does_its_work_and_nothing_else() {
         assert_eq!(verdict(&events, "own-port"), "needed");
         assert_eq!(
             with_verdict(&events, "closed").len() + with_verdict(&events, "cannot-tell").len(),
-            11,
+            12,
             "{events:#?}"
         );
+        let end = events.last().unwrap()["message"].as_str().unwrap();
+        assert!(end.starts_with("none of what was tried is open") && end.contains("cannot be enumerated"), "{end}");
         // A socket that is not there is refused like one that is forbidden.
         assert!(with_verdict(&events, "cannot-tell").iter().all(|name| name == "socket-connect"), "{events:#?}");
         wait_until("the session is over", SOON, || sshd.sessions().is_empty().then_some(()));
@@ -149,6 +151,44 @@ fn each_single_thing_that_is_left_open_is_named() {
         let _sshd = hardened(&env, &open, None, Some(&block.replace(closed, opened)));
         let events = harden(&env, &[&options[..], &["--check", "--json"]].concat()).fails(1).events();
         assert_eq!(with_verdict(&events, "open"), names, "without {closed:?}");
+    }
+}
+
+#[test]
+fn a_forced_program_and_ports_that_are_listed_are_found() {
+    require!("sshd");
+    let (env, open, port) = (Env::new(), Sshd::with_lines(&["Subsystem sftp internal-sftp"]), free_port());
+    env.trust(&open);
+    let public = read_text(open.user_key("ed25519").with_extension("pub"));
+    let key = |options: &str| {
+        let key = format!("restrict,port-forwarding,permitlisten=\"{port}\",{options} {}", public.trim());
+        std::fs::write(open.file("authorized_keys"), key + "\n").unwrap();
+    };
+    let check = || harden(&env, &["--remote-port", &port.to_string(), "--check", "--json"]);
+    let closed = "permitopen=\"127.0.0.1:1\",command=\"/bin/false\"";
+    key(closed);
+    // It may be that nobody listens on any socket that is looked for.
+    let events = check().fails(1).events();
+    assert_eq!(with_verdict(&events, "open"), ["socket-listen"]);
+    let forced = |command: &str| format!("permitopen=\"127.0.0.1:1\",command=\"{command}\"");
+    for (options, found) in [
+        (forced("internal-sftp"), &["command", "shell", "sftp"][..]),
+        (forced("echo hello"), &["command", "shell", "sftp"]),
+        (forced("sleep 60"), &["command", "shell", "sftp"]),
+        (format!("{closed},permitlisten=\"{}\"", port + 1), &["loopback-port", "public-port"]),
+        (format!("{closed},permitlisten=\"127.0.0.1:{}\"", port + 1), &["loopback-port"]),
+        (format!("{closed},permitopen=\"localhost:{}\"", open.port), &["connect-inside"]),
+    ] {
+        key(&options);
+        let events = check().fails(1).events();
+        let all: Vec<String> = found.iter().copied().chain(["socket-listen"]).map(str::to_owned).collect();
+        assert_eq!(with_verdict(&events, "open"), all, "{options}");
+        let note = |name: &str| events.iter().find(|e| e["step"] == name).unwrap()["note"].clone();
+        if found[0] == "command" {
+            assert!(note("command").as_str().unwrap().contains("a forced command runs"), "{events:#?}");
+        } else {
+            assert!(note(found[0]).is_string(), "{events:#?}");
+        }
     }
 }
 
@@ -264,7 +304,15 @@ fn the_text_is_to_be_pasted() {
     let public = read_text(sshd.user_key("ed25519").with_extension("pub"));
     let key = "restrict,port-forwarding,permitlisten=\"55514\",permitopen=\"127.0.0.1:1\",command=\"/bin/false\" ";
     assert!(run.stdout.contains(&format!("{key}{public}")), "{}", run.stdout);
-    assert!(run.stdout.contains("reclog harden jump --check") && run.stderr.is_empty(), "{}", run.stdout);
+    assert!(run.stdout.contains("reclog harden jump -F ") && run.stderr.is_empty(), "{}", run.stdout);
+    assert!(run.stdout.contains(" --remote-port 55514 --check\n"), "{}", run.stdout);
+    // Who is locked out comes before what is pasted.
+    let first = run.stdout.lines().next().unwrap();
+    let shout = if whoami() == "root" { "STOP: this is for root" } else { "nobody can log in as" };
+    assert!(first.starts_with("# ! ") && first.contains(shout), "{first}");
+    let comments = run.stdout.lines().filter(|line| line.starts_with('#') && !line.contains("reclog harden jump"));
+    assert!(comments.clone().count() > 5);
+    comments.for_each(|line| assert!(line.chars().count() <= 80, "{line}"));
     let is_paste = |line: &&str| !line.starts_with('#') && !line.is_empty();
     let pasted: Vec<&str> = run.stdout.lines().filter(is_paste).collect();
     assert!(pasted[0].starts_with("restrict,") && pasted[1].starts_with("Match User "), "{}", run.stdout);
@@ -272,6 +320,19 @@ fn the_text_is_to_be_pasted() {
     // Nobody knows a key: no file, no agent.
     let none = env.run(&["harden", "x@jump.invalid", "-F", "no_config", "--remote-port", "7"]).ok();
     assert!(none.stdout.contains(" <your public key>\n"), "{}", none.stdout);
+}
+
+#[test]
+fn a_key_is_for_any_port_only_where_that_was_said() {
+    let env = Env::new();
+    for more in [&[][..], &["--check"]] {
+        let run = env.run(&[&["harden", "x@jump.invalid", "-F", "no_config"], more].concat()).fails(2);
+        assert!(run.stdout.is_empty() && run.stderr.contains("-F no_config"), "{}{}", run.stdout, run.stderr);
+        assert!(run.stderr.contains("--remote-port PORT"), "{}", run.stderr);
+    }
+    let run = env.run(&["harden", "x@jump.invalid", "-F", "no_config", "--remote-port", "0"]).ok();
+    let (before, _) = run.stdout.split_once("permitlisten=\"*\"").unwrap();
+    assert!(before.contains("ANY port"), "{}", run.stdout);
 }
 
 #[test]
@@ -308,9 +369,10 @@ fn what_stands_in_the_way_of_a_check_has_its_own_exit_code() {
     let known = read_text(env.path("known_hosts"))
         .replace("ssh-ed25519 ", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti #");
     env.write("known_hosts", known);
-    harden(&env, &["--check"]).fails(5).hinted();
+    harden(&env, &["--remote-port", "55514", "--check"]).fails(5).hinted();
     let port = free_port().to_string();
-    env.run(&["harden", "x@127.0.0.1", "-p", &port, "-F", "no_config", "--check", "--json"]).fails(1);
+    let nobody = ["harden", "x@127.0.0.1", "-p", &port, "-F", "no_config", "--remote-port", "7", "--check", "--json"];
+    env.run(&nobody).fails(1);
 }
 
 #[test]

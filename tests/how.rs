@@ -145,6 +145,25 @@ fn a_socket_on_the_jump_host_says_where_to_send_from() {
 }
 
 #[test]
+fn a_port_on_loopback_says_where_to_send_from() {
+    require!("sshd", "bash");
+    for (lines, bind) in [(&[][..], "127.0.0.1"), (&["GatewayPorts no"], "*")] {
+        let (env, sshd) = (Env::new(), Sshd::with_lines(lines));
+        env.trust(&sshd);
+        let args = ["--remote-port", "0", "--bind", bind, "--out", &env.arg("f"), "--name", "c"];
+        let up = env.up_run(&args).ok();
+        env.expect(env.processes()[0]);
+        let send = up.stdout.lines().find(|line| line.contains("send ")).unwrap();
+        assert!(send.contains("/dev/tcp/127.0.0.1/"), "{send}");
+        assert!(send.ends_with("   (run this on 127.0.0.1)"), "{send}");
+        let how = env.run(&["how", "c"]).ok().says("run this on 127.0.0.1");
+        assert!(how.stdout.contains("/dev/tcp/127.0.0.1/"), "{}", how.stdout);
+        run(&env, "bash");
+        env.down("c");
+    }
+}
+
+#[test]
 fn udp_is_for_streams_that_take_it() {
     let env = Env::new();
     env.listen(&["--out", &env.arg("f"), "--name", "c"]);

@@ -122,6 +122,7 @@ fn programs_of_the_jump_host_send_to_a_socket_that_is_gone_after_down() {
     scene.env.wait_stored("c", 14);
     let stream = scene.env.stream("c");
     assert_eq!(stream["socket"], scene.path().to_str().unwrap());
+    assert_eq!(stream["senders"]["accepted"], 2, "only those who sent were counted: {stream}");
     assert_eq!((&stream["remote_port"], &stream["reach"]), (&0.into(), &"loopback-only".into()));
     let status = scene.env.run(&["status"]).ok();
     assert!(status.stdout.contains(scene.path().to_str().unwrap()), "{}", status.stdout);

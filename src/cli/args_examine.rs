@@ -39,7 +39,7 @@ pub struct HardenArgs {
     /// Log in with this key alone and try everything else; 1 when something is open
     #[arg(long)]
     pub check: bool,
-    /// Port that the key is for [default: 0 (any), or those of the profile]
+    /// Port that the key is for; 0 is any [default: those of the profile]
     #[arg(long, value_name = "PORT")]
     pub remote_port: Option<u16>,
     /// Address to bind on the jump host [default: * (all interfaces)]

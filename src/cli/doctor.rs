@@ -143,14 +143,14 @@ async fn held(plan: &Plan, target: &str, paths: &Paths) -> Vec<Held> {
         let Ok(mut client) = Client::connect(&found.socket).await else { continue };
         let Ok(collector) = client.snapshot().await else { continue };
         if collector.target.as_deref() == Some(target) {
-            all.extend(held_by(plan, &collector));
+            all.extend(held_by(plan, &collector, jiff::Timestamp::now()));
         }
     }
     all
 }
 
 /// Those of `collector`, which is on the same jump host.
-fn held_by(plan: &Plan, collector: &CollectorSnapshot) -> Vec<Held> {
+fn held_by(plan: &Plan, collector: &CollectorSnapshot, now: jiff::Timestamp) -> Vec<Held> {
     let same_name = collector.name == plan.name;
     let mut all = Vec::new();
     for wanted in &plan.streams {
@@ -164,7 +164,10 @@ fn held_by(plan: &Plan, collector: &CollectorSnapshot) -> Vec<Held> {
                 collector: collector.name.clone(),
                 pid: collector.pid,
                 port: stream.remote_port,
+                bind: stream.bind.clone(),
                 reach: stream.reach,
+                finding: stream.finding.clone(),
+                looked: stream.reach_checked.and_then(|at| now.duration_since(at).try_into().ok()),
             });
         }
     }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::args_examine::{HardenArgs, overrides};
 use super::doctor::resolve;
+use super::options::SshArgs;
 use super::printer::Printer;
 use super::prompt::Prompt;
 use super::spinner::Spinner;
@@ -21,7 +22,7 @@ const WIDTH: usize = 80;
 /// What saying good-bye to the jump host may take.
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Prints the least that the key needs, or proves that it can do no more.
+/// Prints the least that the key needs, or looks for what more it can do.
 pub async fn run(args: HardenArgs, paths: &Paths, printer: Printer) -> Result<()> {
     let json = args.json;
     let result = Box::pin(harden(args, paths, printer)).await;
@@ -35,6 +36,12 @@ async fn harden(args: HardenArgs, paths: &Paths, printer: Printer) -> Result<()>
     let flags = overrides(&args.target, args.remote_port, args.bind.as_ref(), &args.ssh);
     let (resolved, _) = profile::resolve_look(&flags, paths)?;
     let plan = resolved.plan;
+    let given = Given { args: &args, is_profile: resolved.profile.is_some() };
+    if args.remote_port.is_none() && !given.is_profile {
+        // Port 0 is any port: nobody is to paste that, or to have it tried, without having said so.
+        return Err(Error::usage(format!("{} is no profile: which port is the key for?", escape_str(&args.target)))
+            .hint(format!("{}; 0 is any port", given.with_port("PORT"))));
+    }
     let Some(way) = &plan.ssh else {
         return Err(Error::usage(format!("{} listens on this machine: there is no key to harden", plan.name)));
     };
@@ -46,7 +53,7 @@ async fn harden(args: HardenArgs, paths: &Paths, printer: Printer) -> Result<()>
         return if args.json {
             printer.json(&Event::lines(&settings, &advice))
         } else {
-            printer.data(&told(&settings, &advice, &args.target))
+            printer.data(&told(&settings, &advice, &given.line(true)))
         };
     }
     let settings = alone(settings, key);
@@ -82,6 +89,8 @@ enum Event<'a> {
         verdict: Found,
         message: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
+        note: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         hint: Option<&'a str>,
     },
     /// The last line.
@@ -113,16 +122,71 @@ impl<'a> Event<'a> {
 }
 
 /// Everything that is no line to paste is a comment of the file that the lines before it belong to.
-fn told(settings: &Settings, advice: &Advice, target: &str) -> String {
-    let (user, host) = (escape_str(&settings.user), escape_str(&settings.host));
-    let mut text = format!("# one line for ~{user}/.ssh/authorized_keys on {host}:\n{}\n\n", advice.authorized_keys);
-    text.push_str("# for the end of sshd_config there, by its administrator; then: sshd -t, and reload:\n");
+fn told(settings: &Settings, advice: &Advice, check: &str) -> String {
+    let (user, host) = (&settings.user, &settings.host);
+    let mut text = String::new();
+    for warning in &advice.warnings {
+        text.push_str(&comment("# ! ", warning));
+    }
+    let whose = if user == "root" { "/root".to_owned() } else { format!("~{user}") };
+    text.push_str(&comment("# ", &format!("one line for {whose}/.ssh/authorized_keys on {host}:")));
+    text.push_str(&format!("{}\n\n", advice.authorized_keys));
+    let end = "for the end of sshd_config there, by its administrator; then: sshd -t, and reload:";
+    text.push_str(&comment("# ", end));
     text.push_str(&format!("{}\n\n# what that costs, and what it leaves:\n", escape_lines(&advice.sshd_config)));
     for note in &advice.notes {
-        text.push_str(&format!("# - {}\n", wrapped(note, WIDTH - 4).join("\n#   ")));
+        text.push_str(&comment("# - ", note));
     }
-    text.push_str(&format!("# whether the key can do more: reclog harden {} --check\n", escape_str(target)));
+    // One line, however long: it is to be pasted.
+    text.push_str(&format!("# whether the key can do more:\n#   {check}\n"));
     text
+}
+
+/// `sentence` as a comment, its further lines below its first word.
+fn comment(lead: &str, sentence: &str) -> String {
+    let below = format!("\n#{}", " ".repeat(lead.len() - 1));
+    format!("{lead}{}\n", wrapped(sentence, WIDTH - lead.len()).join(&below))
+}
+
+/// The command line as it was given.
+struct Given<'a> {
+    args: &'a HardenArgs,
+    is_profile: bool,
+}
+
+impl Given<'_> {
+    fn with_port(&self, port: &str) -> String {
+        format!("{} --remote-port {port}", self.line(self.args.check))
+    }
+
+    /// The same again, with or without `--check`, safe to show and to paste.
+    fn line(&self, check: bool) -> String {
+        let HardenArgs { target, check: _, remote_port, bind, ssh, json: _ } = self.args;
+        let SshArgs { identity, port, ssh_config, jump, option } = ssh;
+        let mut words = vec!["reclog".to_owned(), "harden".into(), shell_word(target)];
+        let mut say = |flag: &str, value: &str| words.extend([flag.to_owned(), shell_word(value)]);
+        identity.iter().for_each(|file| say("-i", &file.to_string_lossy()));
+        port.iter().for_each(|port| say("-p", &port.to_string()));
+        ssh_config.iter().for_each(|file| say("-F", &file.to_string_lossy()));
+        jump.iter().for_each(|hop| say("-J", hop));
+        option.iter().for_each(|option| say("-o", option));
+        remote_port.iter().for_each(|port| say("--remote-port", &port.to_string()));
+        bind.iter().for_each(|bind| say("--bind", bind));
+        if check {
+            words.push("--check".into());
+        }
+        escape_str(&words.join(" "))
+    }
+}
+
+/// `word` as every shell takes it.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:=,%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 fn escape_lines(text: &str) -> String {
@@ -144,12 +208,13 @@ async fn check(settings: Settings, need: &Need, streams: &[StreamPlan], json: bo
     };
     spinner.say("trying what the key can do".into());
     let broken = Mutex::new(None);
-    let tell = |name: &str, words: &str, found: Found, hint: Option<&str>| {
+    let tell = |line: Line<'_>| {
+        let Line { name, words, found, note, hint } = line;
         spinner.pause();
         let told = if json {
-            printer.json(&Event::Step { step: name, verdict: found, message: words, hint })
+            printer.json(&Event::Step { step: name, verdict: found, message: words, note, hint })
         } else {
-            printer.data(&drawn(words, found, hint))
+            printer.data(&drawn(words, found, note, hint))
         };
         if let Err(error) = told {
             broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -163,11 +228,11 @@ async fn check(settings: Settings, need: &Need, streams: &[StreamPlan], json: bo
     if let Some(error) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }
-    let open = result?;
+    let Outcome { open, untold } = result?;
     if open.is_empty() {
-        let text = format!("\n{user} with {login} can do nothing else\n");
+        let end = end(untold);
         return if json {
-            let message = Some("it can do nothing else");
+            let message = Some(end.as_str());
             printer.json(&Event::Harden {
                 user: Some(&user),
                 host: None,
@@ -177,7 +242,8 @@ async fn check(settings: Settings, need: &Need, streams: &[StreamPlan], json: bo
                 exit_code: 0,
             })
         } else {
-            printer.data(&escape_lines(&text))
+            let text = wrapped(&format!("{user} with {login}: {end}"), WIDTH).join("\n");
+            printer.data(&format!("\n{text}\n"))
         };
     }
     let all = open.iter().map(|ability| ability.words()).collect::<Vec<_>>().join("; ");
@@ -185,32 +251,59 @@ async fn check(settings: Settings, need: &Need, streams: &[StreamPlan], json: bo
     Err(error.hint("`reclog harden` without --check prints the lines that close it"))
 }
 
-/// Hears of each try: its name, its words, what came of it, what to do about it.
-type Tell<'a> = &'a (dyn Fn(&str, &str, Found, Option<&str>) + Sync);
+/// What is said at the end when nothing is open; `untold`: how many tries told nothing. It is no proof that there is nothing:
+/// only a look into the server's rules would be one.
+fn end(untold: usize) -> String {
+    let untold = if untold == 0 { String::new() } else { format!("; {untold} could not be told") };
+    format!("none of what was tried is open{untold} (other ports and hosts that a rule lists cannot be enumerated)")
+}
 
-/// What is open.
-async fn tried(connection: &Connection, need: &Need, streams: &[StreamPlan], tell: Tell<'_>) -> Result<Vec<Ability>> {
+/// A line about a try.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    name: &'a str,
+    words: &'a str,
+    found: Found,
+    note: Option<&'a str>,
+    hint: Option<&'a str>,
+}
+
+/// Hears of each try.
+type Tell<'a> = &'a (dyn Fn(Line<'_>) + Sync);
+
+/// What all tries told.
+#[derive(Default)]
+struct Outcome {
+    open: Vec<Ability>,
+    /// How many told nothing.
+    untold: usize,
+}
+
+async fn tried(connection: &Connection, need: &Need, streams: &[StreamPlan], tell: Tell<'_>) -> Result<Outcome> {
     for stream in streams.iter().filter(|s| s.relay == Relay::Never && s.transport.has_tcp()) {
         let words = match stream.port {
             0 => "open a port that the jump host chooses".to_owned(),
             port => format!("open its own port {port}"),
         };
-        tell("own-port", &words, ssh::own_port(connection, &stream.bind, stream.port).await?, None);
+        let found = ssh::own_port(connection, &stream.bind, stream.port).await?;
+        tell(Line { name: "own-port", words: &words, found, note: None, hint: None });
     }
-    let mut open = Vec::new();
-    ssh::check_abilities(connection, need, |ability, found| {
+    let mut outcome = Outcome::default();
+    ssh::check_abilities(connection, need, |ability, found, note| {
         let hint = (found == Found::Open).then(|| ability.closed_by());
-        tell(ability.as_str(), ability.words(), found, hint);
-        if found == Found::Open {
-            open.push(ability);
+        tell(Line { name: ability.as_str(), words: ability.words(), found, note, hint });
+        match found {
+            Found::Open => outcome.open.push(ability),
+            Found::CannotTell => outcome.untold += 1,
+            Found::Closed | Found::Needed => {}
         }
     })
     .await;
-    Ok(open)
+    Ok(outcome)
 }
 
 /// A line for people, and what to do below it.
-fn drawn(words: &str, found: Found, hint: Option<&str>) -> String {
+fn drawn(words: &str, found: Found, note: Option<&str>, hint: Option<&str>) -> String {
     let (mark, verdict) = match found {
         Found::Closed => ('✔', "ok: refused"),
         Found::Needed => ('✔', "ok: granted, and needed"),
@@ -218,6 +311,9 @@ fn drawn(words: &str, found: Found, hint: Option<&str>) -> String {
         Found::CannotTell => ('?', "cannot tell"),
     };
     let mut text = format!("{mark} {words:<41} {verdict}\n");
+    if let Some(note) = note {
+        text.push_str(&indented(note, "    ", WIDTH));
+    }
     if let Some(hint) = hint {
         text.push_str(&indented(&format!("hint: {hint}"), "    ", WIDTH));
     }
@@ -229,10 +325,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_command_line_is_given_again_whole() {
+        let ssh = SshArgs {
+            identity: vec!["/a key".into()],
+            port: Some(2222),
+            ssh_config: Some("f".into()),
+            jump: vec!["hop".into()],
+            option: vec!["User=x y".into()],
+        };
+        let target = "me@jump".to_owned();
+        let args = HardenArgs { target, remote_port: Some(7), bind: Some("*".into()), ssh, ..HardenArgs::default() };
+        let line = Given { args: &args, is_profile: false }.line(true);
+        let whole =
+            "reclog harden me@jump -i '/a key' -p 2222 -F f -J hop -o 'User=x y' --remote-port 7 --bind '*' --check";
+        assert_eq!(line, whole);
+        assert_eq!(shell_word("it's"), "'it'\\''s'");
+    }
+
+    #[test]
     fn every_line_has_80_columns_at_most() {
         for ability in Ability::ALL {
             for found in [Found::Closed, Found::Needed, Found::Open, Found::CannotTell] {
-                let text = drawn(ability.words(), found, Some(ability.closed_by()));
+                let text = drawn(ability.words(), found, Some("a forced command runs"), Some(ability.closed_by()));
                 assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
             }
         }

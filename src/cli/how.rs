@@ -26,7 +26,7 @@ pub async fn run(args: &HowArgs, paths: &Paths, printer: Printer) -> Result<()> 
     let socket = matches!(place, Place::Socket { .. });
     let usual = if socket { SenderArg::Python } else { SenderArg::Bash };
     let text = snippet(args.sender.unwrap_or(usual), &place, args.udp)?;
-    if let Place::Socket { on: Some(host), .. } = &place {
+    if let Some(host) = place.only_on() {
         printer.note(&format!("run this on {}", escape_str(host)));
     }
     printer.data(&text)

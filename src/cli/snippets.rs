@@ -13,13 +13,14 @@ use crate::plan::bracketed;
 /// is not safe to paste.
 #[must_use]
 pub fn short(place: &Place) -> Option<String> {
+    let there = place.only_on().map_or(String::new(), |host| format!("   (run this on {})", harmless(host)));
     Some(match place {
+        Place::Inside { .. } => short(&place.from_inside())? + &there,
         Place::Tcp { host, port } | Place::Both { host, port } => {
             format!("echo hello > /dev/tcp/{}/{port}", harmless(host))
         }
         Place::Udp { host, port } => format!("echo hello > /dev/udp/{}/{port}", harmless(host)),
-        Place::Socket { path, on } => {
-            let there = on.as_ref().map_or(String::new(), |host| format!("   (run this on {})", harmless(host)));
+        Place::Socket { path, .. } => {
             format!("echo hello | socat -u - UNIX-CONNECT:{}{there}", plain(path)?)
         }
     })
@@ -39,6 +40,7 @@ pub fn snippet(sender: SenderArg, place: &Place, udp: bool) -> Result<String> {
         Place::Both { host, port } if udp => Ok(over_udp(sender, host, *port)),
         Place::Tcp { host, port } | Place::Both { host, port } => Ok(over_tcp(sender, host, *port)),
         Place::Socket { path, .. } => to_socket(sender, path),
+        Place::Inside { .. } => snippet(sender, &place.from_inside(), udp),
     }
 }
 

@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(10);
 /// How long bytes are pushed.
 const PUSH: Duration = Duration::from_secs(2);
-/// Bytes that are pushed at most: the disk is somebody's, and a gigabyte says all there is to say.
-const MOST: u64 = 1 << 30;
+/// Bytes that are pushed at most: the disk is somebody's, the line may be paid for, and so many say all there is to say.
+const MOST: u64 = 256 * 1024 * 1024;
 /// Bytes that are pushed at once.
 const PIECE: usize = 64 * 1024;
 /// Bytes under way at a time from the jump host to itself behind a `ProxyCommand`: many such programs, socat among them, read

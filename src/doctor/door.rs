@@ -49,6 +49,10 @@ impl Patient<'_> {
                 continue;
             };
             let step = bind_address(&facts, port, &stream.plan.bind, &connection.target());
+            let step = match &stream.held {
+                Some(held) => beside(step, held),
+                None => step,
+            };
             let step = if stream.relayed { step.detail("opened by the relay of this stream") } else { step };
             chart.done_for(&stream.plan, step.took(took));
         }
@@ -181,15 +185,45 @@ async fn reach(prober: &ssh::Prober, chart: &mut Chart<'_>, stream: &mut Examine
     stream.finding = Some(finding);
 }
 
+/// What the port that is examined beside that of a collector tells about the latter: the collector may have a relay.
+fn beside(step: Step, held: &Held) -> Step {
+    let Held { collector, port, .. } = held;
+    if step.verdict != Verdict::Warning || held.reach == Reach::LoopbackOnly {
+        return step;
+    }
+    let (verdict, of) = match held.reach {
+        Reach::Proven => (Verdict::Ok, "is reached from outside all the same: a relay?"),
+        _ => (Verdict::CannotTell, "may be bound otherwise, by a relay"),
+    };
+    Step::new(Name::BindAddress, verdict, format!("{}, for the port that is examined", step.message))
+        .detail(format!("port {port} of the collector \"{collector}\" {of}"))
+}
+
 /// What the collector that has the port knows.
 fn told_by(held: &Held) -> Step {
-    let Held { collector, port, reach, .. } = held;
-    let says = |what: &str| format!("port {port}: the collector \"{collector}\" says {what}");
-    match reach {
-        Reach::Proven => Step::new(Name::Reach, Verdict::Ok, says("proven")),
-        Reach::LoopbackOnly => Step::new(Name::Reach, Verdict::Warning, says("loopback-only")),
-        Reach::Unproven => Step::new(Name::Reach, Verdict::CannotTell, says("unproven")),
-    }
+    let Held { collector, port, bind, reach, finding, looked, .. } = held;
+    let none = Finding::default();
+    let finding = finding.as_ref().unwrap_or(&none);
+    let why = if finding.why.is_empty() { String::new() } else { format!(": {}", finding.why) };
+    let ago = looked.map_or(String::new(), |looked| format!(", as of {} s ago", looked.as_secs()));
+    let says = |what: &str| format!("port {port}: the collector \"{collector}\" says {what}{ago}");
+    let (verdict, text) = match reach {
+        Reach::Proven => (Verdict::Ok, says("proven")),
+        Reach::LoopbackOnly | Reach::Unproven if is_loopback(bind) => {
+            (Verdict::Ok, format!("{}, as asked for ({bind})", says("loopback-only")))
+        }
+        Reach::LoopbackOnly => (Verdict::Warning, says("loopback-only") + &why),
+        Reach::Unproven if finding.has_failed() => (Verdict::Warning, says("unproven") + &why),
+        Reach::Unproven => (Verdict::CannotTell, says("unproven") + &why),
+    };
+    beneath(Step::new(Name::Reach, verdict, text), finding)
+}
+
+/// `step` with the rest of `finding` below it.
+fn beneath(step: Step, finding: &Finding) -> Step {
+    let step = finding.notes.iter().fold(step, Step::detail);
+    let step = finding.untold.iter().fold(step, |step, what| step.detail(format!("not told: {what}")));
+    if step.verdict == Verdict::Ok { step } else { finding.remedies.iter().fold(step, Step::hint) }
 }
 
 fn reached(finding: &Finding, bind: &str, port: u16) -> Step {
@@ -206,8 +240,7 @@ fn reached(finding: &Finding, bind: &str, port: u16) -> Step {
         Reach::Unproven if !finding.remedies.is_empty() => Step::new(Name::Reach, Verdict::Warning, why),
         Reach::Unproven => Step::new(Name::Reach, Verdict::CannotTell, why),
     };
-    let step = finding.notes.iter().chain(&finding.untold).fold(step, Step::detail);
-    if step.verdict == Verdict::Ok { step } else { finding.remedies.iter().fold(step, Step::hint) }
+    beneath(step, finding)
 }
 
 /// `seen`: whence the jump host saw our probe come; `here`: our own address of the connection.
@@ -269,6 +302,12 @@ mod tests {
         assert_eq!(reached(&finding(Reach::Unproven, &[]), "*", 7).verdict, Verdict::CannotTell);
         assert_eq!(reached(&finding(Reach::Unproven, &["r"]), "*", 7).verdict, Verdict::Warning);
         assert_eq!(reached(&finding(Reach::Proven, &[]), "*", 7).verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn what_could_not_be_told_is_told_as_such() {
+        let finding = Finding { notes: vec!["n".into()], untold: vec!["u".into()], ..Finding::default() };
+        assert_eq!(reached(&finding, "*", 7).details, ["n", "not told: u"]);
     }
 
     #[test]

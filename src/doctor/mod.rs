@@ -53,8 +53,14 @@ pub struct Held {
     pub pid: u32,
     /// The port that it has.
     pub port: u16,
+    /// The address that it asked for.
+    pub bind: String,
     /// What it knows of it.
     pub reach: Reach,
+    /// What it found out, when somebody looked.
+    pub finding: Option<Finding>,
+    /// How long ago that was.
+    pub looked: Option<Duration>,
 }
 
 /// What is told meanwhile.

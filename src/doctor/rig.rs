@@ -1,9 +1,11 @@
 //! What stands in for a stream while it is examined: its door, a queue and a writer, with a file of its own.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{Metadata, OpenOptions};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::process::geteuid;
 use tempfile::TempPath;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -29,11 +31,36 @@ pub struct Rig {
     pub beside: bool,
 }
 
-/// A new file in `folder`, empty and private.
+/// A file that is younger may belong to a doctor that has not locked it yet.
+const YOUNG: Duration = Duration::from_secs(60);
+
+/// Removes what an earlier doctor left in `folder` because it was killed: files of this account that nobody has locked, as the
+/// writer of a doctor that runs has.
+fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_ours = |meta: &Metadata| {
+            let age = meta.modified().ok().and_then(|at| at.elapsed().ok());
+            meta.is_file() && meta.uid() == geteuid().as_raw() && age.is_some_and(|age| age > YOUNG)
+        };
+        let named = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        if !named || !entry.metadata().is_ok_and(|meta| is_ours(&meta)) {
+            continue;
+        }
+        let path = entry.path();
+        let Ok(file) = OpenOptions::new().append(true).open(&path) else { continue };
+        if file.try_lock().is_ok() {
+            tracing::info!(path = %path.display(), "removed what a doctor that was killed had left");
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+}
+
+/// A new file in `folder`, empty and private. What was left of such files there is removed first.
 ///
 /// # Errors
 /// Why there is none.
 pub fn make(folder: &Path) -> std::io::Result<TempPath> {
+    sweep(folder);
     let path = folder.join(format!("{PREFIX}{:016x}", rand::random::<u64>()));
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     TempPath::try_from_path(path)
@@ -72,5 +99,31 @@ impl Rig {
         self.sink.finish(give_up).await;
         self.waker.abort();
         drop(self.file);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    #[test]
+    fn what_a_killed_doctor_left_is_removed_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = |name: &str| {
+            let file = std::fs::File::create(dir.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - 2 * YOUNG).unwrap();
+            file
+        };
+        let (left, locked, other) = (format!("{PREFIX}1"), format!("{PREFIX}2"), "my-reclog-doctor-1");
+        let young = format!("{PREFIX}3");
+        drop([old(&left), old(other)]);
+        let running = old(&locked);
+        running.try_lock().unwrap();
+        std::fs::write(dir.path().join(&young), "").unwrap();
+        let made = make(dir.path()).unwrap();
+        let there = |name: &str| dir.path().join(name).exists();
+        assert!(!there(&left));
+        assert!(there(&locked) && there(&young) && there(other) && made.exists());
     }
 }

@@ -13,7 +13,7 @@ use super::porch::Caller;
 use super::prompt::Person;
 use super::reason;
 use super::refusal::{self, Refused, Socket};
-use super::server_process::{self, Seen, There};
+use super::server_process::{self, Look, Seen, There};
 use super::settings::PHASE_TIMEOUT;
 use crate::error::{Error, Result};
 use crate::intake::Intake;
@@ -43,7 +43,7 @@ impl Connection {
         self.leg.routes.expect_socket(path, intake.clone());
         let mut granted = self.request(path).await;
         if matches!(granted, Ok(false))
-            && self.look(path, true, PATIENCE).await.is_some_and(|s| s.there == There::Removed)
+            && self.look(path, Look::Remove, PATIENCE).await.is_some_and(|s| s.there == There::Removed)
         {
             tracing::info!(path, "removed the socket that an earlier connection had left on the jump host");
             granted = self.request(path).await;
@@ -83,13 +83,13 @@ impl Connection {
         true
     }
 
-    /// What stands at `path`; `remove`: a leftover is taken away. `None` where no shell can tell.
-    async fn look(&self, path: &str, remove: bool, patience: Duration) -> Option<Seen> {
+    /// What stands at `path`. `None` where no shell can tell.
+    async fn look(&self, path: &str, look: Look, patience: Duration) -> Option<Seen> {
         if !self.leg.settings.commands {
             return None;
         }
         let mark = server_process::mark();
-        let command = server_process::socket_command(&mark, path, remove)?;
+        let command = server_process::socket_command(&mark, path, look)?;
         let done = |output: &[u8]| server_process::socket_seen(output, &mark).is_some();
         let longest = server_process::LONGEST_SOCKET_OUTPUT;
         let output = server_process::output(&self.leg.handle, command, patience, longest, done).await;
@@ -101,7 +101,7 @@ impl Connection {
     /// Why the socket `path` was refused.
     pub(super) async fn explain_socket(&self, path: &str) -> Refused {
         let answers = self.answers(path).await;
-        let seen = if answers { None } else { self.look(path, false, PATIENCE).await };
+        let seen = if answers { None } else { self.look(path, Look::See, PATIENCE).await };
         self.socket(&self.target(), path).why(answers, seen.map(|seen| seen.there))
     }
 
@@ -113,7 +113,7 @@ impl Connection {
     /// Tells `person` of sockets that are for other accounts, too, as far as a shell can see that.
     pub async fn check_sockets(&self, person: &dyn Person) {
         for path in &self.sockets {
-            if self.look(path, false, BRIEFLY).await.is_some_and(|seen| seen.wide) {
+            if self.look(path, Look::Mode, BRIEFLY).await.is_some_and(|seen| seen.wide) {
                 let warning = self.socket(&self.target(), path).wide();
                 tracing::warn!("{warning}");
                 person.tell(&format!("warning: {warning}"));
@@ -132,7 +132,7 @@ impl Connection {
             confirmed &= cancelled;
             self.leg.routes.forget_socket(&path);
             // sshd leaves the file. Where the connection is gone already, so is the way to remove it.
-            let seen = if cancelled { self.look(&path, true, PATIENCE).await } else { None };
+            let seen = if cancelled { self.look(&path, Look::Remove, PATIENCE).await } else { None };
             if !matches!(seen, Some(Seen { there: There::Removed | There::Nothing, .. })) {
                 let left = self.socket(&self.target(), &path).left();
                 tracing::warn!("{left}");

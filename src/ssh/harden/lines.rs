@@ -31,6 +31,8 @@ pub struct Advice {
     pub authorized_keys: String,
     /// A block, for the end of the file.
     pub sshd_config: String,
+    /// What is to be known before they are pasted, a sentence each: who is locked out, what the key may do all the same.
+    pub warnings: Vec<String>,
     /// What does not work any more, or stays open, a sentence each.
     pub notes: Vec<String>,
 }
@@ -72,10 +74,44 @@ impl Need {
         self.listens.iter().any(|place| *place == "*" || (loopback && place.ends_with(":*")))
     }
 
+    /// The ports that are named.
+    #[must_use]
+    pub fn ports(&self) -> Vec<u16> {
+        self.listens.iter().filter_map(|place| place.rsplit(':').next()?.parse().ok()).collect()
+    }
+
     /// The lines.
     #[must_use]
     pub fn advice(&self) -> Advice {
-        Advice { authorized_keys: self.authorized_keys(), sshd_config: self.sshd_config(), notes: self.notes() }
+        Advice {
+            authorized_keys: self.authorized_keys(),
+            sshd_config: self.sshd_config(),
+            warnings: self.warnings(),
+            notes: self.notes(),
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let user = &self.user;
+        let mut warnings = Vec::new();
+        let all = if self.command { "have a terminal" } else { "log in" };
+        if user == "root" {
+            warnings.push(format!(
+                "STOP: this is for root. With the block nobody can {all} as root any more, and this may be your only way into \
+                 that machine: make an account of its own for reclog, and name it: reclog harden ACCOUNT@HOST"
+            ));
+        } else {
+            warnings.push(format!(
+                "with the block nobody can {all} as {user} any more, you neither: use an account of its own, not one that \
+                 people work with"
+            ));
+        }
+        if self.any_port(false) {
+            warnings.push(
+                "with port 0 the jump host chooses, so the key may open ANY port: name one (--remote-port)".into(),
+            );
+        }
+        warnings
     }
 
     fn authorized_keys(&self) -> String {
@@ -140,11 +176,6 @@ impl Need {
                 "authorized_keys alone cannot keep the key from making Unix sockets where the account may make files: that \
                  takes AllowStreamLocalForwarding no"
                     .into(),
-            );
-        }
-        if self.any_port(false) {
-            notes.push(
-                "port 0 lets the jump host choose, so the key may open any port: a fixed one can be named".into(),
             );
         }
         notes
@@ -218,7 +249,8 @@ mod tests {
             stream("::1", 0, Relay::Never, Transport::Tcp),
         ]);
         assert!(all.sshd_config.contains("PermitListen * localhost:7 [::1]:*\n"), "{}", all.sshd_config);
-        assert!(all.notes.iter().any(|note| note.contains("any port")));
+        assert!(all.warnings.iter().any(|warning| warning.contains("ANY port")));
+        assert!(all.warnings[0].contains("nobody can log in as log any more"), "{:?}", all.warnings);
 
         let inside = advice(&[stream("localhost", 7, Relay::Never, Transport::Tcp)]);
         assert!(inside.sshd_config.contains("GatewayPorts no"), "{}", inside.sshd_config);
@@ -226,6 +258,7 @@ mod tests {
         let relayed = advice(&[stream("*", 7, Relay::Always, Transport::TcpAndUdp)]);
         assert!(relayed.sshd_config.contains("PermitListen 127.0.0.1:*\n"), "{}", relayed.sshd_config);
         assert!(!relayed.sshd_config.contains("ForceCommand") && !relayed.authorized_keys.contains("command="));
+        assert!(relayed.warnings[0].contains("have a terminal as log"), "{:?}", relayed.warnings);
         let auto = advice(&[stream("*", 7, Relay::Auto, Transport::Tcp)]);
         assert!(auto.sshd_config.contains("PermitListen 127.0.0.1:* 7\n"), "{}", auto.sshd_config);
 
@@ -233,6 +266,14 @@ mod tests {
         assert!(socket.sshd_config.contains("AllowTcpForwarding no\n"), "{}", socket.sshd_config);
         assert!(socket.sshd_config.contains("AllowStreamLocalForwarding remote\n"), "{}", socket.sshd_config);
         assert!(!socket.sshd_config.contains("PermitListen"), "{}", socket.sshd_config);
+    }
+
+    #[test]
+    fn who_would_be_locked_out_is_told_and_root_is_told_to_stop() {
+        let streams = [stream("*", 7, Relay::Never, Transport::Tcp)];
+        let of = |user| Need::of(&streams, user, None).advice().warnings;
+        assert!(matches!(&of("log")[..], [one] if one.contains("nobody can log in as log") && !one.contains("STOP")));
+        assert!(matches!(&of("root")[..], [one] if one.starts_with("STOP: this is for root")));
     }
 
     #[test]

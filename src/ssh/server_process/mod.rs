@@ -18,7 +18,7 @@ pub use identity::{Fate, Identity};
 pub use past::{Past, Trace};
 pub use script::{end, find};
 pub use socket::{
-    LONGEST_OUTPUT as LONGEST_SOCKET_OUTPUT, Seen, There, command as socket_command, parse as socket_seen,
+    LONGEST_OUTPUT as LONGEST_SOCKET_OUTPUT, Look, Seen, There, command as socket_command, parse as socket_seen,
 };
 
 /// A word for the lines of one run.

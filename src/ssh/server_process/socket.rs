@@ -35,6 +35,18 @@ pub struct Seen {
     pub wide: bool,
 }
 
+/// What is to be done at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Who may connect is all that is asked: nobody connects to find out whether anybody listens, for a socket of ours would
+    /// take that for a sender.
+    Mode,
+    /// Whether it is a leftover.
+    See,
+    /// A leftover is taken away.
+    Remove,
+}
+
 /// Whether anybody listens is asked of the socket itself, where Python or Perl can do that. Else the kernel's list has to do
 /// (proc(5)): a folder has many names, and whoever renames a socket into its place (reclog does) stands there with the name
 /// that it had before, mostly one with a dot.
@@ -52,19 +64,23 @@ exit(POSIX::errno()==POSIX::ECONNREFUSED()?7:9)" $P; \
 case $? in 7) return 1;; 9|14*) return 0;; esac; listed; }; \
 r=nothing; m=-; \
 if [ -L $P ]; then r=other; elif [ -S $P ]; then set -- $(ls -ld $P); m=$1; \
-if [ -O $P ]; then if live; then r=live; elif [ DO = remove ]; then rm -f $P; r=removed; [ -S $P ] && r=stale; \
+if [ -O $P ]; then if [ DO = mode ] || live; then r=live; elif [ DO = remove ]; then rm -f $P; r=removed; [ -S $P ] && r=stale; \
 else r=stale; fi; else r=foreign; fi; elif [ -e $P ]; then r=other; \
 elif [ -d $D ]; then [ -w $D ] || r=closed; else r=nofolder; fi; "#;
 
-/// The command that looks at `path`, and with `remove` takes a leftover away. `None`: the path cannot be written so that
+/// The command that looks at `path`. `None`: the path cannot be written so that
 /// every login shell takes it for what it is.
 #[must_use]
-pub fn command(mark: &str, path: &str, remove: bool) -> Option<String> {
+pub fn command(mark: &str, path: &str, look: Look) -> Option<String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'-' | b'+' | b'@' | b':' | b',');
     if !path.starts_with('/') || !path.bytes().all(plain) {
         return None;
     }
-    let action = if remove { "remove" } else { "look" };
+    let action = match look {
+        Look::Mode => "mode",
+        Look::See => "see",
+        Look::Remove => "remove",
+    };
     // The path last: nothing in it is to be taken for one of the other words.
     let script = LOOK.replace("\\\n", "").replace("DO", action).replacen("PATH", path, 1);
     Some(format!("exec /bin/sh -c '{script}echo {mark} socket $r $m'"))
@@ -112,7 +128,7 @@ mod tests {
 
     /// The same where these programs are missing.
     fn run_without(shell: &str, path: &Path, remove: bool, missing: &[&str]) -> Seen {
-        let mut command = command("m1", path.to_str().unwrap(), remove).unwrap();
+        let mut command = command("m1", path.to_str().unwrap(), if remove { Look::Remove } else { Look::See }).unwrap();
         for program in missing {
             command = command.replace(&format!("{program} -"), "rl-no-such-program -");
         }
@@ -182,12 +198,12 @@ mod tests {
     #[test]
     fn a_path_never_becomes_a_command() {
         for bad in ["/a b", "/a'b", "/$(id)", "/a;b", "/a`b", "/a\\b", "/a!b", "/a*", "/~a", "/é", "/a\"b", "a"] {
-            assert_eq!(command("m1", bad, true), None, "{bad}");
+            assert_eq!(command("m1", bad, Look::Remove), None, "{bad}");
         }
-        let text = command("m1", "/run/user/1000/log.sock", true).unwrap();
+        let text = command("m1", "/run/user/1000/log.sock", Look::Remove).unwrap();
         let inner = text.strip_prefix("exec /bin/sh -c '").and_then(|t| t.strip_suffix('\'')).unwrap();
         assert!(!inner.contains(['\'', '\\', '!', '\n']), "{inner}");
-        assert!(command("m1", "/DO/PATH/MARK", false).unwrap().contains("P=/DO/PATH/MARK;"));
+        assert!(command("m1", "/DO/PATH/MARK", Look::See).unwrap().contains("P=/DO/PATH/MARK;"));
     }
 
     #[test]
