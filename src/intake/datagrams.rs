@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::framing::datagram;
@@ -11,7 +11,8 @@ use super::{End, Inner, Intake, Reject};
 
 /// An address that was silent for so long is gone: syslog senders keep their port, one-shot ones never come back.
 pub const SILENCE: Duration = Duration::from_secs(60);
-/// When the table is full, one that was silent for so long makes room; who sends now is not pushed out by strangers.
+/// When the stream is full, an address that was silent for so long makes room, whatever wants to come in; who sends now is not
+/// pushed out by strangers.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// The door for the datagrams of a stream. Dropping it without [`Datagrams::end`] counts its senders as cut.
@@ -58,7 +59,7 @@ impl Intake {
 
     fn door(&self, lingers: bool) -> Datagrams {
         let sessions = Arc::new(Mutex::new(Sessions { lingers, ..Sessions::default() }));
-        let mut doors = self.0.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut doors = self.0.lock_doors();
         doors.retain(|door| door.strong_count() > 0);
         doors.push(Arc::downgrade(&sessions));
         Datagrams { intake: Arc::clone(&self.0), sessions }
@@ -78,6 +79,10 @@ impl Datagrams {
         }
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let intake = &*self.intake;
+        let known = self.lock().heard.contains_key(&peer);
+        if !known && intake.is_full() {
+            intake.make_room(now);
+        }
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let Ok(session) = sessions.hear(intake, peer, now) else { return };
         intake.sink.push(|out| {
@@ -138,13 +143,33 @@ impl Drop for Datagrams {
     }
 }
 
+impl Inner {
+    /// Whether nobody is let in as long as all stay.
+    pub(super) fn is_full(&self) -> bool {
+        self.ledger.senders_open() >= self.plan.max_connections
+    }
+
+    /// Of all addresses of the stream the one that is silent longest leaves, if it was for [`QUIET`]. No door may be locked.
+    pub(super) fn make_room(&self, now: Instant) {
+        let doors: Vec<_> = self.lock_doors().iter().filter_map(Weak::upgrade).collect();
+        let oldest = |door: &Arc<Mutex<Sessions>>| door.lock().unwrap_or_else(PoisonError::into_inner).oldest();
+        let quietest = doors.iter().filter_map(|door| Some((oldest(door)?, door))).min_by_key(|(last, _)| *last);
+        if let Some((_, door)) = quietest {
+            door.lock().unwrap_or_else(PoisonError::into_inner).leave_oldest(self, now, QUIET);
+        }
+    }
+}
+
 impl Sessions {
+    /// When the one that is silent longest was heard.
+    fn oldest(&self) -> Option<Instant> {
+        let (_, oldest) = self.order.first_key_value()?;
+        Some(self.heard[oldest].last)
+    }
+
     /// The session of `peer`, which is heard now.
     fn hear(&mut self, intake: &Inner, peer: SocketAddr, now: Instant) -> Result<&mut Session, Reject> {
         if !self.heard.contains_key(&peer) {
-            if intake.ledger.senders_open() >= intake.plan.max_connections {
-                self.leave_oldest(intake, now, QUIET);
-            }
             let connection = intake.open(&peer.to_string(), self.lingers)?;
             // A turn that nobody has: it is given below.
             self.heard.insert(peer, Session { connection, bytes: 0, records: 0, last: now, turn: 0 });
@@ -198,6 +223,9 @@ mod tests {
     use super::*;
     use crate::plan::{Framing, Transport};
     use tokio_util::sync::CancellationToken;
+
+    /// Longer than a test takes.
+    const LONG: Duration = Duration::from_secs(600);
 
     fn peer(n: u16) -> SocketAddr {
         SocketAddr::new([192, 0, 2, 1].into(), n)
@@ -274,6 +302,26 @@ mod tests {
         door.take(peer(1), b"a\n", at(63.0));
         assert_eq!(senders().accepted, 4);
         drop(door);
+        sink.finish(CancellationToken::new()).await;
+    }
+
+    #[tokio::test]
+    async fn addresses_that_went_silent_make_room_for_connections_and_for_other_doors() {
+        let (_dir, intake, sink) = open(4);
+        let (mut first, mut second) = (intake.datagrams(), intake.datagrams());
+        let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        let senders = || intake.ledger().counts().senders;
+        first.take(peer(1), b"a\n", ago(3));
+        second.take(peer(2), b"b\n", ago(5));
+        first.take(peer(3), b"c\n", Instant::now() + LONG);
+        second.take(peer(4), b"d\n", Instant::now() + LONG);
+        let _one = intake.admit("192.0.2.9:1").unwrap();
+        second.take(peer(2), b"b\n", Instant::now() + LONG);
+        assert_eq!(senders().accepted, 6, "the second came back in the place of the first, at the other door");
+        assert_eq!(intake.admit("192.0.2.9:2").unwrap_err(), Reject::MaxConnections, "all others send");
+        assert_eq!((senders().open, senders().cut), (4, 0));
+        second.end(End::Clean);
+        drop(first);
         sink.finish(CancellationToken::new()).await;
     }
 

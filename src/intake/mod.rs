@@ -8,7 +8,8 @@ pub mod framing;
 pub mod listen;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use datagrams::Sessions;
 
@@ -127,6 +128,10 @@ impl Intake {
     /// # Errors
     /// When the gate is shut or `max_connections` are open.
     pub fn admit(&self, peer: &str) -> Result<Sender, Reject> {
+        // Addresses that only were heard must not keep out whoever is there.
+        if self.0.is_full() {
+            self.0.make_room(Instant::now());
+        }
         let connection = self.0.open(peer, false)?;
         let framer = Framer::new(self.0.plan.framing, self.0.plan.max_line);
         let (intake, peer) = (Arc::clone(&self.0), peer.to_owned());
@@ -147,7 +152,7 @@ impl Intake {
     /// Lets nobody in any more; whoever is in may finish.
     pub fn shut(&self) {
         self.0.shut.store(true, Ordering::Release);
-        for door in self.0.doors.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade) {
+        for door in self.0.lock_doors().iter().filter_map(Weak::upgrade) {
             door.lock().unwrap_or_else(PoisonError::into_inner).shut(&self.0);
         }
     }
@@ -178,6 +183,10 @@ impl Intake {
 }
 
 impl Inner {
+    fn lock_doors(&self) -> MutexGuard<'_, Vec<Weak<Mutex<Sessions>>>> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lets a sender in, or counts and names why not; its number. `late`: even when the gate is shut.
     fn open(&self, peer: &str, late: bool) -> Result<u64, Reject> {
         let Self { plan, ledger, trail, shut, .. } = self;
