@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::framing::datagram;
-use super::{End, Inner, Intake, Reject};
+use super::{End, Inner, Intake, Kind, Reject};
 
 /// An address that was silent for so long is gone: syslog senders keep their port, one-shot ones never come back.
 pub const SILENCE: Duration = Duration::from_secs(60);
@@ -15,7 +15,8 @@ pub const SILENCE: Duration = Duration::from_secs(60);
 /// pushed out by strangers.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// The door for the datagrams of a stream. Dropping it without [`Datagrams::end`] counts its senders as cut.
+/// The door for the datagrams of a stream. Dropping it without [`Datagrams::end`] counts those of its
+/// senders as cut that were heard a moment ago.
 #[derive(Debug)]
 pub struct Datagrams {
     intake: Arc<Inner>,
@@ -84,7 +85,10 @@ impl Datagrams {
             intake.make_room(now);
         }
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ok(session) = sessions.hear(intake, peer, now) else { return };
+        let Ok(session) = sessions.hear(intake, peer, now) else {
+            // Thrown away by us, and as lost as what the kernel throws away.
+            return intake.ledger.datagrams_lost(1);
+        };
         intake.sink.push(|out| {
             let made = datagram(intake.plan.framing, intake.plan.max_line, bytes, out);
             // Inside the queue's lock: the writer must not store bytes that the ledger has not received.
@@ -139,7 +143,9 @@ impl Datagrams {
 
 impl Drop for Datagrams {
     fn drop(&mut self) {
-        self.lock().end_all(&self.intake, End::Cut);
+        let mut sessions = self.lock();
+        sessions.leave_quiet(&self.intake, Instant::now());
+        sessions.end_all(&self.intake, End::Cut);
     }
 }
 
@@ -170,7 +176,7 @@ impl Sessions {
     /// The session of `peer`, which is heard now.
     fn hear(&mut self, intake: &Inner, peer: SocketAddr, now: Instant) -> Result<&mut Session, Reject> {
         if !self.heard.contains_key(&peer) {
-            let connection = intake.open(&peer.to_string(), self.lingers)?;
+            let connection = intake.open(&peer.to_string(), self.lingers, Kind::Address)?;
             // A turn that nobody has: it is given below.
             self.heard.insert(peer, Session { connection, bytes: 0, records: 0, last: now, turn: 0 });
         }
@@ -196,10 +202,15 @@ impl Sessions {
         true
     }
 
+    /// Ends those that were silent for [`QUIET`].
+    pub(super) fn leave_quiet(&mut self, intake: &Inner, now: Instant) {
+        while self.leave_oldest(intake, now, QUIET) {}
+    }
+
     fn leave(&mut self, intake: &Inner, peer: SocketAddr, end: End) {
         if let Some(session) = self.heard.remove(&peer) {
             let Session { connection, bytes, records, .. } = session;
-            intake.close(peer.to_string(), connection, bytes, records, end);
+            intake.close(peer.to_string(), connection, (bytes, records), end, Kind::Address);
         }
     }
 
@@ -288,7 +299,8 @@ mod tests {
         door.take(peer(1), b"a\n", at(0.6));
         door.take(peer(3), b"c\n", at(1.0));
         assert_eq!(senders().rejected.get("max_connections"), Some(&1), "both have just sent");
-        assert_eq!(intake.ledger().counts().records, 3);
+        let counts = intake.ledger().counts();
+        assert_eq!((counts.records, counts.datagrams_lost), (3, 1), "each is stored or counted");
         door.take(peer(3), b"c\n", at(1.5));
         assert_eq!((senders().open, senders().accepted), (2, 3), "the second was silent longest");
         door.take(peer(1), b"a\n", at(2.0));
@@ -326,6 +338,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn only_who_was_still_sending_counts_as_cut_when_the_way_here_is_lost() {
+        let (_dir, intake, sink) = open(10);
+        let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        for told in [false, true] {
+            let mut door = intake.datagrams();
+            for one_shot in 1..=5 {
+                door.take(peer(one_shot), b"a\n", ago(30));
+            }
+            door.take(peer(6), b"b\n", Instant::now() + LONG);
+            if told {
+                intake.lost(Instant::now());
+                assert_eq!(intake.open_senders(), 1);
+            }
+            drop(door);
+        }
+        let counts = intake.ledger().counts();
+        assert_eq!((counts.senders.accepted, counts.senders.open, counts.senders.cut), (12, 0, 2));
+        assert_eq!((counts.addresses.open, counts.addresses.cut), (0, 2));
+        let both = (intake.admit("192.0.2.9:1").unwrap(), intake.lingering_datagrams());
+        intake.lost(Instant::now() + LONG);
+        drop(both);
+        let counts = intake.ledger().counts();
+        assert_eq!((counts.senders.cut, counts.addresses.cut), (3, 2), "a connection is cut however silent it was");
+        sink.finish(CancellationToken::new()).await;
+    }
+
+    #[tokio::test]
     async fn nobody_waits_for_the_silence_of_senders_when_the_stream_is_shut() {
         let (_dir, intake, sink) = open(10);
         let mut door = intake.datagrams();
@@ -334,7 +373,7 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(5), intake.drained()).await.unwrap();
         door.take(peer(1), b"late\n", Instant::now());
         let counts = intake.ledger().counts();
-        assert_eq!((counts.senders.cut, counts.records), (0, 1));
+        assert_eq!((counts.senders.cut, counts.records, counts.datagrams_lost), (0, 1, 1));
         assert_eq!(counts.senders.rejected.get("draining"), Some(&1));
         sink.finish(CancellationToken::new()).await;
     }

@@ -68,6 +68,15 @@ impl Reject {
     }
 }
 
+/// What a sender is.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Buffers on the way are its own.
+    Connection,
+    /// It sends datagrams.
+    Address,
+}
+
 /// How a sender ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -132,7 +141,7 @@ impl Intake {
         if self.0.is_full() {
             self.0.make_room(Instant::now());
         }
-        let connection = self.0.open(peer, false)?;
+        let connection = self.0.open(peer, false, Kind::Connection)?;
         let framer = Framer::new(self.0.plan.framing, self.0.plan.max_line);
         let (intake, peer) = (Arc::clone(&self.0), peer.to_owned());
         Ok(Sender { intake, peer, connection, framer, held: 0, bytes: 0, records: 0, end: End::Cut })
@@ -154,6 +163,16 @@ impl Intake {
         self.0.shut.store(true, Ordering::Release);
         for door in self.0.lock_doors().iter().filter_map(Weak::upgrade) {
             door.lock().unwrap_or_else(PoisonError::into_inner).shut(&self.0);
+        }
+    }
+
+    /// The way here is lost at `now`: addresses that were silent before have lost nothing and are gone; all others are cut by
+    /// whoever drops them. It takes a while until a way that died without a word is known to be lost, and nobody is heard
+    /// then.
+    pub fn lost(&self, now: Instant) {
+        let doors: Vec<_> = self.0.lock_doors().iter().filter_map(Weak::upgrade).collect();
+        for door in doors {
+            door.lock().unwrap_or_else(PoisonError::into_inner).leave_quiet(&self.0, now);
         }
     }
 
@@ -188,12 +207,16 @@ impl Inner {
     }
 
     /// Lets a sender in, or counts and names why not; its number. `late`: even when the gate is shut.
-    fn open(&self, peer: &str, late: bool) -> Result<u64, Reject> {
+    fn open(&self, peer: &str, late: bool, kind: Kind) -> Result<u64, Reject> {
         let Self { plan, ledger, trail, shut, .. } = self;
         let admitted = if shut.load(Ordering::Acquire) && !late {
             Err(Reject::Draining)
         } else {
-            ledger.sender_opened(plan.max_connections).ok_or(Reject::MaxConnections)
+            let number = match kind {
+                Kind::Connection => ledger.sender_opened(plan.max_connections),
+                Kind::Address => ledger.address_opened(plan.max_connections),
+            };
+            number.ok_or(Reject::MaxConnections)
         };
         match admitted {
             Ok(connection) => {
@@ -211,13 +234,17 @@ impl Inner {
     }
 
     /// A sender that was let in is gone.
-    fn close(&self, peer: String, connection: u64, bytes: u64, records: u64, end: End) {
+    fn close(&self, peer: String, connection: u64, (bytes, records): (u64, u64), end: End, kind: Kind) {
         let over = end == End::Cut && self.over.load(Ordering::Acquire);
         let end = if over { End::Draining } else { end };
         let (stream, why) = (self.plan.name.clone(), end.as_str().into());
         self.trail.tell(&Event::SenderClose { stream, peer, connection, bytes, records, why });
         // Last: whoever waits for the drain may end the trail then.
-        self.ledger.sender_closed(matches!(end, End::Cut | End::Draining));
+        let cut = matches!(end, End::Cut | End::Draining);
+        match kind {
+            Kind::Connection => self.ledger.sender_closed(cut),
+            Kind::Address => self.ledger.address_closed(cut),
+        }
         self.left.notify_waiters();
     }
 }
@@ -305,7 +332,8 @@ impl Drop for Sender {
             *records += made.records;
         });
         track(&intake.unfinished, held, 0);
-        intake.close(std::mem::take(&mut self.peer), self.connection, self.bytes, *records, self.end);
+        let sum = (self.bytes, *records);
+        intake.close(std::mem::take(&mut self.peer), self.connection, sum, self.end, Kind::Connection);
     }
 }
 
