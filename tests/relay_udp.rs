@@ -126,8 +126,8 @@ fn every_datagram_arrives_or_is_counted_as_lost() {
 
 #[test]
 fn addresses_that_sent_once_are_not_cut_when_the_relay_is_lost() {
-    require!("sshd", "python3", "perl");
     const ONCE: usize = 100;
+    require!("sshd", "python3", "perl");
     for interpreter in INTERPRETERS {
         let stage = Stage::with(interpreter, &["GatewayPorts no"], "always", "");
         let senders: Vec<_> = (0..ONCE).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();

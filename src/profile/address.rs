@@ -70,7 +70,7 @@ impl fmt::Display for Address {
             Transport::Udp => f.write_str("udp:")?,
             // A machine of that name.
             _ if ["tcp", "udp", "unix"].iter().any(|word| self.bind.eq_ignore_ascii_case(word)) => {
-                f.write_str("tcp:")?
+                f.write_str("tcp:")?;
             }
             Transport::Tcp | Transport::TcpAndUdp => {}
         }
