@@ -43,6 +43,15 @@ pub struct Senders {
     pub rejected: BTreeMap<String, u64>,
 }
 
+/// Of the senders of a stream those that send datagrams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// Heard of late.
+    pub open: u64,
+    /// Still sending when the way here was lost.
+    pub cut: u64,
+}
+
 /// The counters of one stream as shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -50,11 +59,13 @@ pub struct Counts {
     pub ledger: Ledger,
     /// Connections.
     pub senders: Senders,
+    /// Those of the connections that are none: addresses that send datagrams.
+    pub addresses: Addresses,
     /// Records handed to the output.
     pub records: u64,
     /// Records that were longer than `max_line`.
     pub split: u64,
-    /// Datagrams that never got here, as far as is known.
+    /// Datagrams that became no record, as far as is known: they never got here, or their address was turned away.
     pub datagrams_lost: u64,
     /// Bytes the output file has now.
     pub output_bytes: u64,
@@ -201,7 +212,19 @@ impl StreamLedger {
     /// Lets a sender in unless `max` are in: its number, counted from 1.
     #[must_use]
     pub fn sender_opened(&self, max: usize) -> Option<u64> {
+        Self::opened(&mut self.lock(), max)
+    }
+
+    /// As [`sender_opened`](Self::sender_opened), for an address that sends datagrams.
+    #[must_use]
+    pub fn address_opened(&self, max: usize) -> Option<u64> {
         let mut c = self.lock();
+        let number = Self::opened(&mut c, max)?;
+        c.addresses.open += 1;
+        Some(number)
+    }
+
+    fn opened(c: &mut Counts, max: usize) -> Option<u64> {
         if c.senders.open >= max as u64 {
             return None;
         }
@@ -223,12 +246,21 @@ impl StreamLedger {
         c.senders.cut += u64::from(cut);
     }
 
+    /// As [`sender_closed`](Self::sender_closed), for an address that sends datagrams.
+    pub fn address_closed(&self, cut: bool) {
+        let mut c = self.lock();
+        c.senders.open -= 1;
+        c.addresses.open -= 1;
+        c.senders.cut += u64::from(cut);
+        c.addresses.cut += u64::from(cut);
+    }
+
     /// A sender was turned away.
     pub fn sender_rejected(&self, reason: &str) {
         *self.lock().senders.rejected.entry(reason.to_owned()).or_default() += 1;
     }
 
-    /// `datagrams` more are known to be lost.
+    /// `datagrams` more are known to have become no record.
     pub fn datagrams_lost(&self, datagrams: u64) {
         self.lock().datagrams_lost += datagrams;
     }
@@ -322,7 +354,8 @@ pub struct StreamSnapshot {
     pub records: u64,
     /// Records that were longer than `max_line`.
     pub split: u64,
-    /// Datagrams that never got here, as far as the kernel and the relay can tell; only of streams that take any.
+    /// Datagrams that became no record, as far as the kernel and the relay can tell, and those of addresses that were turned
+    /// away; only of streams that take any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub datagrams_lost: Option<u64>,
     /// Bytes.

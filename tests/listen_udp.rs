@@ -33,7 +33,7 @@ fn wait_records(env: &Env, n: u64) -> Value {
 #[test]
 fn each_datagram_is_a_record_and_each_address_a_sender() {
     let env = Env::new();
-    let run = env.run(&["listen", "udp:127.0.0.1:0", "--out", &env.arg("f"), "--name", "c"]).ok();
+    let run = env.run(&["listen", "UDP:127.0.0.1:0", "--out", &env.arg("f"), "--name", "c"]).ok();
     env.expect(env.processes()[0]);
     let port = u16::try_from(number(&env.stream("c")["remote_port"])).unwrap();
     assert!(run.stdout.starts_with(&format!("✔ udp:127.0.0.1:{port} → ")), "{}", run.stdout);
@@ -107,7 +107,7 @@ fn what_comes_while_the_disk_is_full_waits_in_the_kernel_or_is_counted() {
         (lost > 0 && counted(&stream) < ALL).then_some(lost)
     });
     env.wait_state("c", "stalled");
-    assert!(env.run(&["status"]).ok().stdout.contains("lost before they got here"), "of {lost}");
+    assert!(env.run(&["status"]).ok().stdout.contains(" datagrams lost\n"), "of {lost}");
     disk.free();
     let records = wait_until("all are accounted for", LATER, || {
         let stream = env.stream("c");
@@ -116,6 +116,41 @@ fn what_comes_while_the_disk_is_full_waits_in_the_kernel_or_is_counted() {
     let down = env.run(&["down", "--json"]).ok().last_event();
     assert_settled(&down["streams"][0], out.as_ref());
     assert_eq!(read(out).len() as u64, records * 1000);
+}
+
+#[test]
+fn what_is_turned_away_is_counted_as_lost_and_shown() {
+    let env = Env::new();
+    let collector = listen(&env, &["--max-connections", "1"]);
+    let (sends, comes) = (sender(collector.port()), sender(collector.port()));
+    sends.send(b"first\n").unwrap();
+    wait_records(&env, 1);
+    // Whoever sends is not pushed out: one turned away a round, unless the machine is so slow that a second went by.
+    let mut sent = 1;
+    let stream = wait_until("one is turned away", LATER, || {
+        sends.send(b"still here\n").unwrap();
+        comes.send(b"me too\n").unwrap();
+        sent += 2;
+        let stream = env.stream("c");
+        (number(&stream["datagrams_lost"]) > 0).then_some(stream)
+    });
+    assert!(number(&stream["senders"]["rejected"]["max_connections"]) > 0, "{stream}");
+    let all = env.wait_collector("c", "has or counts them all", |c| {
+        let stream = &c["streams"][0];
+        number(&stream["records"]) + number(&stream["datagrams_lost"]) == sent
+    });
+    let (lost, away) =
+        (&all["streams"][0]["datagrams_lost"], &all["streams"][0]["senders"]["rejected"]["max_connections"]);
+    assert_eq!(lost, away, "the kernel lost none");
+    let text = env.run(&["status"]).ok().stdout;
+    assert!(text.contains(&format!("  ! main: turned away: max_connections {away}\n")), "{text}");
+    assert!(text.contains(&format!("  ! main: {lost} datagram")), "{text}");
+    let down = env.run(&["down"]).ok();
+    assert!(
+        down.stderr.contains(&format!("; turned away: max_connections {away}; {lost} datagram")),
+        "{}",
+        down.stderr
+    );
 }
 
 #[test]

@@ -96,6 +96,26 @@ fn what_is_somebody_elses_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_path_as_long_as_a_socket_can_have_is_listened_at_whatever_its_last_name() {
+    let env = Env::new();
+    let folder = env.arg("x");
+    let folder = format!("{folder}{}", "x".repeat(107 - folder.len() - "/s".len()));
+    std::fs::create_dir(&folder).unwrap();
+    let path = format!("{folder}/s");
+    // Nobody listens there any more.
+    drop(UnixListener::bind(&path).unwrap());
+    env.started(env.run(&["listen", &format!("unix:{path}"), "--out", &env.arg("f"), "--name", "c", "--json"]));
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    UnixStream::connect(&path).unwrap().write_all(b"one\n").unwrap();
+    env.wait_stored("c", 4);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    env.down("c");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    let run = env.run(&["listen", &format!("unix:{path}2"), "--out", &env.arg("f")]);
+    run.fails(2).says("its path has more than 107 bytes");
+}
+
+#[test]
 fn two_collectors_at_one_path_are_one_too_many() {
     let env = Env::new();
     listen(&env);

@@ -125,6 +125,37 @@ fn every_datagram_arrives_or_is_counted_as_lost() {
 }
 
 #[test]
+fn addresses_that_sent_once_are_not_cut_when_the_relay_is_lost() {
+    const ONCE: usize = 100;
+    require!("sshd", "python3", "perl");
+    for interpreter in INTERPRETERS {
+        let stage = Stage::with(interpreter, &["GatewayPorts no"], "always", "");
+        let senders: Vec<_> = (0..ONCE).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        for socket in &senders {
+            socket.send_to(b"once\n", ("127.0.0.1", stage.up.port())).unwrap();
+        }
+        stage.env.wait_collector("c", "has them all", |c| c["streams"][0]["senders"]["open"] == ONCE);
+        // Until they have been silent for longer than a second, while another one sends.
+        let since = Instant::now();
+        wait_until("they are silent", SOON, || {
+            stage.socket.send(b"still here\n").unwrap();
+            (since.elapsed() > Duration::from_millis(1500)).then_some(())
+        });
+        procs::kill(helper(&stage.sshd));
+        stage.env.wait_collector("c", "is up again", |c| c["state"] == "up" && c["reconnects"] == 1);
+        assert!(number(&stage.env.stream("c")["senders"]["cut"]) <= 1, "{interpreter}");
+        stage.env.down("c");
+        let audit = stage.env.run(&["audit", "c", "--json"]).ok().events();
+        let closed = audit.iter().filter(|e| e["event"] == "sender_close" && e["why"] == "idle").count();
+        assert!(closed >= ONCE, "{interpreter}: {closed} were gone");
+        let gap = audit.iter().find(|e| e["event"] == "gap").unwrap_or_else(|| panic!("{audit:?}"));
+        assert!(number(&gap["senders_cut"]) <= 1, "{interpreter}: {gap}");
+        let at_most = number(&gap["bytes_at_most"]);
+        assert!((4 << 20) < at_most && at_most < (64 << 20), "buffers of datagrams, once: {gap}");
+    }
+}
+
+#[test]
 fn a_disk_that_takes_nothing_costs_datagrams_and_not_the_connection() {
     require!("sshd", "python3", "perl", "mount");
     for interpreter in INTERPRETERS {

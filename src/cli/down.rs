@@ -187,8 +187,11 @@ fn summary(report: &DownReport) -> String {
         if stream.senders.cut > 0 {
             text.push_str(&format!("; {} cut off", words::plural(stream.senders.cut, "sender")));
         }
+        if let Some(away) = words::turned_away(&stream.senders) {
+            text.push_str(&format!("; {away}"));
+        }
         if let Some(lost) = stream.datagrams_lost.filter(|lost| *lost > 0) {
-            text.push_str(&format!("; {} lost before they got here", words::plural(lost, "datagram")));
+            text.push_str(&format!("; {} lost", words::plural(lost, "datagram")));
         }
     }
     text

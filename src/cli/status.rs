@@ -74,9 +74,13 @@ fn text(snapshot: &Snapshot) -> String {
         for sentence in &collector.health {
             text.push_str(&indented(&format!("! {sentence}"), "  ", width(&std::io::stdout())));
         }
-        for (stream, lost) in collector.streams.iter().filter_map(|s| Some((s, s.datagrams_lost.filter(|n| *n > 0)?))) {
-            let lost = words::plural(lost, "datagram");
-            text.push_str(&format!("  ! {}: {lost} lost before they got here\n", stream.name));
+        for stream in &collector.streams {
+            if let Some(away) = words::turned_away(&stream.senders) {
+                text.push_str(&format!("  ! {}: {away}\n", stream.name));
+            }
+            if let Some(lost) = stream.datagrams_lost.filter(|lost| *lost > 0) {
+                text.push_str(&format!("  ! {}: {} lost\n", stream.name, words::plural(lost, "datagram")));
+            }
         }
     }
     text

@@ -5,6 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::escape::escape_str;
+use crate::ledger::Senders;
 use crate::plan::bracketed;
 
 /// `1234567` as `1,234,567`.
@@ -25,6 +26,14 @@ pub fn count(n: u64) -> String {
 #[must_use]
 pub fn plural(n: u64, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{} {one}s", count(n)) }
+}
+
+/// Who was turned away, by reason; `None`: nobody.
+#[must_use]
+pub fn turned_away(senders: &Senders) -> Option<String> {
+    let reasons: Vec<_> =
+        senders.rejected.iter().map(|(why, n)| format!("{} {}", escape_str(why), count(*n))).collect();
+    (!reasons.is_empty()).then(|| format!("turned away: {}", reasons.join(", ")))
 }
 
 /// Bytes as `1.2 GB`, powers of 1000 as `df -H` and disks have them.

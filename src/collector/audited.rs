@@ -31,7 +31,8 @@ pub fn begin(folder: &Path, plan: &Plan, target: Option<&str>) -> Result<Trail> 
     }];
     if let Some(before) = before {
         let written = before.outputs.iter().filter_map(|output| written(output.as_path())).max();
-        events.extend(aftermath(&before, written, Timestamp::now(), Way::of(plan)));
+        let datagrams = flight::datagrams_at_most(plan);
+        events.extend(aftermath(&before, written, Timestamp::now(), Way::of(plan), datagrams));
     }
     // Together: a start without its gap would hide the crash from the next one.
     trail.tell_all(&events);
@@ -61,7 +62,7 @@ fn written(path: &Path) -> Option<Timestamp> {
 }
 
 /// What is told of a collector that ended without a word, whose senders came as ours do. `written`: when one of its outputs was written to last.
-fn aftermath(before: &Unended, written: Option<Timestamp>, now: Timestamp, way: Way) -> [Event; 2] {
+fn aftermath(before: &Unended, written: Option<Timestamp>, now: Timestamp, way: Way, datagrams: u64) -> [Event; 2] {
     let who =
         before.pid.map_or_else(|| "the collector before".into(), |pid| format!("the collector before, pid {pid},"));
     let life = written.map_or(before.last, |written| written.max(before.last)).min(now);
@@ -79,7 +80,8 @@ fn aftermath(before: &Unended, written: Option<Timestamp>, now: Timestamp, way: 
             from,
             to: now,
             senders_cut,
-            bytes_at_most: flight::bytes_at_most(senders_cut, RECEIVE_BUFFER, way) + outputs * OF_AN_OUTPUT,
+            bytes_at_most: flight::bytes_at_most(senders_cut, RECEIVE_BUFFER, way)
+                .saturating_add(datagrams + outputs * OF_AN_OUTPUT),
         },
     ]
 }
@@ -106,7 +108,7 @@ mod tests {
         let outputs = vec!["/a".into(), "/b".into()];
         let (oldest, stalled) = (oldest.map(at), stalled.map(at));
         let before = Unended { pid: Some(7), last: at(100), outputs, open: 3, oldest, stalled, cut };
-        match aftermath(&before, written.map(at), at(200), Way::Forward) {
+        match aftermath(&before, written.map(at), at(200), Way::Forward, 0) {
             [Event::Warn { message }, Event::Gap { from, to, senders_cut, bytes_at_most }] => {
                 assert!(message.contains("pid 7"));
                 (from.as_second(), to.as_second(), senders_cut, bytes_at_most)

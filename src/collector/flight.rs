@@ -19,6 +19,15 @@ const READ_AHEAD: u64 = 256 << 10;
 /// A relay there holds of one sender what it has read and sshd has not taken yet: a pipe full.
 const RELAY: u64 = 256 << 10;
 
+/// One place takes datagrams by two sockets at most, v4 and v6.
+const SOCKETS: u64 = 2;
+/// A socket of this machine holds datagrams: twice the 4 MiB that are asked for, as Linux grants root (socket(7)).
+const DATAGRAMS_HERE: u64 = 8 << 20;
+/// A socket of the helper: twice the 8 MiB that it asks for.
+const DATAGRAMS_THERE: u64 = 16 << 20;
+/// What the helper itself holds of all datagrams (its `QUEUE`).
+const HELPER: u64 = 4 << 20;
+
 /// How senders come to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -58,9 +67,47 @@ pub fn bytes_at_most(senders: u64, receive_buffer: u64, way: Way) -> u64 {
     senders.saturating_mul(each)
 }
 
+/// An upper bound for the bytes of datagrams on their way to us, whoever sent them: they share all buffers, so that senders do
+/// not count.
+#[must_use]
+pub fn datagrams_at_most(plan: &Plan) -> u64 {
+    let places = plan.streams.iter().filter(|stream| stream.transport.has_udp()).count() as u64;
+    match (places, &plan.ssh) {
+        (0, _) => 0,
+        (_, None) => places * SOCKETS * DATAGRAMS_HERE,
+        // One helper, one pipe to its sshd, and one window from there.
+        (_, Some(_)) => places * SOCKETS * DATAGRAMS_THERE + HELPER + RELAY + READ_AHEAD + u64::from(WINDOW),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::SshPlan;
+
+    #[test]
+    fn datagrams_share_their_buffers() {
+        let stream = |transport: &str| {
+            serde_json::from_value(serde_json::json!({
+                "name": "main", "bind": "*", "port": 7, "out": "/out", "framing": "lines", "max_line": 1024,
+                "max_connections": 9, "sync": "never", "min_free": 0, "transport": transport,
+            }))
+            .unwrap()
+        };
+        let plan = |there: bool, transports: &[&str]| Plan {
+            name: "c".into(),
+            ssh: there.then(SshPlan::default),
+            streams: transports.iter().copied().map(stream).collect(),
+            drain_timeout: std::time::Duration::ZERO,
+            keep_trying: false,
+            probe_every: None,
+        };
+        assert_eq!(datagrams_at_most(&plan(true, &["tcp"])), 0);
+        assert_eq!(datagrams_at_most(&plan(false, &["tcp", "udp"])), 16 << 20);
+        let one = datagrams_at_most(&plan(true, &["tcp", "tcp-and-udp"]));
+        assert_eq!(one, (32 << 20) + (4 << 20) + (3 << 20) + (512 << 10));
+        assert_eq!(datagrams_at_most(&plan(true, &["tcp-and-udp", "tcp-and-udp"])), one + (32 << 20));
+    }
 
     #[test]
     fn nobody_lost_nothing_and_everybody_counts() {

@@ -15,6 +15,15 @@ use crate::ssh::{Past, Settings};
 /// After a stall, what waited on the way is worked off within this time: queue, windows and kernels were full.
 const CATCHING_UP: Duration = Duration::from_secs(30);
 
+/// Senders that were cut.
+#[derive(Debug, Clone, Copy, Default)]
+struct Toll {
+    /// Connections, and addresses that were still sending datagrams.
+    senders: u64,
+    /// The connections among them.
+    connections: u64,
+}
+
 /// Who hears of it.
 pub type Tell = Box<dyn Fn(&Event) + Send>;
 
@@ -26,6 +35,8 @@ pub struct Lives {
     past: Arc<Past>,
     /// How senders come.
     way: Way,
+    /// Bytes of datagrams that may be on their way, whoever sent them.
+    datagrams: u64,
     /// The jump host; none for ports of this machine.
     target: Option<String>,
     /// A connection may be dead for so long before it is noticed; `None`: for ever.
@@ -33,7 +44,7 @@ pub struct Lives {
     /// When this life began; none before the first.
     since: Option<Timestamp>,
     /// Senders cut in earlier lives.
-    cut_before: u64,
+    cut_before: Toll,
     /// It is over: nothing is missing before this.
     gap: Option<Timestamp>,
     /// What the jump host may hold of one sender, as it was then.
@@ -45,7 +56,14 @@ pub struct Lives {
 impl Lives {
     /// Before the first one.
     #[must_use]
-    pub fn new(tell: Tell, ledgers: Vec<StreamLedger>, settings: Option<&Settings>, past: Arc<Past>, way: Way) -> Self {
+    pub fn new(
+        tell: Tell,
+        ledgers: Vec<StreamLedger>,
+        settings: Option<&Settings>,
+        past: Arc<Past>,
+        way: Way,
+        datagrams: u64,
+    ) -> Self {
         let unnoticed = settings.and_then(|s| {
             let rounds = u32::try_from(s.keepalive_count + 1).ok()?;
             s.keepalive?.checked_mul(rounds)
@@ -56,10 +74,11 @@ impl Lives {
             ledgers,
             past,
             way,
+            datagrams,
             target,
             unnoticed,
             since: None,
-            cut_before: 0,
+            cut_before: Toll::default(),
             gap: None,
             receive_buffer: RECEIVE_BUFFER,
             attempts: 0,
@@ -94,7 +113,7 @@ impl Lives {
     pub fn ended(&mut self, why: &str) {
         let (Some(since), None) = (self.since, self.gap) else { return };
         let open: u64 = self.ledgers.iter().map(|l| l.counts().senders.open).sum();
-        let senders_cut = self.cut() - self.cut_before + open;
+        let senders_cut = self.cut_since().senders + open;
         self.receive_buffer = self.past.receive_buffer().unwrap_or(RECEIVE_BUFFER);
         // What was sent and never received may be as old as this.
         let now = Timestamp::now();
@@ -114,21 +133,32 @@ impl Lives {
 
     /// The collector ends.
     pub fn over(mut self) {
-        let cut = self.cut() > self.cut_before;
+        let cut = self.cut_since().senders > 0;
         if let Some(from) = self.gap.take().or(self.since.filter(|_| cut)) {
             self.tell_gap(from);
         }
     }
 
     fn tell_gap(&self, from: Timestamp) {
-        let senders_cut = self.cut() - self.cut_before;
-        let bytes_at_most = flight::bytes_at_most(senders_cut, self.receive_buffer, self.way);
+        let Toll { senders: senders_cut, connections } = self.cut_since();
+        // An address has no buffers of its own.
+        let bytes_at_most =
+            flight::bytes_at_most(connections, self.receive_buffer, self.way).saturating_add(self.datagrams);
         (self.tell)(&Event::Gap { from, to: Timestamp::now(), senders_cut, bytes_at_most });
     }
 
-    /// Senders cut since the start.
-    fn cut(&self) -> u64 {
-        self.ledgers.iter().map(|l| l.counts().senders.cut).sum()
+    /// Cut in this life.
+    fn cut_since(&self) -> Toll {
+        let (Toll { senders, connections }, before) = (self.cut(), self.cut_before);
+        Toll { senders: senders - before.senders, connections: connections - before.connections }
+    }
+
+    /// Cut since the start.
+    fn cut(&self) -> Toll {
+        self.ledgers.iter().map(StreamLedger::counts).fold(Toll::default(), |sum, counts| Toll {
+            senders: sum.senders + counts.senders.cut,
+            connections: sum.connections + (counts.senders.cut - counts.addresses.cut),
+        })
     }
 }
 

@@ -3,6 +3,9 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::plan::SshPlan;
 
+/// What may be lost of datagrams, whoever sends them.
+const DATAGRAMS: u64 = 1000;
+
 /// The lives of a collector with one stream, its ledger, and what was told.
 fn lives(jump_host: bool) -> (Lives, StreamLedger, Arc<Mutex<Vec<Event>>>) {
     let plan = SshPlan {
@@ -16,7 +19,7 @@ fn lives(jump_host: bool) -> (Lives, StreamLedger, Arc<Mutex<Vec<Event>>>) {
     let (ledger, told) = (StreamLedger::new(), Arc::<Mutex<Vec<Event>>>::default());
     let hear = Arc::clone(&told);
     let tell: Tell = Box::new(move |event| hear.lock().unwrap().push(event.clone()));
-    (Lives::new(tell, vec![ledger.clone()], settings.as_ref(), Arc::default(), Way::Forward), ledger, told)
+    (Lives::new(tell, vec![ledger.clone()], settings.as_ref(), Arc::default(), Way::Forward, DATAGRAMS), ledger, told)
 }
 
 fn begin(lives: &mut Lives) {
@@ -63,7 +66,7 @@ fn a_cut_and_a_reconnect_are_told_with_what_may_be_missing() {
     lives.attempt();
     lives.attempt();
     begin(&mut lives);
-    let at_most = flight::bytes_at_most(2, RECEIVE_BUFFER, Way::Forward);
+    let at_most = flight::bytes_at_most(2, RECEIVE_BUFFER, Way::Forward) + DATAGRAMS;
     let all = ["connect", "forward", "cut", "reconnect", "forward", "gap"];
     assert_eq!(names(&told), (all.to_vec(), Some((2, at_most))));
     let told = told.lock().unwrap();
@@ -73,6 +76,29 @@ fn a_cut_and_a_reconnect_are_told_with_what_may_be_missing() {
     let Event::Gap { from, to, .. } = &told[5] else { panic!() };
     assert_eq!(from, begun, "told at once, and again when it is over");
     assert!(to.duration_since(*from).as_secs() < 60, "no life was longer than that");
+}
+
+#[test]
+fn an_address_that_is_cut_holds_no_buffers_of_its_own() {
+    let (mut lives, ledger, told) = lives(true);
+    begin(&mut lives);
+    ledger.sender_opened(9).expect("room");
+    for _ in 0..3 {
+        ledger.address_opened(9).expect("room");
+    }
+    ledger.address_closed(true);
+    ledger.address_closed(false);
+    lives.ended("pulled out");
+    ledger.address_closed(true);
+    ledger.sender_closed(true);
+    begin(&mut lives);
+    assert!(matches!(told.lock().unwrap()[2], Event::Cut { senders_cut: 3, .. }));
+    let at_most = flight::bytes_at_most(1, RECEIVE_BUFFER, Way::Forward) + DATAGRAMS;
+    assert_eq!(names(&told).1, Some((3, at_most)));
+    // What earlier lives lost is not told again.
+    lives.ended("pulled out again");
+    begin(&mut lives);
+    assert_eq!(names(&told).1, Some((0, DATAGRAMS)));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::Options;
 use super::events::Event as Told;
-use super::flight::Way;
+use super::flight::{Way, datagrams_at_most};
 use super::link::{self, Ears, FAREWELL, Failure, Link};
 use super::live::Live;
 use super::lives::Lives;
@@ -86,7 +86,8 @@ impl Supervisor {
         options: Options,
         rescue: Rescue,
     ) -> Self {
-        let (ports, way) = (plan.streams.iter().map(|s| s.port).collect(), Way::of(&plan));
+        let ports = plan.streams.iter().map(|s| s.port).collect();
+        let (way, datagrams) = (Way::of(&plan), datagrams_at_most(&plan));
         let past = Arc::new(settings.as_ref().map_or_else(Past::default, |settings| {
             Past::kept(rescue.folder.join("connection.json"), settings.target())
         }));
@@ -100,6 +101,7 @@ impl Supervisor {
                 settings.as_deref(),
                 Arc::clone(&past),
                 way,
+                datagrams,
             ),
             settings,
             live,
@@ -223,7 +225,7 @@ impl Supervisor {
             let action = self.machine.step(event, Instant::now(), rand::random());
             if action == Action::Reconnect {
                 // Unless it has another reason, which was told.
-                self.lives.ended("reclog kick");
+                self.cut("reclog kick");
             }
             self.live.set_state(self.machine.state());
             let leaving = !matches!(self.machine.state(), State::Up { .. } | State::Draining);
@@ -357,8 +359,14 @@ impl Supervisor {
     fn ended(&mut self, why: &str, event: Event) -> Event {
         tracing::warn!("{why}");
         self.live.trouble(why);
-        self.lives.ended(why);
+        self.cut(why);
         event
+    }
+
+    /// Tells that senders are cut; silent addresses are not among them.
+    fn cut(&mut self, why: &str) {
+        self.outputs.intakes().iter().for_each(|intake| intake.lost(Instant::now()));
+        self.lives.ended(why);
     }
 
     /// Nobody waits for it any more: whoever sends now is not waited for either.

@@ -3,18 +3,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::framing::datagram;
-use super::{End, Inner, Intake, Reject};
+use super::{End, Inner, Intake, Kind, Reject};
 
 /// An address that was silent for so long is gone: syslog senders keep their port, one-shot ones never come back.
 pub const SILENCE: Duration = Duration::from_secs(60);
-/// When the table is full, one that was silent for so long makes room; who sends now is not pushed out by strangers.
+/// When the stream is full, an address that was silent for so long makes room, whatever wants to come in; who sends now is not
+/// pushed out by strangers.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// The door for the datagrams of a stream. Dropping it without [`Datagrams::end`] counts its senders as cut.
+/// The door for the datagrams of a stream. Dropping it without [`Datagrams::end`] counts those of its
+/// senders as cut that were heard a moment ago.
 #[derive(Debug)]
 pub struct Datagrams {
     intake: Arc<Inner>,
@@ -58,7 +60,7 @@ impl Intake {
 
     fn door(&self, lingers: bool) -> Datagrams {
         let sessions = Arc::new(Mutex::new(Sessions { lingers, ..Sessions::default() }));
-        let mut doors = self.0.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut doors = self.0.lock_doors();
         doors.retain(|door| door.strong_count() > 0);
         doors.push(Arc::downgrade(&sessions));
         Datagrams { intake: Arc::clone(&self.0), sessions }
@@ -78,8 +80,15 @@ impl Datagrams {
         }
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let intake = &*self.intake;
+        let known = self.lock().heard.contains_key(&peer);
+        if !known && intake.is_full() {
+            intake.make_room(now);
+        }
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ok(session) = sessions.hear(intake, peer, now) else { return };
+        let Ok(session) = sessions.hear(intake, peer, now) else {
+            // Thrown away by us, and as lost as what the kernel throws away.
+            return intake.ledger.datagrams_lost(1);
+        };
         intake.sink.push(|out| {
             let made = datagram(intake.plan.framing, intake.plan.max_line, bytes, out);
             // Inside the queue's lock: the writer must not store bytes that the ledger has not received.
@@ -134,18 +143,40 @@ impl Datagrams {
 
 impl Drop for Datagrams {
     fn drop(&mut self) {
-        self.lock().end_all(&self.intake, End::Cut);
+        let mut sessions = self.lock();
+        sessions.leave_quiet(&self.intake, Instant::now());
+        sessions.end_all(&self.intake, End::Cut);
+    }
+}
+
+impl Inner {
+    /// Whether nobody is let in as long as all stay.
+    pub(super) fn is_full(&self) -> bool {
+        self.ledger.senders_open() >= self.plan.max_connections
+    }
+
+    /// Of all addresses of the stream the one that is silent longest leaves, if it was for [`QUIET`]. No door may be locked.
+    pub(super) fn make_room(&self, now: Instant) {
+        let doors: Vec<_> = self.lock_doors().iter().filter_map(Weak::upgrade).collect();
+        let oldest = |door: &Arc<Mutex<Sessions>>| door.lock().unwrap_or_else(PoisonError::into_inner).oldest();
+        let quietest = doors.iter().filter_map(|door| Some((oldest(door)?, door))).min_by_key(|(last, _)| *last);
+        if let Some((_, door)) = quietest {
+            door.lock().unwrap_or_else(PoisonError::into_inner).leave_oldest(self, now, QUIET);
+        }
     }
 }
 
 impl Sessions {
+    /// When the one that is silent longest was heard.
+    fn oldest(&self) -> Option<Instant> {
+        let (_, oldest) = self.order.first_key_value()?;
+        Some(self.heard[oldest].last)
+    }
+
     /// The session of `peer`, which is heard now.
     fn hear(&mut self, intake: &Inner, peer: SocketAddr, now: Instant) -> Result<&mut Session, Reject> {
         if !self.heard.contains_key(&peer) {
-            if intake.ledger.senders_open() >= intake.plan.max_connections {
-                self.leave_oldest(intake, now, QUIET);
-            }
-            let connection = intake.open(&peer.to_string(), self.lingers)?;
+            let connection = intake.open(&peer.to_string(), self.lingers, Kind::Address)?;
             // A turn that nobody has: it is given below.
             self.heard.insert(peer, Session { connection, bytes: 0, records: 0, last: now, turn: 0 });
         }
@@ -171,10 +202,15 @@ impl Sessions {
         true
     }
 
+    /// Ends those that were silent for [`QUIET`].
+    pub(super) fn leave_quiet(&mut self, intake: &Inner, now: Instant) {
+        while self.leave_oldest(intake, now, QUIET) {}
+    }
+
     fn leave(&mut self, intake: &Inner, peer: SocketAddr, end: End) {
         if let Some(session) = self.heard.remove(&peer) {
             let Session { connection, bytes, records, .. } = session;
-            intake.close(peer.to_string(), connection, bytes, records, end);
+            intake.close(peer.to_string(), connection, (bytes, records), end, Kind::Address);
         }
     }
 
@@ -198,6 +234,9 @@ mod tests {
     use super::*;
     use crate::plan::{Framing, Transport};
     use tokio_util::sync::CancellationToken;
+
+    /// Longer than a test takes.
+    const LONG: Duration = Duration::from_secs(600);
 
     fn peer(n: u16) -> SocketAddr {
         SocketAddr::new([192, 0, 2, 1].into(), n)
@@ -260,7 +299,8 @@ mod tests {
         door.take(peer(1), b"a\n", at(0.6));
         door.take(peer(3), b"c\n", at(1.0));
         assert_eq!(senders().rejected.get("max_connections"), Some(&1), "both have just sent");
-        assert_eq!(intake.ledger().counts().records, 3);
+        let counts = intake.ledger().counts();
+        assert_eq!((counts.records, counts.datagrams_lost), (3, 1), "each is stored or counted");
         door.take(peer(3), b"c\n", at(1.5));
         assert_eq!((senders().open, senders().accepted), (2, 3), "the second was silent longest");
         door.take(peer(1), b"a\n", at(2.0));
@@ -278,6 +318,53 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn addresses_that_went_silent_make_room_for_connections_and_for_other_doors() {
+        let (_dir, intake, sink) = open(4);
+        let (mut first, mut second) = (intake.datagrams(), intake.datagrams());
+        let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        let senders = || intake.ledger().counts().senders;
+        first.take(peer(1), b"a\n", ago(3));
+        second.take(peer(2), b"b\n", ago(5));
+        first.take(peer(3), b"c\n", Instant::now() + LONG);
+        second.take(peer(4), b"d\n", Instant::now() + LONG);
+        let _one = intake.admit("192.0.2.9:1").unwrap();
+        second.take(peer(2), b"b\n", Instant::now() + LONG);
+        assert_eq!(senders().accepted, 6, "the second came back in the place of the first, at the other door");
+        assert_eq!(intake.admit("192.0.2.9:2").unwrap_err(), Reject::MaxConnections, "all others send");
+        assert_eq!((senders().open, senders().cut), (4, 0));
+        second.end(End::Clean);
+        drop(first);
+        sink.finish(CancellationToken::new()).await;
+    }
+
+    #[tokio::test]
+    async fn only_who_was_still_sending_counts_as_cut_when_the_way_here_is_lost() {
+        let (_dir, intake, sink) = open(10);
+        let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        for told in [false, true] {
+            let mut door = intake.datagrams();
+            for one_shot in 1..=5 {
+                door.take(peer(one_shot), b"a\n", ago(30));
+            }
+            door.take(peer(6), b"b\n", Instant::now() + LONG);
+            if told {
+                intake.lost(Instant::now());
+                assert_eq!(intake.open_senders(), 1);
+            }
+            drop(door);
+        }
+        let counts = intake.ledger().counts();
+        assert_eq!((counts.senders.accepted, counts.senders.open, counts.senders.cut), (12, 0, 2));
+        assert_eq!((counts.addresses.open, counts.addresses.cut), (0, 2));
+        let both = (intake.admit("192.0.2.9:1").unwrap(), intake.lingering_datagrams());
+        intake.lost(Instant::now() + LONG);
+        drop(both);
+        let counts = intake.ledger().counts();
+        assert_eq!((counts.senders.cut, counts.addresses.cut), (3, 2), "a connection is cut however silent it was");
+        sink.finish(CancellationToken::new()).await;
+    }
+
+    #[tokio::test]
     async fn nobody_waits_for_the_silence_of_senders_when_the_stream_is_shut() {
         let (_dir, intake, sink) = open(10);
         let mut door = intake.datagrams();
@@ -286,7 +373,7 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(5), intake.drained()).await.unwrap();
         door.take(peer(1), b"late\n", Instant::now());
         let counts = intake.ledger().counts();
-        assert_eq!((counts.senders.cut, counts.records), (0, 1));
+        assert_eq!((counts.senders.cut, counts.records, counts.datagrams_lost), (0, 1, 1));
         assert_eq!(counts.senders.rejected.get("draining"), Some(&1));
         sink.finish(CancellationToken::new()).await;
     }

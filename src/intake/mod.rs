@@ -10,7 +10,8 @@ pub mod framing;
 pub mod listen;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use datagrams::Sessions;
 
@@ -73,6 +74,15 @@ impl Reject {
             Self::Relay => "relay",
         }
     }
+}
+
+/// What a sender is.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Buffers on the way are its own.
+    Connection,
+    /// It sends datagrams.
+    Address,
 }
 
 /// How a sender ended.
@@ -139,7 +149,11 @@ impl Intake {
     /// # Errors
     /// When the gate is shut or `max_connections` are open.
     pub fn admit(&self, peer: &str) -> Result<Sender, Reject> {
-        let connection = self.0.open(peer, false)?;
+        // Addresses that only were heard must not keep out whoever is there.
+        if self.0.is_full() {
+            self.0.make_room(Instant::now());
+        }
+        let connection = self.0.open(peer, false, Kind::Connection)?;
         let framer = Framer::new(self.0.plan.framing, self.0.plan.ends, self.0.plan.max_line);
         let answers = self.0.plan.framing.answers().then(Answers::default);
         let (intake, peer) = (Arc::clone(&self.0), peer.to_owned());
@@ -160,8 +174,18 @@ impl Intake {
     /// Lets nobody in any more; whoever is in may finish.
     pub fn shut(&self) {
         self.0.shut.store(true, Ordering::Release);
-        for door in self.0.doors.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade) {
+        for door in self.0.lock_doors().iter().filter_map(Weak::upgrade) {
             door.lock().unwrap_or_else(PoisonError::into_inner).shut(&self.0);
+        }
+    }
+
+    /// The way here is lost at `now`: addresses that were silent before have lost nothing and are gone; all others are cut by
+    /// whoever drops them. It takes a while until a way that died without a word is known to be lost, and nobody is heard
+    /// then.
+    pub fn lost(&self, now: Instant) {
+        let doors: Vec<_> = self.0.lock_doors().iter().filter_map(Weak::upgrade).collect();
+        for door in doors {
+            door.lock().unwrap_or_else(PoisonError::into_inner).leave_quiet(&self.0, now);
         }
     }
 
@@ -191,13 +215,21 @@ impl Intake {
 }
 
 impl Inner {
+    fn lock_doors(&self) -> MutexGuard<'_, Vec<Weak<Mutex<Sessions>>>> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lets a sender in, or counts and names why not; its number. `late`: even when the gate is shut.
-    fn open(&self, peer: &str, late: bool) -> Result<u64, Reject> {
+    fn open(&self, peer: &str, late: bool, kind: Kind) -> Result<u64, Reject> {
         let Self { plan, ledger, trail, shut, .. } = self;
         let admitted = if shut.load(Ordering::Acquire) && !late {
             Err(Reject::Draining)
         } else {
-            ledger.sender_opened(plan.max_connections).ok_or(Reject::MaxConnections)
+            let number = match kind {
+                Kind::Connection => ledger.sender_opened(plan.max_connections),
+                Kind::Address => ledger.address_opened(plan.max_connections),
+            };
+            number.ok_or(Reject::MaxConnections)
         };
         match admitted {
             Ok(connection) => {
@@ -215,13 +247,17 @@ impl Inner {
     }
 
     /// A sender that was let in is gone.
-    fn close(&self, peer: String, connection: u64, bytes: u64, records: u64, end: End) {
+    fn close(&self, peer: String, connection: u64, (bytes, records): (u64, u64), end: End, kind: Kind) {
         let over = end == End::Cut && self.over.load(Ordering::Acquire);
         let end = if over { End::Draining } else { end };
         let (stream, why) = (self.plan.name.clone(), end.as_str().into());
         self.trail.tell(&Event::SenderClose { stream, peer, connection, bytes, records, why });
         // Last: whoever waits for the drain may end the trail then.
-        self.ledger.sender_closed(!matches!(end, End::Clean | End::Idle));
+        let cut = !matches!(end, End::Clean | End::Idle);
+        match kind {
+            Kind::Connection => self.ledger.sender_closed(cut),
+            Kind::Address => self.ledger.address_closed(cut),
+        }
         self.left.notify_waiters();
     }
 }
@@ -366,13 +402,9 @@ impl Drop for Sender {
         if let Some(answers) = &self.answers {
             answers.end(self.end.is_some());
         }
-        intake.close(
-            std::mem::take(&mut self.peer),
-            self.connection,
-            self.bytes,
-            *records,
-            self.end.unwrap_or(End::Cut),
-        );
+        let sum = (self.bytes, *records);
+        let end = self.end.unwrap_or(End::Cut);
+        intake.close(std::mem::take(&mut self.peer), self.connection, sum, end, Kind::Connection);
     }
 }
 

@@ -7,7 +7,8 @@ use crate::profile::problem::quote;
 use crate::profile::target::{check_bind, digits, split_port};
 use crate::profile::units;
 
-/// A place of this machine: a port, `HOST:PORT` or `[IPV6]:PORT`, with `udp:` before it for datagrams, or `unix:/PATH`.
+/// A place of this machine: a port, `HOST:PORT` or `[IPV6]:PORT`, with `udp:` before it for datagrams or `tcp:` for none, or
+/// `unix:/PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// Never both TCP and UDP.
@@ -40,13 +41,13 @@ impl Address {
             let text = quote(text);
             format!("{text} is no place to listen: {why}; write PORT, HOST:PORT, udp:PORT or unix:/PATH")
         };
-        if let Some(path) = text.strip_prefix("unix:") {
+        if let Some(path) = after(text, "unix:") {
             let path = socket(path).map_err(|why| wrong(&why))?;
             return Ok(Self { transport: Transport::Unix(path.into()), bind: String::new(), port: 0 });
         }
-        let (transport, rest) = match text.strip_prefix("udp:") {
+        let (transport, rest) = match after(text, "udp:") {
             Some(rest) => (Transport::Udp, rest),
-            None => (Transport::Tcp, text),
+            None => (Transport::Tcp, after(text, "tcp:").unwrap_or(text)),
         };
         let port = |text: &str| {
             let number = digits(text).ok_or_else(|| wrong(&format!("{} is not a port", quote(text))))?;
@@ -67,10 +68,20 @@ impl fmt::Display for Address {
         match &self.transport {
             Transport::Unix(path) => return write!(f, "unix:{}", path.display()),
             Transport::Udp => f.write_str("udp:")?,
+            // A machine of that name.
+            _ if ["tcp", "udp", "unix"].iter().any(|word| self.bind.eq_ignore_ascii_case(word)) => {
+                f.write_str("tcp:")?;
+            }
             Transport::Tcp | Transport::TcpAndUdp => {}
         }
         write!(f, "{}:{}", bracketed(&self.bind), self.port)
     }
+}
+
+/// What follows `word`, in whatever case it is written.
+fn after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let (head, rest) = text.split_at_checked(word.len())?;
+    head.eq_ignore_ascii_case(word).then_some(rest)
 }
 
 /// Bytes of the longest path that a socket can have: `sun_path` of unix(7), its end included, is 108.
@@ -121,6 +132,19 @@ mod tests {
             let udp = Address::parse(&format!("udp:{text}"));
             assert_eq!(udp, Ok(Address { transport: Transport::Udp, bind: bind.into(), port }), "{text}");
         }
+        let tcp = |bind: &str| Ok(Address { transport: Transport::Tcp, bind: bind.into(), port: 5514 });
+        for text in ["tcp:5514", "TCP:5514", "tcp:*:5514"] {
+            assert_eq!(Address::parse(text), tcp("*"), "{text}");
+        }
+        assert_eq!(Address::parse("Tcp:[::1]:5514"), tcp("::1"));
+        assert_eq!(Address::parse("UDP:5514"), Address::parse("udp:5514"));
+        assert_eq!(Address::parse("Unix:/run/x"), Address::parse("unix:/run/x"));
+        // A machine of that name can still be meant.
+        for name in ["tcp", "udp", "unix"] {
+            let text = format!("tcp:{name}:5514");
+            assert_eq!(Address::parse(&text), tcp(name));
+            assert_eq!(tcp(name).unwrap().to_string(), text);
+        }
         let unix = Address { transport: Transport::Unix("/run/a b".into()), bind: String::new(), port: 0 };
         assert_eq!(Address::parse("unix:/run/a b"), Ok(unix));
         for bad in [
@@ -146,7 +170,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_place_that_is_read_is_written_the_same(text in "(udp:|unix:/)?[-a-z0-9.:\\[\\]]{0,12}(:[0-9]{0,6})?|\\PC{0,20}") {
+        fn a_place_that_is_read_is_written_the_same(text in "(udp:|tcp:|unix:/)?[-a-z0-9.:\\[\\]]{0,12}(:[0-9]{0,6})?|\\PC{0,20}") {
             if let Ok(address) = Address::parse(&text) {
                 prop_assert_eq!(Address::parse(&address.to_string()), Ok(address));
             }

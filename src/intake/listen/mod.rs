@@ -81,7 +81,10 @@ impl Listener {
                 }
             }
         } else {
-            let addresses: Vec<_> = tokio::net::lookup_host((bind, port)).await.map_err(|e| failed(&e))?.collect();
+            let unknown = |e: io::Error| {
+                failed(&e).hint("write an address of this machine, a name that it has, or * for every interface")
+            };
+            let addresses: Vec<_> = tokio::net::lookup_host((bind, port)).await.map_err(unknown)?.collect();
             for mut address in addresses {
                 address.set_port(chosen);
                 let (door, port) = open(address).map_err(|e| failed(&e))?;
@@ -239,5 +242,22 @@ async fn answer(line: &impl Line, mut mouth: Mouth) {
                 Err(_) => return,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::open;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_that_is_no_address_of_this_machine_is_refused_with_a_hint() {
+        let (_dir, intake, sink) = open(1);
+        let plan = StreamPlan { bind: "no..name".into(), ..intake.plan().clone() };
+        let error = Listener::open(&plan, 5514).await.unwrap_err();
+        assert!(error.message.starts_with("cannot listen on no..name:5514: "), "{error:?}");
+        let hint = error.hint_text().expect("a hint");
+        assert!(hint.contains("* for every interface"), "{hint}");
+        sink.finish(CancellationToken::new()).await;
     }
 }

@@ -1,7 +1,7 @@
 //! A Unix socket of this machine, for this account alone.
 
 use std::fs::{self, Metadata};
-use std::io;
+use std::io::{self, ErrorKind::Unsupported};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,6 +39,7 @@ impl Socket {
             match e.kind() {
                 io::ErrorKind::NotFound => error.hint("its folder does not exist"),
                 io::ErrorKind::PermissionDenied => error.hint("its folder is not yours to write to"),
+                io::ErrorKind::InvalidInput => error.hint("choose a shorter path"),
                 _ => error,
             }
         };
@@ -96,12 +97,35 @@ fn bind(path: &Path) -> io::Result<(UnixListener, (u64, u64))> {
     // The file gets the mode of the socket: at no time may others connect.
     rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&SockAddr::unix(path)?)?;
+    match SockAddr::unix(path) {
+        Ok(address) => socket.bind(&address)?,
+        Err(e) => bind_by_folder(&socket, path).map_err(|other| if other.kind() == Unsupported { e } else { other })?,
+    }
     socket.listen(BACKLOG)?;
     // Where a system does not do that, it has this mode before it has its name.
     rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR)?;
     let file = identity(&fs::symlink_metadata(path)?);
     Ok((UnixListener::from_std(socket.into())?, file))
+}
+
+/// Binds `socket` at a path that is too long for its address, by a shorter one to the same folder.
+#[cfg(target_os = "linux")]
+fn bind_by_folder(socket: &socket2::Socket, path: &Path) -> io::Result<()> {
+    use rustix::fs::OFlags;
+    use std::os::fd::AsRawFd;
+
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    // O_PATH: one may write to a folder that one may not read.
+    let folder = rustix::fs::open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let short = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
+    socket.bind(&SockAddr::unix(short)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bind_by_folder(_: &socket2::Socket, _: &Path) -> io::Result<()> {
+    Err(Unsupported.into())
 }
 
 /// Whether what is `there` was left by a program of this account that is gone.
