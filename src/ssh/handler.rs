@@ -26,7 +26,6 @@ use super::strange::{MAX_UNASKED, Strange};
 use super::vigil::{self, Ended};
 use crate::error::Error;
 use crate::escape::escape_str;
-use crate::intake::End;
 
 /// Characters of a server's reason that are told.
 const LONGEST_REASON: usize = 200;
@@ -199,7 +198,7 @@ impl Handler for Guest {
             session.eof(channel)?;
         }
         if let Some(slot) = self.senders.remove(&channel) {
-            slot.sender.end(End::Clean);
+            self.part(channel, slot.sender, session)?;
             self.half_closed.insert(channel);
             // EOF and not CLOSE: the server answers with its CLOSE, and only that makes the library forget the channel.
             // After a CLOSE of ours it would keep some 3 KiB a sender until the connection ends.
@@ -216,8 +215,9 @@ impl Handler for Guest {
         self.half_closed.remove(&channel);
         self.claim(channel);
         if let Some(slot) = self.senders.remove(&channel) {
-            slot.sender.end(End::Clean);
+            self.part(channel, slot.sender, session)?;
         }
+        self.lobby.gone(channel);
         self.opened.take_if(|(tunnel, _)| *tunnel == channel);
         Ok(())
     }
