@@ -282,4 +282,37 @@ mod tests {
         assert_eq!(hall.enter(MOST + 1, "who", now), Some((1, "who")));
         assert_eq!(hall.lock().waiting.len(), MOST);
     }
+
+    #[test]
+    fn whoever_is_told_to_go_is_closed_when_it_stays() {
+        let (hall, start, line) = hall();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for id in 0..3 {
+            assert_eq!(hall.leave(id, "who", at(0)), None);
+        }
+        hall.gone(1);
+        assert_eq!(hall.lingering(at(9), start), []);
+        assert_eq!(hall.lingering(at(12), at(3)), [], "nothing could be heard for three seconds");
+        assert_eq!(hall.lingering(at(10), start), [(0, "who"), (2, "who")]);
+        for id in 0..MOST {
+            assert_eq!(hall.leave(id, "who", at(20)), None);
+        }
+        assert_eq!(hall.leave(MOST, "who", at(20)), Some((0, "who")));
+        assert!((0..CLOSED).all(|_| hall.closes()));
+        assert!(!hall.closes(), "there is a bound");
+        hall.clear();
+        assert!(hall.lingering(at(99), start).is_empty() && hall.closes());
+        // Nobody is the relay's who has not said the line, and each is once.
+        hall.enter(7, "who", start);
+        assert!(!hall.was_ours(7));
+        assert!(matches!(hall.came(7, Some(line.as_bytes())), Seen::Said { .. }));
+        assert!(hall.was_ours(7) && !hall.was_ours(7));
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_the_secret() {
+        let (hall, ..) = hall();
+        let digits = Secret::new(&[7; RANDOM]).digits().to_owned();
+        assert_eq!(hall.refusal(), format!("\u{15}{digits}\n").into_bytes());
+    }
 }
