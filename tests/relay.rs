@@ -403,7 +403,9 @@ fn whoever_is_in_when_the_relay_is_killed_was_cut() {
         let stage = Stage::with(&[interpreter]);
         send(stage.port(), "whole\n");
         let mut senders: Vec<Sender> = (0..3).map(|_| Sender::open(stage.port())).collect();
-        senders.iter_mut().for_each(|sender| sender.write("begun"));
+        for sender in &mut senders {
+            sender.write("begun");
+        }
         stage.env.wait_received("c", 21);
         stage.env.wait_collector("c", "has heard of the first one's end", |c| c["streams"][0]["senders"]["open"] == 3);
         procs::kill(helper(&stage.sshd));

@@ -203,8 +203,8 @@ impl<K: Copy + Eq + Hash, W> Hall<K, W> {
     /// The connection is over.
     pub fn clear(&self) {
         let mut state = self.lock();
-        let gone = std::mem::take(&mut *state);
-        state.secret = gone.secret.clone();
+        let secret = state.secret.take();
+        let gone = std::mem::replace(&mut *state, State { secret, ..State::default() });
         drop(state);
         drop(gone);
     }
