@@ -88,6 +88,7 @@ const PURE: &[&str] = &[
     "ssh/relay/command.rs",
     "ssh/relay/frames.rs",
     "ssh/relay/hello.rs",
+    "ssh/relay/partings.rs",
     "ssh/server_process/identity.rs",
     "ssh/server_process/script.rs",
     "ssh/server_process/socket.rs",

@@ -397,6 +397,134 @@ fn a_relay_that_is_killed_or_stands_still_is_made_anew() {
 }
 
 #[test]
+fn whoever_is_in_when_the_relay_is_killed_was_cut() {
+    require!("sshd", "python3", "perl");
+    for interpreter in INTERPRETERS {
+        let stage = Stage::with(&[interpreter]);
+        send(stage.port(), "whole\n");
+        let mut senders: Vec<Sender> = (0..3).map(|_| Sender::open(stage.port())).collect();
+        for sender in &mut senders {
+            sender.write("begun");
+        }
+        stage.env.wait_received("c", 21);
+        stage.env.wait_collector("c", "has heard of the first one's end", |c| c["streams"][0]["senders"]["open"] == 3);
+        procs::kill(helper(&stage.sshd));
+        stage.env.wait_collector("c", "is up again", |c| c["state"] == "up" && c["reconnects"] == 1);
+        assert_eq!(stage.env.stream("c")["senders"]["cut"], 3, "{interpreter}");
+        stage.env.down("c");
+        let audit = read_text(stage.env.path("state/c/audit.jsonl"));
+        let counts = ["\"why\":\"end\"", "\"why\":\"cut\""].map(|why| audit.matches(why).count());
+        assert_eq!(counts, [1, 3], "{interpreter}: {audit}");
+    }
+}
+
+#[test]
+fn whoever_is_not_let_in_is_reset_and_nothing_is_kept_of_it() {
+    require!("sshd", "python3", "perl");
+    for interpreter in INTERPRETERS {
+        let programs = Programs::with(&[interpreter]);
+        let lines = [programs.line(), "LogLevel DEBUG2".into()];
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let (env, sshd, run) = try_relay(&lines, "", &["--max-connections", "1", "--json"], 0);
+        let up = env.started(run);
+        let first = Sender::open(up.port());
+        env.wait_collector("c", "has one", |c| c["streams"][0]["senders"]["open"] == 1);
+        let before = sshd.log().len();
+        let connect = |port| {
+            let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            stream.set_read_timeout(Some(SOON)).unwrap();
+            stream
+        };
+        let mut second = connect(up.port());
+        second.write_all(b"not stored\n").unwrap();
+        let _ = second.shutdown(std::net::Shutdown::Write);
+        let heard = second.read(&mut [0; 9]);
+        assert_eq!(heard.map_err(|e| e.kind()), Err(std::io::ErrorKind::ConnectionReset), "{interpreter}");
+        // Nor of who comes by the forward and goes when it is told to.
+        let mut stranger = connect(behind(&sshd));
+        stranger.write_all(b"a line\n").unwrap();
+        assert_eq!(stranger.read(&mut [0; 9]).map_err(|e| e.kind()), Ok(0), "{interpreter}");
+        drop(stranger);
+        // The library forgets a channel that the server closes first.
+        let closed = wait_until("both channels are closed", SOON, || {
+            let log = sshd.log();
+            let words = log[before..].lines().filter_map(|line| line.split_once("channel "));
+            let closed: Vec<String> = words
+                .map(|(_, word)| word.trim().to_owned())
+                .filter(|word| word.ends_with(": rcvd close") || word.ends_with(": send close"))
+                .collect();
+            (closed.len() >= 4).then_some(closed)
+        });
+        let sent = closed.iter().map(|word| word.ends_with("send close")).collect::<Vec<_>>();
+        assert_eq!(sent, [true, false, true, false], "{interpreter}: {closed:?}");
+        first.finish();
+        env.down("c");
+    }
+}
+
+/// Ports of connections to `port` that are not made yet.
+fn knocking(port: u16) -> Vec<u16> {
+    let table = read_text("/proc/net/tcp");
+    let port_of = |word: &str| u16::from_str_radix(word.rsplit_once(':').unwrap().1, 16).unwrap();
+    let rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    rows.filter(|row| row[3] == "02" && port_of(row[2]) == port).map(|row| port_of(row[1])).collect()
+}
+
+#[test]
+fn whoever_finds_the_queue_of_sshd_full_knocks_again_soon() {
+    require!("sshd", "python3", "perl");
+    for interpreter in INTERPRETERS {
+        let stage = Stage::with(&[interpreter]);
+        let (pid, forward) = (helper(&stage.sshd), behind(&stage.sshd));
+        let sessions: Vec<u32> = stage.sshd.sessions().into_iter().filter(|session| *session != pid).collect();
+        let all = |signal| sessions.iter().for_each(|session| procs::signal(*session, signal));
+        all(Signal::STOP);
+        let mut senders: Vec<Sender> = (0..300).map(|_| Sender::open(stage.port())).collect();
+        for (n, sender) in senders.iter_mut().enumerate() {
+            sender.write(format!("{n:03}\n"));
+        }
+        let full = || Some(knocking(forward)).filter(|ports| !ports.is_empty());
+        let before = wait_until("its queue is full", SOON, full);
+        wait_until("others knock", SOON, || {
+            let now = full()?;
+            now.iter().all(|port| !before.contains(port)).then_some(())
+        });
+        all(Signal::CONT);
+        stage.env.wait_received("c", 1200);
+        senders.into_iter().for_each(Sender::finish);
+        let now = stage.env.wait_collector("c", "is empty", |c| c["streams"][0]["senders"]["open"] == 0);
+        let senders = &now["streams"][0]["senders"];
+        assert_eq!((&senders["accepted"], &senders["cut"]), (&300.into(), &0.into()), "{interpreter}: {now}");
+        assert_eq!(number(&senders["rejected"]["relay"]), 0, "{interpreter}: {now}");
+        stage.env.down("c");
+    }
+}
+
+#[test]
+fn a_relay_that_may_open_no_more_files_loses_nobody() {
+    require!("sshd", "python3", "perl");
+    for interpreter in INTERPRETERS {
+        for more in [6, 7] {
+            let stage = Stage::with(&[interpreter]);
+            let pid = helper(&stage.sshd);
+            let files = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64;
+            let limit = rustix::process::Rlimit { current: Some(files + more), maximum: Some(files + more) };
+            let target = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap());
+            rustix::process::prlimit(target, rustix::process::Resource::Nofile, limit).unwrap();
+            let mut senders: Vec<Sender> = (0..20).map(|_| Sender::open(stage.port())).collect();
+            for (n, sender) in senders.iter_mut().enumerate() {
+                sender.write(format!("{n}\n"));
+            }
+            let some = |c: &serde_json::Value| number(&c["streams"][0]["ledger"]["received"]) >= 4;
+            stage.env.wait_collector("c", "has heard some", some);
+            senders.into_iter().for_each(Sender::finish);
+            stage.env.down("c");
+            assert_eq!(read_text(stage.env.path("out")).lines().count(), 20, "{interpreter}, {more} more files");
+        }
+    }
+}
+
+#[test]
 fn a_port_that_the_relay_chose_is_asked_for_again() {
     require!("sshd", "python3", "perl");
     for interpreter in INTERPRETERS {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use common::disk::{Disk, QUEUE};
 use common::netns::{OUTSIDE, OUTSIDE_6, THERE, THERE_6, World};
 use common::relay::{INTERPRETERS, Programs, helper, helpers};
+use common::senders::Over;
 use common::snapshot::number;
 use common::{Collector, Env, LATER, SOON, Sshd, free_port, procs, read, read_text, send, wait_for_text, wait_until};
 
@@ -234,11 +235,39 @@ fn a_udp_port_that_is_taken_is_told() {
         let run = env.run(&args.iter().map(String::as_str).collect::<Vec<_>>());
         assert_eq!(run.status.code(), Some(4), "{}", run.stderr);
         assert!(
-            run.stderr.contains(&format!("another program listens on port {port} there over IPv4")),
+            run.stderr.contains(&format!("another program listens on UDP port {port} there over IPv4"))
+                && run.stderr.contains(&format!("`ss -ulnp 'sport = :{port}'`")),
             "{}",
             run.stderr
         );
         env.assert_nothing_left();
+    }
+}
+
+#[test]
+fn datagrams_that_never_cease_keep_nobody_from_going_down() {
+    require!("sshd", "python3", "perl");
+    for interpreter in INTERPRETERS {
+        let stage = Stage::with(interpreter, &["GatewayPorts no", "LogLevel DEBUG1"], "always", "");
+        let port = stage.up.port();
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let _over = Over(&over);
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+                    while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                        let _ = socket.send_to(b"again", ("127.0.0.1", port));
+                    }
+                });
+            }
+            let received = |c: &serde_json::Value| number(&c["streams"][0]["ledger"]["received"]) > 100_000;
+            stage.env.wait_collector("c", "is flooded", received);
+            let begun = Instant::now();
+            stage.env.down("c");
+            // An answer that does not come is waited for for 10 s.
+            assert!(begun.elapsed() < Duration::from_secs(9), "{interpreter}: {:?}", begun.elapsed());
+        });
     }
 }
 

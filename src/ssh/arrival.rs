@@ -55,7 +55,7 @@ impl Guest {
         if self.senders.contains_key(&channel) {
             return Ok(Some(data));
         }
-        if self.relay_spoke(channel, data)? {
+        if self.relay_spoke(channel, data, session)? {
             return Ok(None);
         }
         let Some(data) = self.greeted(channel, data, session)? else { return Ok(None) };

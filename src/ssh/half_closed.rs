@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use russh::ChannelId;
+use russh::client::Session;
 
 use super::brake::Voice;
-use super::handler::Guest;
+use super::handler::{Guest, Stop};
 use crate::intake::{Ear, End, LINGER};
 
 /// How long a sender that was told the end of our stream may take to end. It hears that [`LINGER`] after its own last word at
@@ -59,16 +60,16 @@ impl HalfClosed {
 
 impl Guest {
     /// A sender has ended its stream. True: ours is to end now; that of a sender that is answered ends after the last answer.
-    pub(super) fn eof_of_sender(&mut self, channel: ChannelId) -> bool {
-        let Some(slot) = self.senders.remove(&channel) else { return false };
+    pub(super) fn eof_of_sender(&mut self, channel: ChannelId, session: &mut Session) -> Result<bool, Stop> {
+        let Some(slot) = self.senders.remove(&channel) else { return Ok(false) };
         let ear = slot.sender.ear();
         let answered = ear.is_some();
         self.half_closed.insert(channel, ear);
-        slot.sender.end(End::Clean);
+        self.part(channel, slot.sender, session)?;
         if answered {
             self.half_closed.close_later(channel, slot.channel);
         }
-        !answered
+        Ok(!answered)
     }
 
     /// The session of a sender is over, whether it ends its stream or not.

@@ -27,7 +27,6 @@ use super::strange::{MAX_UNASKED, Strange};
 use super::vigil::{self, Ended};
 use crate::error::Error;
 use crate::escape::escape_str;
-use crate::intake::End;
 
 /// Characters of a server's reason that are told.
 const LONGEST_REASON: usize = 200;
@@ -203,7 +202,7 @@ impl Handler for Guest {
             self.half_closed.insert(channel, None);
             session.eof(channel)?;
         }
-        if self.eof_of_sender(channel) {
+        if self.eof_of_sender(channel, session)? {
             // EOF and not CLOSE: the server answers with its CLOSE, and only that makes the library forget the channel.
             // After a CLOSE of ours it would keep some 3 KiB a sender until the connection ends.
             session.eof(channel)?;
@@ -219,8 +218,9 @@ impl Handler for Guest {
         self.half_closed.remove(channel);
         self.claim(channel);
         if let Some(slot) = self.senders.remove(&channel) {
-            slot.sender.end(End::Clean);
+            self.part(channel, slot.sender, session)?;
         }
+        self.lobby.gone(channel);
         self.opened.take_if(|(tunnel, _)| *tunnel == channel);
         Ok(())
     }

@@ -85,6 +85,8 @@ pub enum Opened {
         code: String,
         /// The address family; `-`: neither.
         family: String,
+        /// `tcp` or `udp`; `-`: neither.
+        transport: String,
         /// The system's words.
         why: String,
     },
@@ -108,8 +110,10 @@ impl Opened {
             }
             "failed" => {
                 let (code, rest) = rest.split_once(' ')?;
-                let (family, why) = rest.split_once(' ')?;
-                Some(Self::Not { code: code.into(), family: family.into(), why: why.into() })
+                let (family, rest) = rest.split_once(' ')?;
+                let (transport, why) = rest.split_once(' ')?;
+                let [code, family, transport, why] = [code, family, transport, why].map(str::to_owned);
+                Some(Self::Not { code, family, transport, why })
             }
             _ => None,
         }
@@ -179,9 +183,10 @@ mod tests {
         let at = |port, lacks: &[&str]| Some(Opened::At { port, lacks: lacks.iter().map(|l| (*l).into()).collect() });
         assert_eq!(Opened::parse("opened 3 514 -", 3), at(514, &[]));
         assert_eq!(Opened::parse("opened 3 514 v6", 3), at(514, &["v6"]));
-        let failed = Opened::parse("failed 3 EADDRINUSE v6 Address already in use", 3).unwrap();
-        let Opened::Not { code, family, why } = failed else { panic!("{failed:?}") };
-        assert_eq!((&*code, &*family, &*why), ("EADDRINUSE", "v6", "Address already in use"));
+        let failed = Opened::parse("failed 3 EADDRINUSE v6 udp Address already in use", 3).unwrap();
+        let Opened::Not { code, family, transport, why } = failed else { panic!("{failed:?}") };
+        let told = (&*code, &*family, &*transport, &*why);
+        assert_eq!(told, ("EADDRINUSE", "v6", "udp", "Address already in use"));
         for bad in ["opened 4 514 -", "opened 3 0 -", "opened 3 514", "opened 3 65536 -", "shut", "", "failed 3 E"] {
             assert_eq!(Opened::parse(bad, 3), None, "{bad:?}");
         }

@@ -9,9 +9,10 @@ use russh::ChannelId;
 use tokio::sync::{mpsc, watch};
 
 use super::frames::{Frames, Nonsense, Word};
+use super::partings::Partings;
 use crate::escape::escape_str;
-use crate::intake::End;
 use crate::intake::datagrams::Datagrams;
+use crate::intake::{End, Sender};
 use crate::ssh::brake::Voice;
 
 /// Answers that nobody has read yet. One order is asked at a time; a relay that says more is none of ours.
@@ -44,6 +45,7 @@ struct Open {
     doors: HashMap<u16, Datagrams>,
     heard: Instant,
     voice: Voice,
+    partings: Partings<Sender>,
 }
 
 /// Where the answers come out.
@@ -80,8 +82,8 @@ impl Ears {
     pub fn open(&self, channel: ChannelId, voice: Voice, mark: &str, now: Instant) -> Listener {
         let (answers, hear) = mpsc::channel(ANSWERS);
         let (over, is_over) = watch::channel(None);
-        let frames = Frames::new(mark);
-        *self.lock() = Some(Open { channel, frames, answers, over, doors: HashMap::new(), heard: now, voice });
+        let (frames, doors, partings) = (Frames::new(mark), HashMap::new(), Partings::default());
+        *self.lock() = Some(Open { channel, frames, answers, over, doors, heard: now, voice, partings });
         Listener { answers: hear, over: is_over }
     }
 
@@ -104,7 +106,7 @@ impl Ears {
     pub fn heard(&self, channel: ChannelId, data: &[u8], now: Instant) -> Heard {
         let mut open = self.lock();
         let Some(open) = open.as_mut().filter(|open| open.channel == channel) else { return Heard::Other };
-        let Open { frames, answers, over, doors, heard, voice, .. } = open;
+        let Open { frames, answers, over, doors, heard, voice, partings, .. } = open;
         *heard = now;
         let (mut full, mut shut, mut crowded) = (None, false, false);
         let fed = frames.feed(data, |word| {
@@ -124,8 +126,14 @@ impl Ears {
                     }
                     return;
                 }
-                // It has been heard: that is all.
-                Word::Line(line) if line.starts_with("pong ") => return,
+                Word::Line(line) if line.starts_with("pong ") => {
+                    // Of others it is enough that they were heard.
+                    let number = line.strip_prefix("pong end").and_then(|number| number.parse().ok());
+                    for sender in number.map(|number| partings.answered(number)).unwrap_or_default() {
+                        sender.end(End::Clean);
+                    }
+                    return;
+                }
                 Word::Line(line) => {
                     shut |= line == "shut";
                     Answer::Line(line.to_owned())
@@ -154,9 +162,26 @@ impl Ears {
 
     /// It ended, or will not begin.
     pub fn ended(&self, channel: ChannelId, why: &str) {
-        if let Some(open) = self.lock().as_ref().filter(|open| open.channel == channel) {
+        if let Some(open) = self.lock().as_mut().filter(|open| open.channel == channel) {
             end(&open.over, why);
+            drop(open.partings.give_up());
         }
+    }
+
+    /// The end of a sender that the relay brought came. It is a clean one when the relay turns out to have been alive then;
+    /// see [`question`](Self::question).
+    pub fn part(&self, sender: Sender) {
+        if let Some(open) = self.lock().as_mut().filter(|open| open.over.borrow().is_none()) {
+            open.partings.part(sender);
+        }
+    }
+
+    /// What is to be asked of the relay now because of those who ended, and where.
+    pub fn question(&self) -> Option<(ChannelId, String)> {
+        let mut open = self.lock();
+        let open = open.as_mut()?;
+        let number = open.partings.question()?;
+        Some((open.channel, format!("ping end{number}\n")))
     }
 
     /// What it says on stderr is for the log.

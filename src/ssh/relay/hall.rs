@@ -3,7 +3,7 @@
 //! The relay's own say so at once. Others may know the port, too; they get nothing but a place here for a while, and are
 //! counted in no stream as senders. Knows no clock: the time comes in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +16,10 @@ use super::hello::{Hello, Secret, Step};
 const MOST: usize = 4096;
 /// How long somebody may take to say the line.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Channels that had to be closed from here in the life of one connection: the library keeps some 3 KiB of each until it ends.
+const CLOSED: u32 = 10_000;
+/// What a sender that is not let in hears before its end, then the secret: its relay resets it. NAK.
+const REFUSAL: u8 = 0x15;
 
 /// See the module. `K` names a connection, `W` is what is known of it.
 #[derive(Debug)]
@@ -29,8 +33,7 @@ impl<K, W> Clone for Hall<K, W> {
 
 impl<K, W> Default for Hall<K, W> {
     fn default() -> Self {
-        let state = State { secret: None, next: 0, waiting: HashMap::new(), order: BTreeMap::new() };
-        Self(Arc::new(Mutex::new(state)))
+        Self(Arc::new(Mutex::new(State::default())))
     }
 }
 
@@ -43,6 +46,19 @@ struct State<K, W> {
     waiting: HashMap<K, Waiting<W>>,
     /// By their numbers: the first is the oldest.
     order: BTreeMap<u64, K>,
+    /// Who said the line and is still there.
+    ours: HashSet<K>,
+    /// Who was told to go and has not gone, by numbers, and since when.
+    leaving: BTreeMap<u64, (K, Instant, W)>,
+    /// Channels that were closed from here.
+    closed: u32,
+}
+
+impl<K, W> Default for State<K, W> {
+    fn default() -> Self {
+        let (waiting, order, ours, leaving) = (HashMap::new(), BTreeMap::new(), HashSet::new(), BTreeMap::new());
+        Self { secret: None, next: 0, waiting, order, ours, leaving, closed: 0 }
+    }
 }
 
 #[derive(Debug)]
@@ -107,6 +123,7 @@ impl<K: Copy + Eq + Hash, W> Hall<K, W> {
         match (step, data) {
             (Step::Open, _) => Seen::Kept,
             (Step::Said { peer, taken }, _) => {
+                state.ours.insert(id);
                 state.remove(id).map_or(Seen::Unknown, |it| Seen::Said { who: it.who, peer, taken })
             }
             (Step::Foreign, _) => state.remove(id).map_or(Seen::Unknown, |it| Seen::Foreign(it.who)),
@@ -128,10 +145,66 @@ impl<K: Copy + Eq + Hash, W> Hall<K, W> {
         gone
     }
 
+    /// Whether it said the line; asked once.
+    #[must_use]
+    pub fn was_ours(&self, id: K) -> bool {
+        self.lock().ours.remove(&id)
+    }
+
+    /// What a sender hears that is not let in.
+    #[must_use]
+    pub fn refusal(&self) -> Vec<u8> {
+        let state = self.lock();
+        let digits = state.secret.as_ref().map_or("", Secret::digits);
+        [&[REFUSAL][..], digits.as_bytes(), b"\n"].concat()
+    }
+
+    /// Somebody was told the end of what there is to hear, and is to go by itself: then nothing is kept of it. Returns who is
+    /// to be closed for that, since too many are still there.
+    pub fn leave(&self, id: K, who: W, now: Instant) -> Option<(K, W)> {
+        let mut state = self.lock();
+        let oldest = if state.leaving.len() >= MOST { state.leaving.pop_first() } else { None };
+        let number = state.next;
+        state.next += 1;
+        state.leaving.insert(number, (id, now, who));
+        oldest.map(|(_, (id, _, who))| (id, who))
+    }
+
+    /// The server closed it.
+    pub fn gone(&self, id: K) {
+        let mut state = self.lock();
+        state.ours.remove(&id);
+        let gone = state.leaving.iter().find_map(|(number, (it, ..))| (*it == id).then_some(*number));
+        let gone = gone.and_then(|number| state.leaving.remove(&number));
+        drop(state);
+        drop(gone);
+    }
+
+    /// Who was told to go [`PATIENCE`] ago and is to be closed.
+    #[must_use]
+    pub fn lingering(&self, now: Instant, since: Instant) -> Vec<(K, W)> {
+        let mut state = self.lock();
+        let late = |told: Instant| now.saturating_duration_since(told.max(since)) >= PATIENCE;
+        let mut gone = Vec::new();
+        while state.leaving.first_key_value().is_some_and(|(_, (_, told, _))| late(*told)) {
+            gone.extend(state.leaving.pop_first().map(|(_, (id, _, who))| (id, who)));
+        }
+        gone
+    }
+
+    /// One more channel is closed from here; false: it is one too many.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        let mut state = self.lock();
+        state.closed = state.closed.saturating_add(1);
+        state.closed <= CLOSED
+    }
+
     /// The connection is over.
     pub fn clear(&self) {
         let mut state = self.lock();
-        let gone = (std::mem::take(&mut state.waiting), std::mem::take(&mut state.order));
+        let secret = state.secret.take();
+        let gone = std::mem::replace(&mut *state, State { secret, ..State::default() });
         drop(state);
         drop(gone);
     }
@@ -208,5 +281,38 @@ mod tests {
         assert_eq!(hall.enter(MOST, "who", now), None);
         assert_eq!(hall.enter(MOST + 1, "who", now), Some((1, "who")));
         assert_eq!(hall.lock().waiting.len(), MOST);
+    }
+
+    #[test]
+    fn whoever_is_told_to_go_is_closed_when_it_stays() {
+        let (hall, start, line) = hall();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for id in 0..3 {
+            assert_eq!(hall.leave(id, "who", at(0)), None);
+        }
+        hall.gone(1);
+        assert_eq!(hall.lingering(at(9), start), []);
+        assert_eq!(hall.lingering(at(12), at(3)), [], "nothing could be heard for three seconds");
+        assert_eq!(hall.lingering(at(10), start), [(0, "who"), (2, "who")]);
+        for id in 0..MOST {
+            assert_eq!(hall.leave(id, "who", at(20)), None);
+        }
+        assert_eq!(hall.leave(MOST, "who", at(20)), Some((0, "who")));
+        assert!((0..CLOSED).all(|_| hall.closes()));
+        assert!(!hall.closes(), "there is a bound");
+        hall.clear();
+        assert!(hall.lingering(at(99), start).is_empty() && hall.closes());
+        // Nobody is the relay's who has not said the line, and each is once.
+        hall.enter(7, "who", start);
+        assert!(!hall.was_ours(7));
+        assert!(matches!(hall.came(7, Some(line.as_bytes())), Seen::Said { .. }));
+        assert!(hall.was_ours(7) && !hall.was_ours(7));
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_the_secret() {
+        let (hall, ..) = hall();
+        let digits = Secret::new(&[7; RANDOM]).digits().to_owned();
+        assert_eq!(hall.refusal(), format!("\u{15}{digits}\n").into_bytes());
     }
 }

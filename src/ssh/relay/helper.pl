@@ -3,7 +3,7 @@
 # helper.py beside it does; see mod.rs.
 use strict;
 use Config;
-use Errno qw(EAGAIN EWOULDBLOCK EINTR EINPROGRESS EADDRINUSE EACCES EADDRNOTAVAIL EAFNOSUPPORT EPROTONOSUPPORT EMFILE ENFILE
+use Errno qw(EAGAIN EWOULDBLOCK EINTR EINPROGRESS ECONNREFUSED EADDRINUSE EACCES EADDRNOTAVAIL EAFNOSUPPORT EPROTONOSUPPORT EMFILE ENFILE
     ENOBUFS ENOMEM);
 use Fcntl qw(F_GETFL F_SETFL O_NONBLOCK);
 use IO::Handle;
@@ -18,10 +18,13 @@ use constant HELD => 16 << 20;
 use constant SMALL => 1 << 12;
 # Turns of one sender before others have theirs.
 use constant TURNS => 8;
-# Senders taken in at once, and connections under way to sshd before no more are: its queue has 128 places, and whoever
-# finds it full tries again a second later.
+# Senders taken in at once, and connections under way to sshd before no more are: its queue has 128 places.
 use constant ACCEPTS => 32;
 use constant UNDERWAY => 64;
+# On loopback a connection is made at once or, when that queue is full, a second later. So one that is not made after this
+# time is thrown away for another one, in seconds; after twice the time for the next, up to the last.
+use constant SOON => 0.03;
+use constant LATE => 0.25;
 # Datagrams read at once, and bytes of them that wait for stdout. What does not fit is dropped and counted.
 use constant DATAGRAMS => 256;
 use constant QUEUE => 4 << 20;
@@ -30,12 +33,16 @@ use constant UDP_BUFFER => 8 << 20;
 use constant BACKLOG => 1024;
 # A sender whose other side has ended is given so many seconds to end, too.
 use constant FAREWELL => 10;
+# Datagrams that came before the end are told of for so many seconds; others may never cease.
+use constant LAST => 2;
+# What the other end says before its own end when it does not let a sender in; the secret follows.
+use constant REFUSAL => "\x15";
 use constant IN => IO::Poll::POLLIN();
 use constant OUT => IO::Poll::POLLOUT();
 use constant BAD => IO::Poll::POLLERR() | IO::Poll::POLLHUP() | IO::Poll::POLLNVAL();
 
 my ($secret, $going, $listening, $held, $underway, $out, $orders) = ('', 0, 1, 0, 0, '', '');
-my (%mask, %who, @cached, @streams, @opening, @ending);
+my (%mask, %who, @cached, @streams, @opening, @ending, @dialing, $spare);
 my $dirty = 1;
 
 # Whoever waits for nothing is left out: an error would be told of for ever.
@@ -60,6 +67,10 @@ sub turn {
     }
 }
 
+# Seconds from some moment on, in steps of a hundredth; in whole ones where that is not to be had.
+my $ticks = eval { require POSIX; (POSIX::times())[0] };
+sub clock { defined $ticks ? (POSIX::times())[0] / 100 : time }
+
 sub again { $! == EAGAIN || $! == EWOULDBLOCK || $! == EINTR }
 
 sub unblock {
@@ -81,16 +92,62 @@ sub write_out {
 
 # A sender (a) and its connection to sshd (b).
 sub pair {
-    my ($a, $b, $line) = @_;
+    my ($a, $b, $target, $line) = @_;
+    # When the connection to sshd is given up for another one, and what came of a refusal; undefined: none came.
     my $p = {
-        a => $a, b => $b, fa => fileno $a, fb => fileno $b, up => $line, at => 0, down => '',
-        a_end => 0, b_end => 0, b_shut => 0, connected => 0, gone => 0,
+        a => $a, b => $b, fa => fileno $a, fb => fileno $b, target => $target, up => $line, at => 0, down => '',
+        a_end => 0, b_end => 0, b_shut => 0, connected => 0, gone => 0, due => 0, patience => SOON, answer => '',
     };
     $p->{sender} = sub { sender($p, $_[0]) };
     $p->{server} = sub { server($p, $_[0]) };
     $underway++;
     $held += length $line;
-    wants($p);
+    push @dialing, $p;
+    dial($p);
+}
+
+# A socket for a connection to sshd.
+sub outward {
+    socket(my $b, AF_INET, SOCK_STREAM, 0) or return;
+    unblock($b);
+    setsockopt($b, IPPROTO_TCP, TCP_NODELAY, pack 'i', 1);
+    return $b;
+}
+
+sub dial {
+    my ($p) = @_;
+    $p->{due} = clock() + $p->{patience};
+    if (!$p->{b}) {
+        $p->{b} = outward() or return;
+        $p->{fb} = fileno $p->{b};
+    }
+    return wants($p) if connect($p->{b}, pack_sockaddr_in($p->{target}, INADDR_LOOPBACK)) || $! == EINPROGRESS;
+    # There is no forward any more.
+    return reset_pair($p) if $! == ECONNREFUSED;
+    hang_up($p);
+}
+
+sub hang_up {
+    my ($p) = @_;
+    return unless $p->{b};
+    want($p->{fb}, 0);
+    close $p->{b};
+    $p->{b} = undef;
+}
+
+sub dial_again {
+    my ($p) = @_;
+    $p->{patience} = 2 * $p->{patience} < LATE ? 2 * $p->{patience} : LATE;
+    hang_up($p);
+    dial($p);
+}
+
+# What the sender sent is not stored, and it hears so.
+sub reset_pair {
+    my ($p) = @_;
+    return if $p->{gone};
+    setsockopt($p->{a}, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0);
+    close_pair($p);
 }
 
 sub close_pair {
@@ -100,9 +157,8 @@ sub close_pair {
     $held -= length($p->{up}) - $p->{at} + length $p->{down};
     $underway-- unless $p->{connected};
     want($p->{fa}, 0);
-    want($p->{fb}, 0);
     close $p->{a};
-    close $p->{b};
+    hang_up($p);
     # They hold the pair themselves.
     delete @$p{qw(sender server up down)};
     listen_on() if $underway < UNDERWAY;
@@ -133,7 +189,7 @@ sub sender {
 sub server {
     my ($p, $events) = @_;
     if (!$p->{connected}) {
-        return close_pair($p) if unpack 'i', getsockopt($p->{b}, SOL_SOCKET, SO_ERROR);
+        return reset_pair($p) if unpack 'i', getsockopt($p->{b}, SOL_SOCKET, SO_ERROR);
         return unless $events & OUT;
         $p->{connected} = 1;
         $underway--;
@@ -195,6 +251,15 @@ sub read_down {
         push @ending, [time + FAREWELL, $p] unless $p->{a_end};
         return;
     }
+    if (defined $p->{answer}) {
+        $p->{answer} .= $p->{down};
+        $p->{down} = '';
+        my $refusal = REFUSAL . "$secret\n";
+        return reset_pair($p) if $p->{answer} eq $refusal;
+        return if index($refusal, $p->{answer}) == 0;
+        ($p->{down}, $p->{answer}) = ($p->{answer}, undef);
+        $n = length $p->{down};
+    }
     $held += $n;
     flush_down($p);
 }
@@ -221,9 +286,9 @@ sub code {
 }
 
 sub failure {
-    my ($family) = @_;
+    my ($family, $tcp) = @_;
     my ($number, $words) = ($! + 0, "$!");
-    return [$number, join ' ', code($number), $family, $words];
+    return [$number, join ' ', code($number), $family, $tcp ? 'tcp' : 'udp', $words];
 }
 
 # A port that was asked for.
@@ -242,7 +307,7 @@ sub addresses {
     my ($bind) = @_;
     return ([AF_INET, '0.0.0.0'], [AF_INET6, '::']) if $bind eq '*';
     my ($error, @found) = getaddrinfo($bind, '0', { flags => AI_PASSIVE, socktype => SOCK_STREAM });
-    die [0, "ENAME - $error"] if $error;
+    die [0, "ENAME - - $error"] if $error;
     my (%seen, @all);
     for my $it (@found) {
         my $six = $it->{family} == AF_INET6;
@@ -258,7 +323,7 @@ sub one {
     my ($family, $address, $given, $port, $tcp) = @_;
     my $six = $family == AF_INET6;
     my $name = $six ? 'v6' : 'v4';
-    socket(my $s, $family, $tcp ? SOCK_STREAM : SOCK_DGRAM, 0) or die failure($name);
+    socket(my $s, $family, $tcp ? SOCK_STREAM : SOCK_DGRAM, 0) or die failure($name, $tcp);
     unblock($s);
     setsockopt($s, IPPROTO_IPV6, IPV6_V6ONLY, pack 'i', 1) if $six;
     # Not for datagrams: there the system would let two have the port.
@@ -267,8 +332,8 @@ sub one {
     my $scope = $given && $six ? (unpack_sockaddr_in6($given))[2] : 0;
     my $ip = inet_pton($family, $address);
     my $place = $six ? pack_sockaddr_in6($port, $ip, $scope) : pack_sockaddr_in($port, $ip);
-    bind($s, $place) or die failure($name);
-    if ($tcp) { listen($s, BACKLOG) or die failure($name); }
+    bind($s, $place) or die failure($name, $tcp);
+    if ($tcp) { listen($s, BACKLOG) or die failure($name, $tcp); }
     return $s;
 }
 
@@ -296,7 +361,7 @@ sub attempt {
             $port = port_of(getsockname $s);
         }
     }
-    die [0, 'EAFNOSUPPORT - no address family'] unless @sockets;
+    die [0, 'EAFNOSUPPORT - - no address family'] unless @sockets;
     @$stream{qw(port open)} = ($port, 1);
     $stream->{tcp} = [map { $_->[1] } grep { $_->[0] } @sockets];
     $stream->{udp} = [map { $_->[1] } grep { !$_->[0] } @sockets];
@@ -309,47 +374,58 @@ sub go {
     for my $s (@{ $stream->{udp} }) { want(fileno $s, IN, sub { datagrams($stream, $s) }); }
 }
 
-sub shut {
-    my ($stream) = @_;
-    # What came before this is still to be told of.
-    for my $s (@{ $stream->{udp} }) { 1 while datagrams($stream, $s); }
-    count($stream, udp_table()) if @{ $stream->{udp} };
-    for my $s (@{ $stream->{tcp} }, @{ $stream->{udp} }) {
+sub shut_all {
+    for my $s (@_) {
         want(fileno $s, 0);
         close $s;
     }
-    @$stream{qw(tcp udp open)} = ([], [], 0);
+}
+
+sub shut_tcp {
+    my ($stream) = @_;
+    shut_all(@{ $stream->{tcp} });
+    $stream->{tcp} = [];
+}
+
+sub shut_udp {
+    my ($stream, $deadline) = @_;
+    # What came before this is still to be told of.
+    for my $s (@{ $stream->{udp} }) { 1 while datagrams($stream, $s) && clock() < $deadline; }
+    count($stream, udp_table()) if @{ $stream->{udp} };
+    shut_all(@{ $stream->{udp} });
+    @$stream{qw(udp open)} = ([], 0);
 }
 
 sub take {
     my ($stream, $listener) = @_;
     for (1 .. ACCEPTS) {
         return listen_off() if $underway >= UNDERWAY;
-        my $peer = accept(my $a, $listener);
+        # First: a sender that was taken cannot be put back.
+        $spare ||= outward();
+        my $peer = $spare && accept(my $a, $listener);
         if (!$peer) {
             # Until the next tick.
             listen_off() if $! == EMFILE || $! == ENFILE || $! == ENOBUFS || $! == ENOMEM;
             return;
         }
-        meet($stream, $a, $peer);
+        my $b = $spare;
+        $spare = undef;
+        meet($stream, $a, $b, $peer);
     }
 }
 
 sub meet {
-    my ($stream, $a, $peer) = @_;
+    my ($stream, $a, $b, $peer) = @_;
     unblock($a);
     setsockopt($a, SOL_SOCKET, SO_KEEPALIVE, pack 'i', 1);
+    # Without it it is gone already.
     my $here = getsockname $a or return;
     my $six = sockaddr_family($peer) == AF_INET6;
     my ($port, $ip) = $six ? unpack_sockaddr_in6($peer) : unpack_sockaddr_in($peer);
     my ($own_port, $own_ip) = $six ? unpack_sockaddr_in6($here) : unpack_sockaddr_in($here);
     my $family = $six ? AF_INET6 : AF_INET;
     my @words = ($six ? 'TCP6' : 'TCP4', inet_ntop($family, $ip), inet_ntop($family, $own_ip), $port, $own_port);
-    socket(my $b, AF_INET, SOCK_STREAM, 0) or return;
-    unblock($b);
-    setsockopt($b, IPPROTO_TCP, TCP_NODELAY, pack 'i', 1);
-    connect($b, pack_sockaddr_in($stream->{target}, INADDR_LOOPBACK)) || $! == EINPROGRESS or return;
-    pair($a, $b, "PROXY @words $secret\r\n");
+    pair($a, $b, $stream->{target}, "PROXY @words $secret\r\n");
 }
 
 sub datagrams {
@@ -412,7 +488,7 @@ sub try_to_open {
     my ($stream) = @_;
     my @missing = eval { attempt($stream) };
     if (my $failed = $@) {
-        $failed = [0, "EPERL - $failed"] unless ref $failed;
+        $failed = [0, "EPERL - - $failed"] unless ref $failed;
         return 0 if $failed->[0] == EADDRINUSE && time < $stream->{deadline};
         @streams = grep { $_ != $stream } @streams;
         my $words = $failed->[1];
@@ -464,7 +540,9 @@ sub obey {
     elsif ($order eq 'shut') {
         $going = 0;
         @opening = ();
-        shut($_) for @streams;
+        shut_tcp($_) for @streams;
+        my $deadline = clock() + LAST;
+        shut_udp($_, $deadline) for @streams;
         @streams = ();
         reply('shut');
     }
@@ -497,7 +575,12 @@ want(0, IN, \&read_orders);
 write_out();
 my $ticked = 0;
 while (1) {
-    turn(@opening ? 0.05 : 0.5);
+    turn($underway ? SOON : @opening ? 0.05 : 0.5);
+    if (@dialing) {
+        @dialing = grep { !$_->{connected} && !$_->{gone} } @dialing;
+        my $moment = clock();
+        for my $p (@dialing) { dial_again($p) if $p->{due} <= $moment; }
+    }
     if (@opening) {
         @opening = grep { !try_to_open($_) } @opening;
         write_out();

@@ -20,10 +20,12 @@ PIPE = 1 << 18
 PIPES = 32
 # Turns of one sender before others have theirs.
 TURNS = 8
-# Senders taken in at once, and connections under way to sshd before no more are: its queue has 128 places, and whoever
-# finds it full tries again a second later.
+# Senders taken in at once, and connections under way to sshd before no more are: its queue has 128 places.
 ACCEPTS = 32
 UNDERWAY = 64
+# On loopback a connection is made at once or, when that queue is full, a second later. So one that is not made after this
+# time is thrown away for another one, in seconds; after twice the time for the next, up to the last.
+SOON, LATE = 0.03, 0.25
 # Datagrams read at once, and bytes of them that wait for stdout. What does not fit is dropped and counted.
 DATAGRAMS = 256
 QUEUE = 4 << 20
@@ -32,6 +34,11 @@ UDP_BUFFER = 8 << 20
 BACKLOG = 1024
 # A sender whose other side has ended is given so many seconds to end, too.
 FAREWELL = 10
+# Datagrams that came before the end are told of for so many seconds; others may never cease.
+LAST = 2
+# What the other end says before its own end when it does not let a sender in; the secret follows.
+REFUSAL = b"\x15"
+RESET = struct.pack("ii", 1, 0)
 IN, OUT, BAD = select.POLLIN, select.POLLOUT, select.POLLERR | select.POLLHUP | select.POLLNVAL
 AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
 ABSENT = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
@@ -80,6 +87,8 @@ held = 0
 underway = 0
 streams = []
 ending = []
+dialing = []
+spare = None
 pipes = []
 pipes_used = 0
 splicing = hasattr(os, "splice")
@@ -144,17 +153,64 @@ def give_pipe(pipe, clean):
 class Pair:
     """A sender (a) and its connection to sshd (b)."""
 
-    __slots__ = ("a", "b", "fa", "fb", "up", "down", "pipe", "piped", "a_end", "b_end", "b_shut", "connected", "gone")
+    __slots__ = (
+        "a", "b", "fa", "fb", "port", "up", "down", "pipe", "piped", "a_end", "b_end", "b_shut", "connected", "gone", "due",
+        "patience", "answer",
+    )
 
-    def __init__(self, a, b, line):
+    def __init__(self, a, b, port, line):
         global underway, held
-        self.a, self.b, self.fa, self.fb = a, b, a.fileno(), b.fileno()
+        self.a, self.b, self.fa, self.fb, self.port = a, b, a.fileno(), b.fileno(), port
+        # When the connection to sshd is given up for another one.
+        self.due, self.patience = 0, SOON
+        # What came of a refusal; None: none came.
+        self.answer = b""
         # What is on its way to sshd, and back.
         self.up, self.down = line, b""
         self.pipe, self.piped = None, 0
         self.a_end = self.b_end = self.b_shut = self.connected = self.gone = False
         underway += 1
         held += len(line)
+        dialing.append(self)
+        self.dial()
+
+    def dial(self):
+        self.due = time.monotonic() + self.patience
+        try:
+            if self.b is None:
+                self.b = outward()
+                self.fb = self.b.fileno()
+            e = self.b.connect_ex((LOOPBACK, self.port))
+            if e in (0, errno.EINPROGRESS):
+                self.wants()
+                return
+            if e == errno.ECONNREFUSED:
+                # There is no forward any more.
+                self.reset()
+                return
+        except OSError:
+            pass
+        self.hang_up()
+
+    def hang_up(self):
+        if self.b is not None:
+            loop.forget(self.fb)
+            self.b.close()
+            self.b = None
+
+    def again(self):
+        self.patience = min(2 * self.patience, LATE)
+        self.hang_up()
+        self.dial()
+
+    def reset(self):
+        """What the sender sent is not stored, and it hears so."""
+        if not self.gone:
+            try:
+                self.a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            except OSError:
+                pass
+            self.close()
 
     def close(self):
         global held, underway
@@ -167,9 +223,8 @@ class Pair:
         if self.pipe:
             give_pipe(self.pipe, not self.piped)
         loop.forget(self.fa)
-        loop.forget(self.fb)
         self.a.close()
-        self.b.close()
+        self.hang_up()
         if underway < UNDERWAY:
             listen_on()
 
@@ -203,7 +258,7 @@ class Pair:
         if not self.connected:
             e = self.b.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if e:
-                self.close()
+                self.reset()
                 return
             if not events & OUT:
                 return
@@ -317,6 +372,15 @@ class Pair:
             if not self.a_end:
                 ending.append((time.monotonic() + FAREWELL, self))
             return
+        if self.answer is not None:
+            self.answer += data
+            refusal = REFUSAL + secret + b"\n"
+            if self.answer == refusal:
+                self.reset()
+                return
+            if refusal.startswith(self.answer):
+                return
+            data, self.answer = self.answer, None
         self.keep_down(data)
         self.flush_down()
 
@@ -337,6 +401,14 @@ class Pair:
             return
         held -= n
         self.down = self.down[n:]
+
+
+def outward():
+    """A socket for a connection to sshd."""
+    b = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    b.setblocking(False)
+    b.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return b
 
 
 class Failed(Exception):
@@ -366,7 +438,7 @@ class Stream:
         try:
             found = socket.getaddrinfo(self.bind, None, 0, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
         except OSError as e:
-            raise Failed("ENAME - %s" % e)
+            raise Failed("ENAME - - %s" % e)
         seen = []
         for family, _, _, _, address in found:
             if (family, address[0]) not in seen:
@@ -386,10 +458,10 @@ class Stream:
                         port = s.getsockname()[1]
                 except OSError as e:
                     if self.bind != "*" or e.errno not in ABSENT:
-                        raise Failed("%s %s %s" % (code(e), name, e.strerror))
+                        raise Failed("%s %s %s %s" % (code(e), name, "tcp" if tcp else "udp", e.strerror))
                     missing.append(name)
             if not sockets:
-                raise Failed("EAFNOSUPPORT - no address family")
+                raise Failed("EAFNOSUPPORT - - no address family")
         except BaseException:
             for _, s in sockets:
                 s.close()
@@ -427,54 +499,56 @@ class Stream:
         for s in self.udp:
             loop.want(s.fileno(), IN, self.datagrams(s))
 
-    def shut(self):
+    def shut_tcp(self):
+        for s in self.tcp:
+            loop.forget(s.fileno())
+            s.close()
+        self.tcp = []
+
+    def shut_udp(self, deadline):
         for s in self.udp:
             # What came before this is still to be told of.
-            while self.datagrams(s)(s.fileno(), IN):
+            while self.datagrams(s)(s.fileno(), IN) and time.monotonic() < deadline:
                 pass
         if self.udp:
             self.count(udp_table())
-        for s in self.tcp + self.udp:
+        for s in self.udp:
             loop.forget(s.fileno())
             s.close()
-        self.tcp, self.udp, self.open = [], [], False
+        self.udp, self.open = [], False
 
     def accept(self, listener):
         def take(fd, events):
+            global spare
             for _ in range(ACCEPTS):
                 if underway >= UNDERWAY:
                     listen_off()
                     return
                 try:
+                    # First: a sender that was taken cannot be put back.
+                    spare = spare or outward()
                     a, peer = listener.accept()
                 except OSError as e:
                     if e.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                         # Until the next tick.
                         listen_off()
                     return
+                b, spare = spare, None
                 try:
-                    self.meet(a, peer)
+                    self.meet(a, b, peer)
                 except OSError:
+                    # It is gone already.
                     a.close()
+                    b.close()
         return take
 
-    def meet(self, a, peer):
+    def meet(self, a, b, peer):
         a.setblocking(False)
         a.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         here = a.getsockname()
         six = a.family == socket.AF_INET6
         line = "PROXY TCP%d %s %s %d %d " % (6 if six else 4, peer[0].split("%")[0], here[0].split("%")[0], peer[1], here[1])
-        b = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            b.setblocking(False)
-            b.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            e = b.connect_ex((LOOPBACK, self.target))
-            if e not in (0, errno.EINPROGRESS):
-                raise OSError(e, "connect")
-        except OSError:
-            b.close()
-            raise
-        Pair(a, b, line.encode() + secret + b"\r\n").wants()
+        Pair(a, b, self.target, line.encode() + secret + b"\r\n")
 
     def datagrams(self, s):
         head = struct.Struct("!HBH")
@@ -605,7 +679,10 @@ def obey(line):
         going = False
         del opening[:]
         for stream in streams:
-            stream.shut()
+            stream.shut_tcp()
+        deadline = time.monotonic() + LAST
+        for stream in streams:
+            stream.shut_udp(deadline)
         del streams[:]
         reply("shut")
     elif words[0] == "ping":
@@ -655,8 +732,13 @@ def run():
     write_out()
     ticked = 0.0
     while True:
-        loop.turn(0.05 if opening else 0.5)
+        loop.turn(SOON if underway else 0.05 if opening else 0.5)
         now = time.monotonic()
+        if dialing:
+            dialing[:] = [pair for pair in dialing if not pair.connected and not pair.gone]
+            for pair in dialing:
+                if pair.due <= now:
+                    pair.again()
         if opening:
             opening[:] = [stream for stream in opening if not try_to_open(stream)]
             write_out()

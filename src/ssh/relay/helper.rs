@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::command::{self, Process};
 use super::ears::{Answer, Ears, Listener};
 use super::hello::Secret;
-use super::{Lobby, turn_away};
+use super::{Lobby, Visitor, turn_away};
 use crate::error::{Error, Result};
 use crate::ssh::handler::Guest;
 use crate::ssh::server_process;
@@ -174,6 +174,14 @@ fn gone(why: &str) -> Error {
     Error::failed(format!("the relay on the jump host was lost: {why}"))
 }
 
+/// Closes what somebody who was told to go came by.
+async fn close(visitor: Visitor, lobby: &Lobby, ears: &Ears) {
+    let _ = timeout(QUEUED, visitor.channel.close()).await;
+    if !lobby.closes() {
+        ears.give_up("too many who are not its senders came in by its forward and would not go");
+    }
+}
+
 /// Looks after it, and after those who have not said who they are.
 async fn look_after(write: Arc<ChannelWriteHalf<Msg>>, ears: Ears, lobby: Lobby, meter: Arc<Meter>) {
     let mut ticks = interval(TICK);
@@ -192,9 +200,15 @@ async fn look_after(write: Arc<ChannelWriteHalf<Msg>>, ears: Ears, lobby: Lobby,
         if now.duration_since(heard.max(since)) >= SILENCE {
             ears.give_up(&format!("it did not answer for {} s", SILENCE.as_secs()));
         }
-        for (_, visitor) in lobby.overdue(now, since) {
-            let channel = turn_away(visitor);
-            let _ = timeout(QUEUED, channel.close()).await;
+        for (id, visitor) in lobby.overdue(now, since) {
+            turn_away(&visitor);
+            let _ = timeout(QUEUED, visitor.channel.eof()).await;
+            if let Some((_, visitor)) = lobby.leave(id, visitor, now) {
+                close(visitor, &lobby, &ears).await;
+            }
+        }
+        for (_, visitor) in lobby.lingering(now, since) {
+            close(visitor, &lobby, &ears).await;
         }
         count += 1;
         if count.is_multiple_of(PING) && !meter.brake.is_on() {

@@ -14,6 +14,7 @@ mod hall;
 mod hello;
 mod helper;
 mod open;
+mod partings;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -49,9 +50,8 @@ pub struct Visitor {
 }
 
 /// It was not the relay's: counted and told.
-fn turn_away(visitor: Visitor) -> ChannelWriteHalf<Msg> {
+fn turn_away(visitor: &Visitor) {
     visitor.intake.turn_away(&visitor.from, Reject::Relay);
-    visitor.channel
 }
 
 /// What was found out in earlier lives of a connection.

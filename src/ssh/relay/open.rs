@@ -166,9 +166,8 @@ impl Connection {
         before.only(helper.process.as_ref());
         match opened {
             Opened::At { port, lacks } => Ok((port, lacks)),
-            Opened::Not { code, family, why } => {
-                let kind = if transport.has_tcp() { "t" } else { "u" };
-                Err(not_opened(&what, &code, &family, &escape_str(&why), port, kind))
+            Opened::Not { code, family, transport, why } => {
+                Err(not_opened(&what, &code, &family, &transport, &escape_str(&why), port))
             }
         }
     }
@@ -222,14 +221,15 @@ fn denied(target: &str, user: &str) -> Error {
 }
 
 /// The helper's system refused the port.
-fn not_opened(what: &str, code: &str, family: &str, why: &str, port: u16, kind: &str) -> Error {
+fn not_opened(what: &str, code: &str, family: &str, transport: &str, why: &str, port: u16) -> Error {
+    let (kind, of) = if transport == "udp" { ("u", "UDP ") } else { ("t", "") };
     let over = match family {
         "v4" => " over IPv4",
         "v6" => " over IPv6",
         _ => "",
     };
     match code {
-        "EADDRINUSE" => Error::refused(format!("{what}: another program listens on port {port} there{over}"))
+        "EADDRINUSE" => Error::refused(format!("{what}: another program listens on {of}port {port} there{over}"))
             .hint(format!("`ss -{kind}lnp 'sport = :{port}'` on the jump host shows who listens"))
             .hint("or choose another port with --remote-port; 0 lets the jump host choose"),
         "EACCES" => Error::refused(format!("{what}: only root may open that port there"))
