@@ -310,9 +310,9 @@ fn the_text_is_to_be_pasted() {
     let first = run.stdout.lines().next().unwrap();
     let shout = if whoami() == "root" { "STOP: this is for root" } else { "nobody can log in as" };
     assert!(first.starts_with("# ! ") && first.contains(shout), "{first}");
-    let comments = run.stdout.lines().filter(|line| line.starts_with('#') && !line.contains("reclog harden jump"));
-    assert!(comments.clone().count() > 5);
-    comments.for_each(|line| assert!(line.chars().count() <= 80, "{line}"));
+    for line in run.stdout.lines().filter(|line| line.starts_with('#') && !line.contains("reclog harden jump")) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
     let is_paste = |line: &&str| !line.starts_with('#') && !line.is_empty();
     let pasted: Vec<&str> = run.stdout.lines().filter(is_paste).collect();
     assert!(pasted[0].starts_with("restrict,") && pasted[1].starts_with("Match User "), "{}", run.stdout);

@@ -1,5 +1,6 @@
 //! `reclog harden`
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::args_examine::{HardenArgs, overrides};
@@ -164,14 +165,20 @@ impl Given<'_> {
         let HardenArgs { target, check: _, remote_port, bind, ssh, json: _ } = self.args;
         let SshArgs { identity, port, ssh_config, jump, option } = ssh;
         let mut words = vec!["reclog".to_owned(), "harden".into(), shell_word(target)];
-        let mut say = |flag: &str, value: &str| words.extend([flag.to_owned(), shell_word(value)]);
-        identity.iter().for_each(|file| say("-i", &file.to_string_lossy()));
-        port.iter().for_each(|port| say("-p", &port.to_string()));
-        ssh_config.iter().for_each(|file| say("-F", &file.to_string_lossy()));
-        jump.iter().for_each(|hop| say("-J", hop));
-        option.iter().for_each(|option| say("-o", option));
-        remote_port.iter().for_each(|port| say("--remote-port", &port.to_string()));
-        bind.iter().for_each(|bind| say("--bind", bind));
+        let shown = |path: &PathBuf| path.to_string_lossy().into_owned();
+        let ports = |port: &Option<u16>| port.iter().map(u16::to_string).collect::<Vec<_>>();
+        let options = [
+            ("-i", identity.iter().map(shown).collect()),
+            ("-p", ports(port)),
+            ("-F", ssh_config.iter().map(shown).collect()),
+            ("-J", jump.clone()),
+            ("-o", option.clone()),
+            ("--remote-port", ports(remote_port)),
+            ("--bind", bind.iter().cloned().collect()),
+        ];
+        for (flag, values) in options {
+            words.extend(values.iter().flat_map(|value| [flag.to_owned(), shell_word(value)]));
+        }
         if check {
             words.push("--check".into());
         }

@@ -153,7 +153,6 @@ async fn ran(
                     break Ran::Forced;
                 }
             }
-            Some(ChannelMsg::Failure) => break Ran::Refused,
             // sshd may tell it before the last of the output.
             Some(ChannelMsg::ExitStatus { exit_status }) => {
                 exit = Some(exit_status);
@@ -161,7 +160,7 @@ async fn ran(
                 quiet = end;
             }
             Some(ChannelMsg::Close) if let_in => break ended(&said, exit, spoken_to),
-            Some(ChannelMsg::Close) => break Ran::Refused,
+            Some(ChannelMsg::Failure | ChannelMsg::Close) => break Ran::Refused,
             None => break Ran::Unclear,
             Some(_) => {}
         }
