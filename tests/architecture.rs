@@ -83,6 +83,7 @@ const PURE: &[&str] = &[
     "ssh/refusal/socket.rs",
     "ssh/refusal/verdict.rs",
     "ssh/reach/facts.rs",
+    "ssh/reach/remedies.rs",
     "ssh/reach/verdict.rs",
     "ssh/rekey.rs",
     "ssh/relay/command.rs",

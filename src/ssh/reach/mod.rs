@@ -2,6 +2,7 @@
 
 mod facts;
 mod outside;
+mod remedies;
 mod verdict;
 
 use std::collections::HashMap;

@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 use core::net::{IpAddr, SocketAddr};
 
 use super::Finding;
-use super::facts::{Facts, Firewall};
+use super::facts::Facts;
 use crate::ledger::{Families, Reach};
 use crate::plan::bracketed;
 use crate::ssh::doors::{Door, Doors, Family};
@@ -38,11 +38,11 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    fn family(&self) -> Option<Family> {
+    pub(super) fn family(&self) -> Option<Family> {
         self.address.map(family)
     }
 
-    fn failed(&self) -> bool {
+    pub(super) fn failed(&self) -> bool {
         !matches!(self.outcome, Outside::CameBack { .. } | Outside::NotAsked(_))
     }
 }
@@ -112,7 +112,7 @@ impl Evidence<'_> {
     }
 
     /// Where commands are to be typed.
-    fn there(&self) -> String {
+    pub(super) fn there(&self) -> String {
         self.ssh.map_or_else(|| "by an account that may".into(), |ssh| format!("ssh {ssh}"))
     }
 
@@ -153,16 +153,6 @@ impl Evidence<'_> {
         }
         let remedies = vec![self.who_listens()];
         Finding { why, remedies, seen_as: Some(seen_as.to_owned()), ..Finding::default() }
-    }
-
-    /// How to see which program it is.
-    fn who_listens(&self) -> String {
-        format!(
-            "see who listens there ({}), end it and `reclog kick NAME`; or choose another port with --remote-port (0 lets \
-             the jump host choose):\n  sudo ss -ltnp 'sport = :{}'",
-            self.there(),
-            self.port
-        )
     }
 
     /// Whether our own listener is open on an address that others can connect to; `None`: it cannot be told.
@@ -208,17 +198,6 @@ impl Evidence<'_> {
         Finding { reach: Reach::LoopbackOnly, why, remedies, ..Finding::default() }
     }
 
-    /// The lines of sshd that open the port to others. A session keeps the configuration that it began with.
-    fn gateway_ports(&self, begin: &str) -> String {
-        format!(
-            "{begin} its sshd open the port to others ({}): as root, at the end of /etc/ssh/sshd_config\n  \
-             Match User {}\n    GatewayPorts clientspecified\nand then\n  systemctl reload ssh || systemctl reload sshd\n\
-             and here, for a collector that runs\n  reclog kick NAME",
-            self.there(),
-            self.user
-        )
-    }
-
     /// The port is open to others, and nobody gets there.
     fn lost_on_the_way(&self) -> Finding {
         let how = self.how_it_failed();
@@ -251,31 +230,6 @@ impl Evidence<'_> {
         let dialed = || self.outside.iter().filter(|a| a.failed()).filter_map(|a| a.address);
         let away = |ip: &IpAddr| self.facts.is_own(*ip) == Some(false);
         dialed().find(away).filter(|_| dialed().all(|ip| away(&ip)))
-    }
-
-    /// The commands that let the port through.
-    fn firewall(&self) -> String {
-        let port = self.port;
-        let v6 = self.outside.iter().any(|a| a.failed() && a.family() == Some(Family::V6));
-        let lines = match self.facts.firewalls.first() {
-            Some(Firewall::Ufw) => format!("  sudo ufw allow {port}/tcp"),
-            Some(Firewall::Firewalld) => {
-                format!("  sudo firewall-cmd --permanent --add-port={port}/tcp\n  sudo firewall-cmd --reload")
-            }
-            Some(Firewall::Nft) => format!(
-                "  sudo nft insert rule inet filter input tcp dport {port} accept\n\
-                 (`sudo nft list ruleset` shows how table and chain are called there)"
-            ),
-            Some(Firewall::Iptables) | None => {
-                let mut lines = format!("  sudo iptables -I INPUT -p tcp --dport {port} -j ACCEPT");
-                if v6 {
-                    let _ = write!(lines, "\n  sudo ip6tables -I INPUT -p tcp --dport {port} -j ACCEPT");
-                }
-                lines
-            }
-        };
-        let which = if self.facts.firewalls.is_empty() { ", or what its firewall has for that" } else { "" };
-        format!("let the port in there ({}){which}:\n{lines}", self.there())
     }
 
     /// What cannot be located.
@@ -376,15 +330,6 @@ impl Evidence<'_> {
                 finding.notes.push(sentence);
             }
         }
-    }
-
-    /// The lines of sshd for both families.
-    fn address_family(&self) -> String {
-        format!(
-            "let its sshd open ports over both families ({}): as root, in /etc/ssh/sshd_config\n  AddressFamily any\nand \
-             then\n  systemctl restart ssh || systemctl restart sshd\nand here, for a collector that runs\n  reclog kick NAME",
-            self.there()
-        )
     }
 
     fn untold(&self) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! Every place where senders are lost, from the answers that it gives.
 
+use super::super::facts::Firewall;
 use super::*;
 
 const V4: &str = "203.0.113.1";
