@@ -247,7 +247,7 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
             break
         }
         'reclog;harden' {
-            [CompletionResult]::new('--remote-port', '--remote-port', [CompletionResultType]::ParameterName, 'Port that the key is for [default: 0 (any), or those of the profile]')
+            [CompletionResult]::new('--remote-port', '--remote-port', [CompletionResultType]::ParameterName, 'Port that the key is for; 0 is any [default: those of the profile]')
             [CompletionResult]::new('--bind', '--bind', [CompletionResultType]::ParameterName, 'Address to bind on the jump host [default: * (all interfaces)]')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Private key file; repeatable')
             [CompletionResult]::new('--identity', '--identity', [CompletionResultType]::ParameterName, 'Private key file; repeatable')

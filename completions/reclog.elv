@@ -233,7 +233,7 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand --version 'Print version'
         }
         &'reclog;harden'= {
-            cand --remote-port 'Port that the key is for [default: 0 (any), or those of the profile]'
+            cand --remote-port 'Port that the key is for; 0 is any [default: those of the profile]'
             cand --bind 'Address to bind on the jump host [default: * (all interfaces)]'
             cand -i 'Private key file; repeatable'
             cand --identity 'Private key file; repeatable'

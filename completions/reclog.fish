@@ -191,7 +191,7 @@ complete -c reclog -n "__fish_reclog_using_subcommand how" -s q -l quiet -d 'Say
 complete -c reclog -n "__fish_reclog_using_subcommand how" -s v -l verbose -d 'Say more; twice: everything'
 complete -c reclog -n "__fish_reclog_using_subcommand how" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reclog -n "__fish_reclog_using_subcommand how" -s V -l version -d 'Print version'
-complete -c reclog -n "__fish_reclog_using_subcommand harden" -l remote-port -d 'Port that the key is for [default: 0 (any), or those of the profile]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand harden" -l remote-port -d 'Port that the key is for; 0 is any [default: those of the profile]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand harden" -l bind -d 'Address to bind on the jump host [default: * (all interfaces)]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand harden" -s i -l identity -d 'Private key file; repeatable' -r -F
 complete -c reclog -n "__fish_reclog_using_subcommand harden" -s p -l port -d 'Port of the SSH server' -r
