@@ -18,10 +18,10 @@ use datagrams::Sessions;
 
 use answers::Answers;
 pub use answers::{LINGER, Mouth};
-use why::Kind;
-pub use why::{End, Reject};
 use framing::{Framer, Made, Over};
 use tokio::sync::Notify;
+use why::Kind;
+pub use why::{End, Reject};
 
 use crate::audit::{Event, Trail};
 use crate::ledger::StreamLedger;
