@@ -260,7 +260,8 @@ fn a_family_nobody_listens_on_is_told_once() {
 
 #[test]
 fn a_line_that_comes_back_twice_or_was_guessed_is_a_senders() {
-    let Some((env, mut server, up)) = asked("a_line_that_comes_back_twice", &[]) else { return };
+    // Without the look from outside, which asks at the same door: its line would be the one that comes back, and late.
+    let Some((env, mut server, up)) = asked("a_line_that_comes_back_twice", &["--no-probe"]) else { return };
     for _ in 0..100 {
         sends(&mut server, "127.0.0.1", &[&format!("reclog-echo {}\n", "a".repeat(32))], true);
     }
