@@ -208,7 +208,8 @@ fn told_by(held: &Held) -> Step {
     let ago = looked.map_or(String::new(), |looked| format!(", as of {} s ago", looked.as_secs()));
     let says = |what: &str| format!("port {port}: the collector \"{collector}\" says {what}{ago}");
     let (verdict, text) = match reach {
-        Reach::Proven => (Verdict::Ok, says("proven")),
+        Reach::Proven if finding.why.is_empty() => (Verdict::Ok, says("proven")),
+        Reach::Proven => (Verdict::Warning, says("proven") + &why),
         Reach::LoopbackOnly | Reach::Unproven if is_loopback(bind) => {
             (Verdict::Ok, format!("{}, as asked for ({bind})", says("loopback-only")))
         }
@@ -229,9 +230,11 @@ fn beneath(step: Step, finding: &Finding) -> Step {
 fn reached(finding: &Finding, bind: &str, port: u16) -> Step {
     let why = if finding.why.is_empty() { "nobody knows why" } else { &finding.why };
     let step = match finding.reach {
-        Reach::Proven => {
+        Reach::Proven if finding.why.is_empty() => {
             Step::new(Name::Reach, Verdict::Ok, format!("proven from here: port {port} leads to the file"))
         }
+        // A family that another program takes, or that is lost on the way.
+        Reach::Proven => Step::new(Name::Reach, Verdict::Warning, why).detail("proven over the other one"),
         Reach::LoopbackOnly | Reach::Unproven if is_loopback(bind) => {
             Step::new(Name::Reach, Verdict::Ok, format!("from the jump host alone, as asked for ({bind})"))
         }
@@ -301,7 +304,10 @@ mod tests {
         assert_eq!(reached(&finding(Reach::LoopbackOnly, &["r"]), "127.0.0.1", 7).verdict, Verdict::Ok);
         assert_eq!(reached(&finding(Reach::Unproven, &[]), "*", 7).verdict, Verdict::CannotTell);
         assert_eq!(reached(&finding(Reach::Unproven, &["r"]), "*", 7).verdict, Verdict::Warning);
-        assert_eq!(reached(&finding(Reach::Proven, &[]), "*", 7).verdict, Verdict::Ok);
+        let half = reached(&finding(Reach::Proven, &["r"]), "*", 7);
+        assert_eq!((half.verdict, &half.hints[..]), (Verdict::Warning, &["r".to_owned()][..]));
+        let whole = Finding { reach: Reach::Proven, ..Finding::default() };
+        assert_eq!(reached(&whole, "*", 7).verdict, Verdict::Ok);
     }
 
     #[test]
