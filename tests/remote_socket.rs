@@ -171,6 +171,7 @@ fn a_socket_that_a_cut_connection_holds_is_taken_back() {
         (!old.iter().any(|pid| procs::alive(*pid))).then_some(())
     });
     scene.send("after\n");
+    scene.env.wait_stored("c", 13);
     scene.env.down("c");
     assert_eq!(read_text(scene.env.path("f")), "before\nafter\n");
     assert!(!scene.path().exists());
