@@ -102,6 +102,29 @@ pub struct StreamPlan {
     pub min_free: u64,
 }
 
+#[cfg(test)]
+impl StreamPlan {
+    /// A stream for tests: lines to a TCP port, nothing chosen.
+    #[must_use]
+    pub fn example() -> Self {
+        Self {
+            name: "main".into(),
+            transport: Transport::Tcp,
+            bind: "*".into(),
+            port: 0,
+            relay: Relay::Never,
+            out: "/out".into(),
+            framing: Framing::Lines,
+            ends: Ends::default(),
+            max_line: 1024,
+            max_connections: 8,
+            sync: Sync::Never,
+            rotate: Rotate::default(),
+            min_free: 0,
+        }
+    }
+}
+
 /// What senders of a stream speak.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -221,24 +221,10 @@ fn no_port(plan: &StreamPlan) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use crate::plan::{Framing, Relay, Rotate, StreamPlan, Sync, Transport};
+    use crate::plan::StreamPlan;
 
     /// A stream for tests.
     pub fn stream() -> StreamPlan {
-        StreamPlan {
-            name: "main".into(),
-            transport: Transport::Tcp,
-            bind: "*".into(),
-            port: 0,
-            relay: Relay::Never,
-            out: "/nonexistent/out".into(),
-            framing: Framing::Lines,
-            ends: crate::plan::Ends::default(),
-            max_line: 1024,
-            max_connections: 8,
-            sync: Sync::Never,
-            rotate: Rotate::default(),
-            min_free: 0,
-        }
+        StreamPlan { out: "/nonexistent/out".into(), ..StreamPlan::example() }
     }
 }

@@ -115,12 +115,8 @@ impl Datagrams {
     }
 
     /// As [`room`](Self::room), for whoever cannot wait here; false when the drain is over.
-    pub fn wait(&self) -> impl Future<Output = bool> + Send + 'static {
-        let intake = Arc::clone(&self.intake);
-        async move {
-            intake.sink.room().await;
-            !intake.sink.is_released()
-        }
+    pub fn wait(&self) -> impl Future<Output = bool> + Send + use<> {
+        self.intake.wait()
     }
 
     /// Whether [`room`](Self::room) would return at once.

@@ -157,6 +157,15 @@ impl Intake {
 }
 
 impl Inner {
+    /// Waits while the output takes no more; false when the drain is over.
+    fn wait(self: &Arc<Self>) -> impl Future<Output = bool> + Send + use<> {
+        let intake = Arc::clone(self);
+        async move {
+            intake.sink.room().await;
+            !intake.sink.is_released()
+        }
+    }
+
     fn lock_doors(&self) -> MutexGuard<'_, Vec<Weak<Mutex<Sessions>>>> {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -280,12 +289,8 @@ impl Sender {
     }
 
     /// As [`room`](Self::room), for whoever cannot wait here; false when the [drain is over](Self::is_released).
-    pub fn wait(&self) -> impl Future<Output = bool> + Send + 'static {
-        let intake = Arc::clone(&self.intake);
-        async move {
-            intake.sink.room().await;
-            !intake.sink.is_released()
-        }
+    pub fn wait(&self) -> impl Future<Output = bool> + Send + use<> {
+        self.intake.wait()
     }
 
     /// Whether [`room`](Self::room) would return at once.

@@ -197,24 +197,10 @@ fn pattern(user: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Framing, Rotate, Sync, Transport};
+    use crate::plan::Transport;
 
     fn stream(bind: &str, port: u16, relay: Relay, transport: Transport) -> StreamPlan {
-        StreamPlan {
-            name: "main".into(),
-            transport,
-            bind: bind.into(),
-            port,
-            relay,
-            out: "/out".into(),
-            framing: Framing::Lines,
-            ends: crate::plan::Ends::default(),
-            max_line: 1024,
-            max_connections: 8,
-            sync: Sync::Never,
-            rotate: Rotate::default(),
-            min_free: 0,
-        }
+        StreamPlan { bind: bind.into(), port, relay, transport, ..StreamPlan::example() }
     }
 
     fn advice(streams: &[StreamPlan]) -> Advice {
