@@ -12,7 +12,7 @@ use common::{SOON, Sshd};
 use reclog::audit::Trail;
 use reclog::intake::Intake;
 use reclog::ledger::StreamLedger;
-use reclog::plan::{Ends, Framing, Relay, Rotate, StreamPlan, Sync, Transport};
+use reclog::plan::{Ends, Format, Framing, Limits, Output, Relay, Rotate, StreamPlan, Sync, Transport};
 use reclog::sink::{Options, OutputFile, Sink};
 use reclog::ssh::Connection;
 
@@ -69,7 +69,11 @@ fn through(compression: bool, kinds: &[&str], text: &[u8]) -> (Vec<u8>, u64) {
         relay: Relay::Never,
         bind: "127.0.0.1".into(),
         port: 0,
-        out: out.clone(),
+        out: Output::file_at(&out),
+        also: Vec::new(),
+        format: Format::default(),
+        keywords: Vec::new(),
+        limits: Limits::default(),
         framing: Framing::Lines,
         ends: Ends::default(),
         max_line: 1 << 16,

@@ -27,7 +27,7 @@ pub fn begin(folder: &Path, plan: &Plan, target: Option<&str>) -> Result<Trail> 
         reclog: env!("CARGO_PKG_VERSION").into(),
         pid: std::process::id(),
         target: target.map(str::to_owned),
-        outputs: plan.streams.iter().map(|stream| stream.out.clone()).collect(),
+        outputs: plan.streams.iter().map(|stream| stream.out.name().to_owned()).collect(),
     }];
     if let Some(before) = before {
         let written = before.outputs.iter().filter_map(|output| written(output.as_path())).max();

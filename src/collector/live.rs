@@ -161,10 +161,10 @@ impl Live {
             } else if let Some(stuck) = sink.stuck().filter(|stuck| *stuck >= STUCK) {
                 state = state.max(ledger::State::Stalled);
                 let seconds = stuck.as_secs().max(1);
-                health.push(format!("{} has not taken a byte for {seconds} s; senders wait", plan.out.display()));
+                health.push(format!("{} has not taken a byte for {seconds} s; senders wait", plan.out));
             }
             if let Some(reason) = &counts.sync_trouble {
-                health.push(format!("cannot force {} to the disk: {reason}", plan.out.display()));
+                health.push(format!("cannot force {} to the disk: {reason}", plan.out));
             }
             health.extend(counts.rotate_trouble);
             health.extend(stream.unreached());
@@ -178,7 +178,7 @@ impl Live {
                 reach_checked: stream.found.as_ref().map(|(_, checked)| *checked),
                 finding: stream.found.as_ref().map(|(finding, _)| finding.clone()),
                 outputs: vec![OutputSnapshot {
-                    path: plan.out.clone(),
+                    path: plan.out.name().to_owned(),
                     bytes: counts.output_bytes,
                     rotations: counts.rotations,
                 }],

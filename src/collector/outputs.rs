@@ -36,7 +36,7 @@ impl Outputs {
     pub fn open(plan: &Plan, paths: &Paths, trail: &Trail) -> Result<Self> {
         let mut files = Vec::new();
         for stream in &plan.streams {
-            match OutputFile::open(&stream.out) {
+            match OutputFile::open(stream.out.name()) {
                 Ok(file) => files.push(file),
                 Err(failure) => {
                     let created = files.iter().filter(|f: &&OutputFile| f.was_created());
@@ -54,7 +54,7 @@ impl Outputs {
             let ledger = StreamLedger::new();
             let options = sink::Options::of(stream, trail.clone());
             let sink = Sink::start(file, ledger.clone(), options)
-                .map_err(|e| Error::failed(format!("cannot start the writer of {}: {e}", stream.out.display())))?;
+                .map_err(|e| Error::failed(format!("cannot start the writer of {}: {e}", stream.out)))?;
             all.wakers.push(tokio::spawn(sink.handle().run_waker()));
             all.intakes.push(Intake::new(stream.clone(), ledger, sink.handle(), trail.clone()));
             all.sinks.push(sink);
@@ -96,11 +96,11 @@ impl Outputs {
             let turns: Vec<_> =
                 all.into_iter().map(|(plan, sink)| (plan, tokio::spawn(async move { sink.rotate().await }))).collect();
             for (plan, turn) in turns {
-                let out = plan.out.display();
+                let out = &plan.out;
                 let turn = turn.await.unwrap_or_else(|_| Err("reclog failed".into()));
                 let turned = turn.map_err(|why| Error::failed(format!("cannot rotate {out}: {why}")))?;
                 let (archive, bytes) = turned.map_or((None, 0), |t| (Some(t.archive), t.bytes));
-                answers.push(Rotated { stream: plan.name, output: plan.out, archive, bytes });
+                answers.push(Rotated { stream: plan.name, output: plan.out.name().to_owned(), archive, bytes });
             }
             Ok(answers)
         }
@@ -150,8 +150,8 @@ fn take_back(file: &Path) {
 }
 
 fn locked(plan: &Plan, stream: &StreamPlan, paths: &Paths) -> Error {
-    let out = stream.out.display();
-    match lock::writer_of(paths, &stream.out) {
+    let out = &stream.out;
+    match lock::writer_of(paths, stream.out.name()) {
         // Our own lock names the file, too: then it is another stream of this plan, under another name.
         Some(holder) if holder.pid == std::process::id() => {
             Error::usage(format!("two streams of \"{}\" write the same file {out}", plan.name))

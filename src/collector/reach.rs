@@ -174,7 +174,7 @@ impl Watch {
                 framing: stream.framing,
                 reach: finding.as_ref().map_or_else(|| live::reach(stream), |finding| finding.reach),
                 finding,
-                out: stream.out.clone(),
+                out: stream.out.name().to_owned(),
             }
         });
         Up {

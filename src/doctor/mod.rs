@@ -225,6 +225,6 @@ mod tests {
 
     /// A stream for tests.
     pub fn stream() -> StreamPlan {
-        StreamPlan { out: "/nonexistent/out".into(), ..StreamPlan::example() }
+        StreamPlan { out: crate::plan::Output::file_at("/nonexistent/out"), ..StreamPlan::example() }
     }
 }

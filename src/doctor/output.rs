@@ -21,13 +21,13 @@ const SOON_FULL: u64 = 256 * 1024 * 1024;
 /// Looks at the folder of `stream`'s output. With the step comes a file in that folder, where one could be made.
 pub async fn look(stream: &StreamPlan) -> (Step, Option<TempPath>) {
     let begun = Instant::now();
-    let (out, min_free) = (stream.out.clone(), stream.min_free);
+    let (out, min_free) = (stream.out.name().to_owned(), stream.min_free);
     let looking = tokio::task::spawn_blocking(move || examine(&out, min_free));
     if let Ok(Ok((step, file))) = timeout(PATIENCE, looking).await {
         return (step.took(begun.elapsed()), file);
     }
     // The thread stays behind until the disk answers.
-    let folder = stream.out.parent().unwrap_or(Path::new("."));
+    let folder = stream.out.name().parent().unwrap_or(Path::new("."));
     let error =
         Error::failed(format!("the folder {} does not answer within {} s", folder.display(), PATIENCE.as_secs()))
             .hint("a network disk that is away?");
@@ -110,7 +110,11 @@ mod tests {
     #[tokio::test]
     async fn the_output_is_neither_made_nor_touched() {
         let dir = tempfile::tempdir().unwrap();
-        let stream = |out: PathBuf| StreamPlan { out, min_free: 0, ..crate::doctor::tests::stream() };
+        let stream = |out: PathBuf| StreamPlan {
+            out: crate::plan::Output::file_at(out),
+            min_free: 0,
+            ..crate::doctor::tests::stream()
+        };
         let (step, file) = look(&stream(dir.path().join("new"))).await;
         assert_eq!(step.verdict, Verdict::Ok, "{step:?}");
         assert!(!dir.path().join("new").exists());

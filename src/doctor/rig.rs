@@ -14,7 +14,7 @@ use crate::audit::Trail;
 use crate::error::{Error, Result, io_reason};
 use crate::intake::Intake;
 use crate::ledger::StreamLedger;
-use crate::plan::{Rotate, StreamPlan};
+use crate::plan::{Output, Rotate, StreamPlan};
 use crate::sink::{OpenFailure, Options, OutputFile, Sink};
 
 /// How the file is called; whoever finds one knows whose it was.
@@ -72,7 +72,12 @@ impl Rig {
     /// # Errors
     /// When the file cannot be opened a second time, or the system has no thread left.
     pub fn start(stream: &StreamPlan, file: TempPath, beside: bool) -> Result<Self> {
-        let plan = StreamPlan { out: file.to_path_buf(), rotate: Rotate::default(), ..stream.clone() };
+        let plan = StreamPlan {
+            out: Output::file_at(file.to_path_buf()),
+            also: Vec::new(),
+            rotate: Rotate::default(),
+            ..stream.clone()
+        };
         let opened = OutputFile::open(&file).map_err(|failure| match failure {
             OpenFailure::Other(error) => error,
             OpenFailure::Locked => Error::failed(format!("another program holds a lock on {}", file.display())),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::framing::datagram;
 use super::{End, Inner, Intake, Kind, Reject};
+use crate::sink::Meta;
 
 /// An address that was silent for so long is gone: syslog senders keep their port, one-shot ones never come back.
 pub const SILENCE: Duration = Duration::from_secs(60);
@@ -37,9 +38,8 @@ pub(super) struct Sessions {
 
 #[derive(Debug)]
 struct Session {
-    connection: u64,
+    meta: Meta,
     bytes: u64,
-    records: u64,
     last: Instant,
     turn: u64,
 }
@@ -89,13 +89,13 @@ impl Datagrams {
             // Thrown away by us, and as lost as what the kernel throws away.
             return intake.ledger.datagrams_lost(1);
         };
-        intake.sink.push(|out| {
+        let (made, _) = intake.push(&session.meta, |out| {
             let made = datagram(intake.plan.framing, intake.plan.max_line, bytes, out);
-            // Inside the queue's lock: the writer must not store bytes that the ledger has not received.
             intake.ledger.received(bytes.len() as u64, made.records, made.split);
-            session.bytes += bytes.len() as u64;
-            session.records += made.records;
+            made
         });
+        session.bytes += bytes.len() as u64;
+        session.meta.records += made.records;
     }
 
     /// Senders that were silent for [`SILENCE`] are gone. To be called every few seconds.
@@ -172,9 +172,11 @@ impl Sessions {
     /// The session of `peer`, which is heard now.
     fn hear(&mut self, intake: &Inner, peer: SocketAddr, now: Instant) -> Result<&mut Session, Reject> {
         if !self.heard.contains_key(&peer) {
-            let connection = intake.open(&peer.to_string(), self.lingers, Kind::Address)?;
+            let name = peer.to_string();
+            let connection = intake.open(&name, self.lingers, Kind::Address)?;
+            let meta = intake.meta(&name, connection);
             // A turn that nobody has: it is given below.
-            self.heard.insert(peer, Session { connection, bytes: 0, records: 0, last: now, turn: 0 });
+            self.heard.insert(peer, Session { meta, bytes: 0, last: now, turn: 0 });
         }
         let session = self.heard.get_mut(&peer).expect("put in above at the latest");
         session.last = now;
@@ -205,8 +207,7 @@ impl Sessions {
 
     fn leave(&mut self, intake: &Inner, peer: SocketAddr, end: End) {
         if let Some(session) = self.heard.remove(&peer) {
-            let Session { connection, bytes, records, .. } = session;
-            intake.close(peer.to_string(), connection, (bytes, records), end, Kind::Address);
+            intake.close(session.meta, session.bytes, end, Kind::Address);
         }
     }
 

@@ -7,7 +7,9 @@ mod acks;
 mod answers;
 pub mod datagrams;
 pub mod framing;
+mod keywords;
 pub mod listen;
+mod sender;
 mod why;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,9 +18,10 @@ use std::time::Instant;
 
 use datagrams::Sessions;
 
-use answers::Answers;
 pub use answers::{LINGER, Mouth};
-use framing::{Framer, Made, Over};
+use jiff::Timestamp;
+pub use keywords::Keywords;
+pub use sender::{Ear, Sender};
 use tokio::sync::Notify;
 use why::Kind;
 pub use why::{End, Reject};
@@ -26,7 +29,7 @@ pub use why::{End, Reject};
 use crate::audit::{Event, Trail};
 use crate::ledger::StreamLedger;
 use crate::plan::StreamPlan;
-use crate::sink::SinkHandle;
+use crate::sink::{Meta, Pen, Records, SinkHandle};
 
 /// Bytes of unfinished records that all senders of a stream may hold together. Beyond it those of senders that
 /// hold more than the average are split: 4,096 senders with 256 KiB each would be a gigabyte.
@@ -40,6 +43,8 @@ pub struct Intake(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    /// Of the stream.
+    name: Arc<str>,
     plan: StreamPlan,
     ledger: StreamLedger,
     sink: SinkHandle,
@@ -52,6 +57,7 @@ struct Inner {
     listening: AtomicUsize,
     /// The doors for datagrams, whose senders end when nobody is let in any more.
     doors: Mutex<Vec<Weak<Mutex<Sessions>>>>,
+    keywords: Keywords,
     /// Told whenever a sender leaves.
     left: Notify,
 }
@@ -61,6 +67,7 @@ impl Intake {
     #[must_use]
     pub fn new(plan: StreamPlan, ledger: StreamLedger, sink: SinkHandle, trail: Trail) -> Self {
         Self(Arc::new(Inner {
+            name: plan.name.as_str().into(),
             plan,
             ledger,
             sink,
@@ -70,6 +77,7 @@ impl Intake {
             unfinished: AtomicUsize::new(0),
             listening: AtomicUsize::new(0),
             doors: Mutex::default(),
+            keywords: Keywords::default(),
             left: Notify::new(),
         }))
     }
@@ -86,6 +94,12 @@ impl Intake {
         &self.0.ledger
     }
 
+    /// What senders have to say first.
+    #[must_use]
+    pub fn keywords(&self) -> &Keywords {
+        &self.0.keywords
+    }
+
     /// Lets a sender in, or counts and names why not. `peer` is `ip:port`, for the audit trail.
     ///
     /// # Errors
@@ -96,10 +110,7 @@ impl Intake {
             self.0.make_room(Instant::now());
         }
         let connection = self.0.open(peer, false, Kind::Connection)?;
-        let framer = Framer::new(self.0.plan.framing, self.0.plan.ends, self.0.plan.max_line);
-        let answers = self.0.plan.framing.answers().then(Answers::default);
-        let (intake, peer) = (Arc::clone(&self.0), peer.to_owned());
-        Ok(Sender { intake, peer, connection, framer, answers, held: 0, bytes: 0, records: 0, end: None })
+        Ok(Sender::new(Arc::clone(&self.0), self.0.meta(peer, connection)))
     }
 
     /// Counts and tells that `peer` was turned away before it came to the door.
@@ -166,6 +177,17 @@ impl Inner {
         }
     }
 
+    /// Lets `fill` hand over records of the sender of `meta`; with what it returns comes the position of their end. Its bytes are
+    /// to be entered in the ledger by `fill`: the writer must not store bytes that the ledger has not received.
+    fn push<T>(&self, meta: &Meta, fill: impl FnOnce(&mut dyn Records) -> T) -> (T, u64) {
+        let now = Timestamp::now();
+        self.sink.push_and_tell(|batch| fill(&mut Pen::new(batch, &self.plan.format, meta, now)))
+    }
+
+    fn meta(&self, peer: &str, connection: u64) -> Meta {
+        Meta { peer: peer.to_owned(), keyword: None, stream: Arc::clone(&self.name), connection, records: 0 }
+    }
+
     fn lock_doors(&self) -> MutexGuard<'_, Vec<Weak<Mutex<Sessions>>>> {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -198,7 +220,8 @@ impl Inner {
     }
 
     /// A sender that was let in is gone.
-    fn close(&self, peer: String, connection: u64, (bytes, records): (u64, u64), end: End, kind: Kind) {
+    fn close(&self, meta: Meta, bytes: u64, end: End, kind: Kind) {
+        let Meta { peer, connection, records, .. } = meta;
         let over = end == End::Cut && self.over.load(Ordering::Acquire);
         let end = if over { End::Draining } else { end };
         let (stream, why) = (self.plan.name.clone(), end.as_str().into());
@@ -213,181 +236,16 @@ impl Inner {
     }
 }
 
-/// One sender that was let in. Dropping it without [`Sender::end`] counts as a cut.
-#[derive(Debug)]
-pub struct Sender {
-    intake: Arc<Inner>,
-    /// `ip:port`.
-    peer: String,
-    /// Which of the stream's senders it is.
-    connection: u64,
-    framer: Framer,
-    /// For a framing that answers.
-    answers: Option<Answers>,
-    /// What `unfinished` knows of our unfinished record, in bytes.
-    held: usize,
-    /// Received from it.
-    bytes: u64,
-    /// Made of them.
-    records: u64,
-    /// How it ended; the first word counts.
-    end: Option<End>,
-}
-
-impl Sender {
-    /// Takes what arrived; complete records are in the sink's queue when this returns. Await [`Sender::room`] before the
-    /// next call, or memory is not bounded.
-    pub fn feed(&mut self, bytes: &[u8]) {
-        let Self { intake, framer, held, .. } = self;
-        let (made, position) = intake.sink.push_and_tell(|out| {
-            let mut made = framer.feed(bytes, out);
-            // Whoever holds more than the average pays; others go on, which at most doubles the sum.
-            if framer.held() != *held
-                && track(&intake.unfinished, held, framer.held()) > MAX_UNFINISHED
-                && *held > MAX_UNFINISHED / intake.ledger.senders_open().max(1)
-            {
-                made += framer.relieve(out);
-                track(&intake.unfinished, held, framer.held());
-            }
-            // Inside the queue's lock: the writer must not store bytes that the ledger has not received.
-            enter(&intake.ledger, bytes.len(), made);
-            made
-        });
-        self.bytes += bytes.len() as u64;
-        self.records += made.records;
-        if let Some(answers) = &self.answers
-            && let Some(said) = framer.said()
-        {
-            answers.hear(said, position);
-            if let Some(over) = said.over {
-                self.end.get_or_insert(if over == Over::Bad { End::Framing } else { End::Clean });
-            }
-        }
-    }
-
-    /// What is to be written back to it, for a framing that answers.
-    #[must_use]
-    pub fn mouth(&self) -> Option<Mouth> {
-        self.answers.as_ref().zip(self.ear()).map(|(answers, ear)| answers.mouth(self.intake.sink.safe(), ear))
-    }
-
-    /// For whoever knows better than the [`Mouth`] when it has heard the last word. `None`: it is never answered.
-    #[must_use]
-    pub fn ear(&self) -> Option<Ear> {
-        self.answers.as_ref().map(|_| Ear::new(Arc::clone(&self.intake)))
-    }
-
-    /// Whether nothing that it still sends is wanted: its session is over.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.end.is_some()
-    }
-
-    /// Waits while the output takes no more.
-    pub async fn room(&self) {
-        self.intake.sink.room().await;
-    }
-
-    /// As [`room`](Self::room), for whoever cannot wait here; false when the [drain is over](Self::is_released).
-    pub fn wait(&self) -> impl Future<Output = bool> + Send + use<> {
-        self.intake.wait()
-    }
-
-    /// Whether [`room`](Self::room) would return at once.
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.intake.sink.has_room()
-    }
-
-    /// Whether the drain is over, so that reading on may only lose bytes.
-    #[must_use]
-    pub fn is_released(&self) -> bool {
-        self.intake.sink.is_released()
-    }
-
-    /// The sender has ended; an unfinished last line gets its end.
-    pub fn end(mut self, end: End) {
-        self.end.get_or_insert(end);
-    }
-}
-
-/// A sender that listens to answers: a [drain](Intake::drained) waits as long as this is there.
-#[derive(Debug)]
-pub struct Ear(Arc<Inner>);
-
-impl Ear {
-    fn new(intake: Arc<Inner>) -> Self {
-        intake.listening.fetch_add(1, Ordering::AcqRel);
-        Self(intake)
-    }
-}
-
-impl Drop for Ear {
-    fn drop(&mut self) {
-        self.0.listening.fetch_sub(1, Ordering::AcqRel);
-        self.0.left.notify_waiters();
-    }
-}
-
-/// `bytes` came, of which a framing `made` something.
-fn enter(ledger: &StreamLedger, bytes: usize, made: Made) {
-    ledger.received(bytes as u64, made.records, made.split);
-    if made.taken > 0 {
-        ledger.discarded(FRAMING, made.taken);
-    }
-}
-
-impl Drop for Sender {
-    fn drop(&mut self) {
-        let Self { intake, framer, held, records, .. } = self;
-        *records += intake.sink.push(|out| {
-            let made = framer.finish(out);
-            enter(&intake.ledger, 0, made);
-            made.records
-        });
-        track(&intake.unfinished, held, 0);
-        if let Some(answers) = &self.answers {
-            answers.end(self.end.is_some());
-        }
-        let sum = (self.bytes, *records);
-        let end = self.end.unwrap_or(End::Cut);
-        intake.close(std::mem::take(&mut self.peer), self.connection, sum, end, Kind::Connection);
-    }
-}
-
-/// Makes our share of the sum what it `is` now; returns the new sum.
-fn track(sum: &AtomicUsize, share: &mut usize, is: usize) -> usize {
-    let was = std::mem::replace(share, is);
-    if is >= was {
-        sum.fetch_add(is - was, Ordering::AcqRel) + (is - was)
-    } else {
-        sum.fetch_sub(was - is, Ordering::AcqRel) - (was - is)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Ends, Framing, Relay, Rotate, Sync, Transport};
+    use crate::plan::{Framing, Output, Transport};
     use crate::sink::{Options, OutputFile, Sink};
     use tokio_util::sync::CancellationToken;
 
     fn plan(path: &std::path::Path, max_connections: usize, framing: Framing, transport: Transport) -> StreamPlan {
-        StreamPlan {
-            name: "main".into(),
-            transport,
-            relay: Relay::Never,
-            bind: "*".into(),
-            port: 0,
-            out: path.into(),
-            framing,
-            ends: Ends::default(),
-            max_line: 1024,
-            max_connections,
-            sync: Sync::Never,
-            rotate: Rotate::default(),
-            min_free: 0,
-        }
+        let out = Output::file_at(path);
+        StreamPlan { transport, out, framing, max_connections, ..StreamPlan::example() }
     }
 
     pub(super) fn open(max_connections: usize) -> (tempfile::TempDir, Intake, Sink) {

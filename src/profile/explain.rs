@@ -122,7 +122,7 @@ fn stream_rows(stream: &StreamPlan, remote: bool) -> Vec<(&'static str, String)>
     };
     let mut rows = vec![
         ("senders", place),
-        ("out", stream.out.display().to_string()),
+        ("out", stream.out.to_string()),
         ("framing", default(stream.framing.as_str().to_owned(), stream.framing == Framing::default())),
         ("max_line", default(show_size(stream.max_line as u64), stream.max_line == DEFAULT_MAX_LINE)),
         (

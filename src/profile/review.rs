@@ -9,7 +9,7 @@ use crate::profile::address::Address;
 /// Warnings about `plan`, a sentence each, not yet safe for a terminal. Looks at the output files, if they are there.
 #[must_use]
 pub fn review(plan: &Plan) -> Vec<String> {
-    let look = |stream: &StreamPlan| std::fs::metadata(&stream.out).ok();
+    let look = |stream: &StreamPlan| stream.out.file().and_then(|file| std::fs::metadata(file).ok());
     plan.streams.iter().flat_map(|stream| warnings(stream, plan.ssh.is_some(), look(stream).as_ref())).collect()
 }
 
@@ -30,7 +30,7 @@ fn warnings(stream: &StreamPlan, remote: bool, file: Option<&Metadata>) -> Vec<S
         let mode = file.permissions().mode();
         if mode & 0o006 != 0 {
             let what = if mode & 0o002 != 0 { "changed" } else { "read" };
-            let out = stream.out.display();
+            let out = &stream.out;
             all.push(format!(
                 "stream {name}: {out} can be {what} by every user of this machine (mode {:04o}); chmod o-rw {out}",
                 mode & 0o7777
@@ -52,25 +52,11 @@ fn is_bounded(rotate: &Rotate) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Compress, Ends, Every, Framing, Relay, Sync, Transport};
+    use crate::plan::{Compress, Every, Output};
     use std::time::Duration;
 
     fn stream(bind: &str, rotate: Rotate, out: &std::path::Path) -> StreamPlan {
-        StreamPlan {
-            name: "main".into(),
-            transport: Transport::Tcp,
-            relay: Relay::Never,
-            bind: bind.into(),
-            port: 55514,
-            out: out.into(),
-            framing: Framing::Lines,
-            ends: Ends::default(),
-            max_line: 1024,
-            max_connections: 1,
-            sync: Sync::Never,
-            rotate,
-            min_free: 0,
-        }
+        StreamPlan { bind: bind.into(), port: 55514, out: Output::file_at(out), rotate, ..StreamPlan::example() }
     }
 
     fn bounded() -> Rotate {

@@ -27,7 +27,7 @@ fn the_template_parses_as_it_is_and_with_every_option_taken_in() {
     let (_folder, paths) = home();
     init("fresh", false, &paths).unwrap();
     let fresh = check("fresh", &paths).unwrap().plan;
-    assert!(fresh.streams[0].out.ends_with("fresh.log"), "{fresh:?}");
+    assert!(fresh.streams[0].out.name().ends_with("fresh.log"), "{fresh:?}");
     // Options are `#` and a key; prose is `# ` and a capital letter.
     let all: Vec<String> = TEMPLATE
         .lines()

@@ -5,7 +5,10 @@ use std::path::{Component, Path, PathBuf};
 use crate::archive::aside;
 use crate::error::{Error, Result};
 use crate::paths::{absolute, expand_tilde};
-use crate::plan::{DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Ends, Framing, StreamPlan, Sync};
+use crate::plan::{
+    DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Ends, Format, Framing, Limits, Output, StreamPlan,
+    Sync,
+};
 use crate::profile::address::Address;
 use crate::profile::door::{Door, door};
 use crate::profile::framing::Clash;
@@ -136,7 +139,11 @@ pub(super) fn stream_plan(name: &str, door: Door, out: PathBuf, raw: &RawStream,
         bind,
         port,
         relay,
-        out,
+        out: Output::file_at(out),
+        also: Vec::new(),
+        format: Format::default(),
+        keywords: Vec::new(),
+        limits: Limits::default(),
         framing: flags.framing.or(raw.framing).unwrap_or_default(),
         ends: Ends {
             strip_cr: flags.strip_cr || raw.strip_cr.unwrap_or_default(),
@@ -167,17 +174,17 @@ pub(super) fn check_streams(streams: &[StreamPlan], profile: &Profile) -> Result
                 );
                 return Err(profile.error(Problem::key(&["streams", b], message)));
             }
-            if normal(&first.out) == normal(&second.out) {
-                let out = quote(&second.out.display().to_string());
+            if normal(first.out.name()) == normal(second.out.name()) {
+                let out = quote(&second.out.to_string());
                 let message = format!("the streams `{a}` and `{b}` write to the same file {out}");
                 return Err(profile.error(
                     Problem::key(&["streams", b], message)
                         .hint("records of one file come from one stream, so that lines stay whole"),
                 ));
             }
-            let (one, other) = (normal(&first.out), normal(&second.out));
+            let (one, other) = (normal(first.out.name()), normal(second.out.name()));
             if aside(&one) == other || aside(&other) == one {
-                let out = quote(&second.out.display().to_string());
+                let out = quote(&second.out.to_string());
                 let message = format!("the stream `{b}` cannot write to {out} beside the file of `{a}`");
                 return Err(profile.error(
                     Problem::key(&["streams", b], message)

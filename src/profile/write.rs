@@ -89,7 +89,7 @@ fn stream_map(stream: &StreamPlan, remote: bool) -> Result<Mapping> {
     } else {
         put(&mut map, "listen", Address::of(stream).to_string());
     }
-    put(&mut map, "out", text_of(&stream.out)?);
+    put(&mut map, "out", text_of(stream.out.name())?);
     if stream.framing != Framing::default() {
         put(&mut map, "framing", stream.framing.as_str());
     }

@@ -2,13 +2,13 @@
 
 use super::Made;
 use crate::plan::Framing;
-use crate::sink::Batch;
+use crate::sink::{End, Records};
 
 /// Appends one datagram to `out`: one record, whatever is in it. One that is too long is split, its line end included, as
 /// by [`super::Framer`].
-pub fn datagram(framing: Framing, max_line: usize, bytes: &[u8], out: &mut Batch) -> Made {
+pub fn datagram(framing: Framing, max_line: usize, bytes: &[u8], out: &mut dyn Records) -> Made {
     if framing == Framing::Raw {
-        out.payload(bytes);
+        out.chunk(bytes);
         return Made { records: 1, ..Made::default() };
     }
     let (mut made, mut rest, max_line) = (Made::default(), bytes, max_line.max(2));
@@ -22,12 +22,10 @@ pub fn datagram(framing: Framing, max_line: usize, bytes: &[u8], out: &mut Batch
     made
 }
 
-fn end_of_record(piece: &[u8], out: &mut Batch, made: &mut Made) {
-    let from = out.len();
-    out.payload(piece);
-    if piece.last() != Some(&b'\n') {
-        out.added(b"\n");
+fn end_of_record(piece: &[u8], out: &mut dyn Records, made: &mut Made) {
+    match piece.strip_suffix(b"\n") {
+        Some(text) => out.record([text, &[]], End::Theirs),
+        None => out.record([piece, &[]], End::Ours),
     }
-    out.one_record(from);
     made.records += 1;
 }

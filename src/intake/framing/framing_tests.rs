@@ -1,4 +1,5 @@
 use super::*;
+use crate::sink::Batch;
 use proptest::prelude::*;
 
 const LF: Ends = Ends { strip_cr: false, nul: false };

@@ -1,9 +1,9 @@
 //! A byte ends a record: LF, or NUL.
 
 use super::Made;
-use super::record::{End, Record};
+use super::record::Record;
 use crate::plan::Ends;
-use crate::sink::Batch;
+use crate::sink::{End, Records};
 
 /// One sender's lines.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Lines {
     }
 
     /// See [`super::Framer::feed`].
-    pub fn feed(&mut self, mut input: &[u8], out: &mut Batch, made: &mut Made) {
+    pub fn feed(&mut self, mut input: &[u8], out: &mut dyn Records, made: &mut Made) {
         if !self.is_fresh() {
             input = self.feed_one(input, out, made);
         }
@@ -46,7 +46,7 @@ impl Lines {
         // No line among them can be too long, and nothing is taken away: they go on as they are.
         let as_they_are = !self.ends.nul && lines.len() <= self.record.most() + 1;
         if as_they_are && !(self.ends.strip_cr && memchr::memchr(b'\r', lines).is_some()) {
-            out.payload(lines);
+            out.lines(lines);
             made.records += memchr::memchr_iter(b'\n', lines).count() as u64;
         } else {
             let mut lines = lines;
@@ -58,7 +58,7 @@ impl Lines {
     }
 
     /// Takes at most one line from `input`, or all of it when it has no end; returns the rest.
-    pub fn feed_one<'a>(&mut self, input: &'a [u8], out: &mut Batch, made: &mut Made) -> &'a [u8] {
+    pub fn feed_one<'a>(&mut self, input: &'a [u8], out: &mut dyn Records, made: &mut Made) -> &'a [u8] {
         let Some(end) = memchr::memchr(self.byte(), input) else {
             self.keep(input, out, made);
             return &[];
@@ -80,7 +80,7 @@ impl Lines {
     }
 
     /// Keeps `rest`, which has no end.
-    fn keep(&mut self, rest: &[u8], out: &mut Batch, made: &mut Made) {
+    fn keep(&mut self, rest: &[u8], out: &mut dyn Records, made: &mut Made) {
         let Some((last, before)) = rest.split_last() else { return };
         self.no_end(out, made);
         if self.ends.strip_cr && *last == b'\r' {
@@ -92,19 +92,19 @@ impl Lines {
     }
 
     /// A CR that is followed by something else belongs to the text.
-    fn no_end(&mut self, out: &mut Batch, made: &mut Made) {
+    fn no_end(&mut self, out: &mut dyn Records, made: &mut Made) {
         if std::mem::take(&mut self.cr) {
             self.record.keep(b"\r", out, made);
         }
     }
 
     /// See [`super::Framer::relieve`].
-    pub fn relieve(&mut self, out: &mut Batch, made: &mut Made) {
+    pub fn relieve(&mut self, out: &mut dyn Records, made: &mut Made) {
         self.record.relieve(out, made);
     }
 
     /// The line that is unfinished is the last one.
-    pub fn finish(&mut self, out: &mut Batch, made: &mut Made) {
+    pub fn finish(&mut self, out: &mut dyn Records, made: &mut Made) {
         self.no_end(out, made);
         if self.record.held() > 0 {
             self.record.end(&[], End::Ours, out, made);

@@ -7,7 +7,7 @@ mod relp;
 mod syslog;
 
 use crate::plan::{Ends, Framing};
-use crate::sink::Batch;
+use crate::sink::Records;
 pub use datagram::datagram;
 use lines::Lines;
 use relp::Relp;
@@ -71,12 +71,14 @@ impl Framer {
     }
 
     /// Takes the next bytes and appends the records they complete to `out`.
-    pub fn feed(&mut self, input: &[u8], out: &mut Batch) -> Made {
+    pub fn feed(&mut self, input: &[u8], out: &mut dyn Records) -> Made {
         let mut made = Made::default();
         match &mut self.0 {
             Kind::Raw => {
-                out.payload(input);
-                made.records += u64::from(!input.is_empty());
+                if !input.is_empty() {
+                    out.chunk(input);
+                    made.records += 1;
+                }
             }
             Kind::Lines(lines) => lines.feed(input, out, &mut made),
             Kind::Syslog(syslog) => syslog.feed(input, out, &mut made),
@@ -86,7 +88,7 @@ impl Framer {
     }
 
     /// Emits the unfinished record as a piece of its own, so that its memory is free. Counts as a split.
-    pub fn relieve(&mut self, out: &mut Batch) -> Made {
+    pub fn relieve(&mut self, out: &mut dyn Records) -> Made {
         let mut made = Made::default();
         match &mut self.0 {
             Kind::Raw => {}
@@ -99,7 +101,7 @@ impl Framer {
 
     /// The sender has ended, in whatever way. A last line gets the end that it lacks; half a frame, which will be sent
     /// again, is taken away.
-    pub fn finish(&mut self, out: &mut Batch) -> Made {
+    pub fn finish(&mut self, out: &mut dyn Records) -> Made {
         let mut made = Made::default();
         match &mut self.0 {
             Kind::Raw => {}

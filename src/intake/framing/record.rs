@@ -1,7 +1,7 @@
 //! One record whose text comes in pieces: kept until its end is there, split where it is too long.
 
 use super::Made;
-use crate::sink::Batch;
+use crate::sink::{End, Records};
 
 /// A buffer this small is kept between records; a larger one is given back, so that a thousand idle senders cost little.
 const KEPT: usize = 4096;
@@ -15,15 +15,6 @@ pub struct Record {
     partial: Vec<u8>,
     /// It is the rest of one that was split.
     splitting: bool,
-}
-
-/// How a record ends in the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// With the LF that the sender sent.
-    Theirs,
-    /// With one of ours.
-    Ours,
 }
 
 impl Record {
@@ -48,29 +39,22 @@ impl Record {
     }
 
     /// Takes text after which more may come.
-    pub fn keep(&mut self, text: &[u8], out: &mut Batch, made: &mut Made) {
+    pub fn keep(&mut self, text: &[u8], out: &mut dyn Records, made: &mut Made) {
         let rest = self.split(text, out, made);
         self.partial.extend_from_slice(rest);
     }
 
     /// Takes the last text of the record and its end.
-    pub fn end(&mut self, text: &[u8], end: End, out: &mut Batch, made: &mut Made) {
+    pub fn end(&mut self, text: &[u8], end: End, out: &mut dyn Records, made: &mut Made) {
         let rest = self.split(text, out, made);
-        let from = out.len();
-        out.payload(&self.partial);
-        out.payload(rest);
-        match end {
-            End::Theirs => out.payload(b"\n"),
-            End::Ours => out.added(b"\n"),
-        }
-        out.one_record(from);
+        out.record([&self.partial, rest], end);
         self.release();
         self.splitting = false;
         made.records += 1;
     }
 
     /// Emits what is kept as a piece of its own. Counts as a split.
-    pub fn relieve(&mut self, out: &mut Batch, made: &mut Made) {
+    pub fn relieve(&mut self, out: &mut dyn Records, made: &mut Made) {
         if !self.partial.is_empty() {
             self.piece(&[], out, made);
             self.partial = Vec::new();
@@ -85,7 +69,7 @@ impl Record {
 
     /// Emits full pieces until what is left of `text` fits beside what is kept, and returns that. A full piece goes out
     /// when one more byte proves that its end does not follow.
-    fn split<'a>(&mut self, text: &'a [u8], out: &mut Batch, made: &mut Made) -> &'a [u8] {
+    fn split<'a>(&mut self, text: &'a [u8], out: &mut dyn Records, made: &mut Made) -> &'a [u8] {
         let mut rest = text;
         while self.partial.len() + rest.len() > self.most {
             let (piece, more) = rest.split_at(self.most - self.partial.len());
@@ -96,12 +80,8 @@ impl Record {
         rest
     }
 
-    fn piece(&mut self, text: &[u8], out: &mut Batch, made: &mut Made) {
-        let from = out.len();
-        out.payload(&self.partial);
-        out.payload(text);
-        out.added(b"\n");
-        out.one_record(from);
+    fn piece(&mut self, text: &[u8], out: &mut dyn Records, made: &mut Made) {
+        out.record([&self.partial, text], End::Ours);
         made.records += 1;
         made.split += u64::from(!self.splitting);
         self.splitting = true;

@@ -6,9 +6,9 @@
 //! acknowledged. What is acknowledged and when is the matter of [`crate::intake::acks`].
 
 use super::Made;
-use super::record::{End, Record};
+use super::record::Record;
 use super::syslog::whole;
-use crate::sink::Batch;
+use crate::sink::{End, Records};
 
 /// Digits of a transaction number and of a length.
 const DIGITS: usize = 9;
@@ -128,7 +128,7 @@ impl Relp {
     }
 
     /// See [`super::Framer::feed`].
-    pub fn feed(&mut self, mut input: &[u8], out: &mut Batch, made: &mut Made) {
+    pub fn feed(&mut self, mut input: &[u8], out: &mut dyn Records, made: &mut Made) {
         while !input.is_empty() {
             input = match self.state {
                 State::Head => self.begin(input, made),
@@ -201,7 +201,7 @@ impl Relp {
         command: Command,
         left: usize,
         input: &'a [u8],
-        out: &mut Batch,
+        out: &mut dyn Records,
         made: &mut Made,
     ) -> &'a [u8] {
         if command == Command::Syslog && input.get(left) == Some(&b'\n') {
@@ -228,7 +228,7 @@ impl Relp {
     }
 
     /// A frame is whole; `text` is the rest of its data.
-    fn complete(&mut self, command: Command, text: &[u8], out: &mut Batch, made: &mut Made) {
+    fn complete(&mut self, command: Command, text: &[u8], out: &mut dyn Records, made: &mut Made) {
         self.state = State::Head;
         match command {
             Command::Open(txnr) => {
@@ -259,7 +259,7 @@ impl Relp {
     }
 
     /// See [`super::Framer::relieve`].
-    pub fn relieve(&mut self, out: &mut Batch, made: &mut Made) {
+    pub fn relieve(&mut self, out: &mut dyn Records, made: &mut Made) {
         self.record.relieve(out, made);
     }
 

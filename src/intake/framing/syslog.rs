@@ -5,9 +5,9 @@
 
 use super::Made;
 use super::lines::Lines;
-use super::record::{End, Record};
+use super::record::Record;
 use crate::plan::Ends;
-use crate::sink::Batch;
+use crate::sink::{End, Records};
 
 /// Digits of an octet count.
 const DIGITS: usize = 6;
@@ -59,7 +59,7 @@ impl Syslog {
     }
 
     /// See [`super::Framer::feed`].
-    pub fn feed(&mut self, mut input: &[u8], out: &mut Batch, made: &mut Made) {
+    pub fn feed(&mut self, mut input: &[u8], out: &mut dyn Records, made: &mut Made) {
         while !input.is_empty() {
             input = match self.state {
                 State::Head => self.begin(input, out, made),
@@ -76,7 +76,7 @@ impl Syslog {
     }
 
     /// Looks how the record is framed, which takes 8 bytes at most.
-    fn begin<'a>(&mut self, input: &'a [u8], out: &mut Batch, made: &mut Made) -> &'a [u8] {
+    fn begin<'a>(&mut self, input: &'a [u8], out: &mut dyn Records, made: &mut Made) -> &'a [u8] {
         let known = self.head.len();
         let mut seen = [0; DIGITS + 2];
         let n = input.len().min(seen.len() - known);
@@ -105,7 +105,7 @@ impl Syslog {
     }
 
     /// Takes what there is of a message of which `left` bytes are to come.
-    fn message<'a>(&mut self, left: usize, input: &'a [u8], out: &mut Batch, made: &mut Made) -> &'a [u8] {
+    fn message<'a>(&mut self, left: usize, input: &'a [u8], out: &mut dyn Records, made: &mut Made) -> &'a [u8] {
         let (text, rest) = input.split_at(left.min(input.len()));
         if text.len() < left {
             self.state = State::Counted(left - text.len());
@@ -118,13 +118,13 @@ impl Syslog {
     }
 
     /// See [`super::Framer::relieve`].
-    pub fn relieve(&mut self, out: &mut Batch, made: &mut Made) {
+    pub fn relieve(&mut self, out: &mut dyn Records, made: &mut Made) {
         self.lines.relieve(out, made);
         self.counted.relieve(out, made);
     }
 
     /// What is unfinished is the last record, of whatever framing.
-    pub fn finish(&mut self, out: &mut Batch, made: &mut Made) {
+    pub fn finish(&mut self, out: &mut dyn Records, made: &mut Made) {
         self.lines.feed_one(&std::mem::take(&mut self.head), out, made);
         self.lines.finish(out, made);
         if self.counted.held() > 0 {
@@ -136,7 +136,7 @@ impl Syslog {
 }
 
 /// Takes the last text of a message whose end its length tells. If that is an LF it is the record's line end.
-pub(super) fn whole(record: &mut Record, text: &[u8], out: &mut Batch, made: &mut Made) {
+pub(super) fn whole(record: &mut Record, text: &[u8], out: &mut dyn Records, made: &mut Made) {
     match text.strip_suffix(b"\n") {
         Some(text) => record.end(text, End::Theirs, out, made),
         None => record.end(text, End::Ours, out, made),

@@ -7,7 +7,7 @@ use super::*;
 use crate::audit::Trail;
 use crate::intake::End;
 use crate::ledger::{Senders, StreamLedger};
-use crate::plan::{Ends, Framing, Relay, Rotate, StreamPlan, Sync, Transport};
+use crate::plan::{Output, StreamPlan};
 use crate::sink::{Options, OutputFile, Sink};
 
 const PORT: u16 = 514;
@@ -25,23 +25,10 @@ struct Stage {
 impl Stage {
     fn new(max_connections: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let plan = StreamPlan {
-            name: "main".into(),
-            transport: Transport::Tcp,
-            relay: Relay::Never,
-            bind: "*".into(),
-            port: PORT,
-            out: dir.path().join("out"),
-            framing: Framing::Lines,
-            ends: Ends::default(),
-            max_line: 1024,
-            max_connections,
-            sync: Sync::Never,
-            rotate: Rotate::default(),
-            min_free: 0,
-        };
+        let out = Output::file_at(dir.path().join("out"));
+        let plan = StreamPlan { port: PORT, out, max_connections, ..StreamPlan::example() };
         let ledger = StreamLedger::new();
-        let file = OutputFile::open(&plan.out).unwrap();
+        let file = OutputFile::open(plan.out.name()).unwrap();
         let sink = Sink::start(file, ledger.clone(), Options::of(&plan, Trail::nowhere())).unwrap();
         let intake = Intake::new(plan, ledger, sink.handle(), Trail::nowhere());
         Self { lookout: Lookout::default(), intake, sink, dir, senders: HashMap::new() }

@@ -3,12 +3,24 @@
 //! The profile room makes it from YAML and flags; the collector and everything below it see nothing else. It crosses
 //! the pipe to the background process as JSON.
 
+mod format;
+mod gate;
+mod output;
+mod template;
+
 use core::net::IpAddr;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use format::{DEFAULT_PREFIX, Format};
+pub use gate::{
+    DEFAULT_MAX_NEW, DEFAULT_MAX_PER_ADDRESS, GATE_TIMEOUT, Keyword, LONGEST_KEYWORD, Limits, NAMELESS, Source,
+};
+pub use output::{Daemon, Output, To};
+pub use template::{Field, Piece, Template};
 
 /// The longest record in bytes, line end included, before it is split (`max_line`).
 pub const DEFAULT_MAX_LINE: usize = 256 * 1024;
@@ -66,7 +78,7 @@ pub struct SshPlan {
     pub keepalive: Option<Duration>,
 }
 
-/// One listening port and the file its bytes go to.
+/// One listening port and the outputs its bytes go to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamPlan {
@@ -82,8 +94,20 @@ pub struct StreamPlan {
     /// Whether a helper on the jump host opens the port.
     #[serde(default)]
     pub relay: Relay,
-    /// The output file, absolute.
-    pub out: PathBuf,
+    /// Where the records go: what is counted as stored, and what senders wait for. Paths are absolute.
+    pub out: Output,
+    /// Where they go, too, as far as that keeps up.
+    #[serde(default)]
+    pub also: Vec<Output>,
+    /// What they look like there.
+    #[serde(default)]
+    pub format: Format,
+    /// One of these words is to be said first; none: nobody is asked.
+    #[serde(default)]
+    pub keywords: Vec<Keyword>,
+    /// Who may send, and how much.
+    #[serde(default)]
+    pub limits: Limits,
     /// How bytes become records.
     pub framing: Framing,
     /// Which ends lines have.
@@ -113,7 +137,11 @@ impl StreamPlan {
             bind: "*".into(),
             port: 0,
             relay: Relay::Never,
-            out: "/out".into(),
+            out: Output::file_at("/out"),
+            also: Vec::new(),
+            format: Format::default(),
+            keywords: Vec::new(),
+            limits: Limits::default(),
             framing: Framing::Lines,
             ends: Ends::default(),
             max_line: 1024,
