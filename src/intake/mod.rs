@@ -28,7 +28,7 @@ pub use why::{End, Reject};
 
 use crate::audit::{Event, Trail};
 use crate::ledger::StreamLedger;
-use crate::plan::StreamPlan;
+use crate::plan::{Framing, StreamPlan};
 use crate::sink::{Meta, Pen, Records, SinkHandle};
 
 /// Bytes of unfinished records that all senders of a stream may hold together. Beyond it those of senders that
@@ -181,7 +181,8 @@ impl Inner {
     /// to be entered in the ledger by `fill`: the writer must not store bytes that the ledger has not received.
     fn push<T>(&self, meta: &Meta, fill: impl FnOnce(&mut dyn Records) -> T) -> (T, u64) {
         let now = Timestamp::now();
-        self.sink.push_and_tell(|batch| fill(&mut Pen::new(batch, &self.plan.format, meta, now)))
+        let syslog = matches!(self.plan.framing, Framing::Syslog | Framing::Relp);
+        self.sink.push_and_tell(|batch| fill(&mut Pen::new(batch, &self.plan.format, meta, now).reading_syslog(syslog)))
     }
 
     fn meta(&self, peer: &str, connection: u64) -> Meta {
@@ -239,7 +240,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Framing, Output, Transport};
+    use crate::plan::{Output, Transport};
     use crate::sink::{Options, OutputFile, Sink};
     use tokio_util::sync::CancellationToken;
 

@@ -5,48 +5,71 @@
 pub struct Batch {
     bytes: Vec<u8>,
     runs: Vec<Run>,
+    /// The last run has no bytes of ours yet, so that it may take more of senders.
+    open: bool,
     /// Records that hold LFs beside their last byte: where each begins and ends.
     inner: Vec<(usize, usize)>,
 }
 
-/// So many bytes in a row that belong to senders, or to reclog.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Bytes in a row: first those of senders, if any, then those of reclog, if any. One for each record that is written with
+/// something of ours, and one for all others in a row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Run {
     /// Where it ends.
     end: usize,
-    /// Payload bytes up to there: more than up to the run before if it is a sender's, as many if it is ours.
+    /// Payload bytes up to there, those of the runs before included.
     payload: usize,
 }
 
 impl Batch {
     /// Appends bytes of a sender.
     pub fn payload(&mut self, bytes: &[u8]) {
-        self.append(bytes, bytes.len());
+        if !bytes.is_empty() {
+            self.bytes.extend_from_slice(bytes);
+            self.account_for(bytes.len(), 0);
+        }
     }
 
     /// Appends bytes of our own.
     pub fn added(&mut self, bytes: &[u8]) {
-        self.append(bytes, 0);
+        if !bytes.is_empty() {
+            self.bytes.extend_from_slice(bytes);
+            self.account_for(0, bytes.len());
+        }
     }
 
-    fn append(&mut self, bytes: &[u8], payload: usize) {
-        if bytes.is_empty() {
-            return;
+    /// Lets `write` append bytes of our own, and appends `payload` after them.
+    pub fn after(&mut self, write: impl FnOnce(&mut Vec<u8>), payload: &[u8]) {
+        let from = self.bytes.len();
+        write(&mut self.bytes);
+        let added = self.bytes.len() - from;
+        if added > 0 {
+            self.account_for(0, added);
         }
-        self.bytes.extend_from_slice(bytes);
+        self.payload(payload);
+    }
+
+    /// Lets `write` append what stands for `payload` bytes of a sender: at least as many, of which the first ones count as
+    /// them and the rest as ours.
+    pub fn written(&mut self, payload: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        let from = self.bytes.len();
+        write(&mut self.bytes);
+        let written = self.bytes.len() - from;
+        debug_assert!(written >= payload, "a sender's byte without a byte that stands for it");
+        if written > 0 {
+            self.account_for(payload, written - payload);
+        }
+    }
+
+    /// The last bytes are so many of a sender, then so many of ours; one at least.
+    fn account_for(&mut self, payload: usize, added: usize) {
         let end = self.bytes.len();
-        let before = match self.runs.as_slice() {
-            [.., before, last] => last.payload - before.payload,
-            [last] => last.payload,
-            [] => 0,
-        };
+        let total = self.runs.last().map_or(0, |last| last.payload) + payload;
         match self.runs.last_mut() {
-            Some(last) if (before > 0) == (payload > 0) => *last = Run { end, payload: last.payload + payload },
-            last => {
-                let payload = last.map_or(0, |last| last.payload) + payload;
-                self.runs.push(Run { end, payload });
-            }
+            Some(last) if self.open || payload == 0 => *last = Run { end, payload: total },
+            _ => self.runs.push(Run { end, payload: total }),
         }
+        self.open = added == 0;
     }
 
     /// What was appended since it had `from` bytes is one record, whatever it holds.
@@ -130,17 +153,16 @@ impl Batch {
     /// Payload bytes among the first `at`.
     fn payload_before(&self, at: usize) -> usize {
         let next = self.runs.partition_point(|run| run.end <= at);
-        let before = if next == 0 { Run { end: 0, payload: 0 } } else { self.runs[next - 1] };
-        match self.runs.get(next) {
-            Some(run) if run.payload > before.payload => before.payload + (at - before.end),
-            _ => before.payload,
-        }
+        let before = if next == 0 { Run::default() } else { self.runs[next - 1] };
+        let own = self.runs.get(next).map_or(0, |run| run.payload - before.payload);
+        before.payload + own.min(at.saturating_sub(before.end))
     }
 
     /// Empties it for the next round and gives back memory beyond `keep` bytes.
     pub fn recycle(&mut self, keep: usize) {
         self.bytes.clear();
         self.runs.clear();
+        self.open = false;
         if self.bytes.capacity() > keep {
             self.bytes.shrink_to(keep);
         }
@@ -156,7 +178,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn neighbours_of_one_kind_are_one_run() {
+    fn a_run_is_bytes_of_senders_and_then_of_ours() {
         let mut batch = Batch::default();
         batch.payload(b"ab");
         batch.payload(b"c");
@@ -164,8 +186,18 @@ mod tests {
         batch.payload(b"");
         batch.added(b"\n");
         assert_eq!(batch.bytes(), b"abc\n\n");
-        assert_eq!(batch.runs, [Run { end: 3, payload: 3 }, Run { end: 5, payload: 3 }]);
+        assert_eq!(batch.runs, [Run { end: 5, payload: 3 }]);
         assert_eq!((batch.account(1, 4), batch.account(3, 5), batch.account(0, 5)), ((2, 1), (0, 2), (3, 2)));
+        batch.payload(b"de");
+        batch.written(2, |bytes| bytes.extend_from_slice(b"{fg}"));
+        batch.written(0, |_| {});
+        assert_eq!(batch.runs, [Run { end: 5, payload: 3 }, Run { end: 11, payload: 7 }], "payload follows payload");
+        batch.written(1, |bytes| bytes.extend_from_slice(b"h\n"));
+        assert_eq!(batch.runs.len(), 3);
+        assert_eq!((batch.account(4, 8), batch.account(8, 11), batch.account(10, 13)), ((3, 1), (1, 2), (1, 2)));
+        batch.recycle(0);
+        batch.added(b"+");
+        assert_eq!((batch.account(0, 1), batch.runs.len()), ((0, 1), 1), "what was before is forgotten");
     }
 
     #[test]
@@ -207,13 +239,19 @@ mod tests {
     proptest! {
         #[test]
         fn any_way_of_cutting_a_write_gives_the_same_account(
-            runs in prop::collection::vec((any::<bool>(), 0usize..20), 0..12),
+            runs in prop::collection::vec((0..3, 0usize..20, 0usize..20), 0..12),
             cuts in prop::collection::vec(0usize..200, 0..8),
         ) {
             let mut batch = Batch::default();
             let (mut payload, mut added) = (0u64, 0u64);
-            for (own, n) in runs {
-                if own { batch.added(&vec![b'+'; n]); added += n as u64 } else { batch.payload(&vec![b'p'; n]); payload += n as u64 }
+            for (kind, n, m) in runs {
+                match kind {
+                    0 => batch.added(&vec![b'+'; n]),
+                    1 => batch.payload(&vec![b'p'; n]),
+                    _ => batch.written(n, |bytes| bytes.resize(bytes.len() + n + m, b'w')),
+                }
+                payload += if kind == 0 { 0 } else { n as u64 };
+                added += match kind { 0 => n, 1 => 0, _ => m } as u64;
             }
             let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c.min(batch.len())).collect();
             cuts.extend([0, batch.len()]);

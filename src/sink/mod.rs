@@ -10,7 +10,9 @@ mod disk;
 #[path = "fake_tests.rs"]
 mod fake;
 mod file;
+mod front;
 mod headroom;
+mod json;
 mod keeper;
 mod mount;
 mod orders;
@@ -48,7 +50,7 @@ use writer::Ended;
 
 use crate::audit::Trail;
 use crate::ledger::StreamLedger;
-use crate::plan::{Framing, Rotate, StreamPlan, Sync};
+use crate::plan::{Format, Framing, Rotate, StreamPlan, Sync};
 
 /// The reason in the ledger for bytes that a given-up output never took and that are nowhere.
 pub const LOST: &str = "lost";
@@ -101,7 +103,7 @@ impl Options {
         Self {
             stream: plan.name.clone(),
             sync: plan.sync,
-            fresh_line: plan.framing != Framing::Raw,
+            fresh_line: plan.framing != Framing::Raw || plan.format == Format::Json,
             rotate: plan.rotate.clone(),
             min_free: plan.min_free,
             trail,

@@ -411,7 +411,7 @@ mod tests {
                 2
             });
         }
-        assert!(bytes < SMOOTH / 10, "{bytes} bytes and the account of each");
+        assert!(bytes < SMOOTH / 8, "{bytes} bytes and the account of each");
     }
 
     #[test]
