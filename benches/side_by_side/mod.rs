@@ -2,6 +2,7 @@
 //!
 //! - [`options`]: the command line · [`stop`]: Ctrl-C and deadlines
 //! - [`bed`]: folder, keys, sshd · [`side`]: the three sides · [`process`]: what the kernel says about them
+//! - [`plain`]: receivers on plain TCP: `reclog listen`, rsyslogd · [`shape`]: what they write around a line
 //! - [`corpus`]: the lines and their proof · [`senders`]: who sends them · [`watch`]: when they stand in the file
 //! - [`workloads`]: what is asked of each side · [`usage`]: what it cost · [`cutter`]: a line that can be cut
 //! - [`results`]: the figures · [`targets`]: what they should be · [`report`]: the table
@@ -13,10 +14,12 @@ mod bed;
 mod corpus;
 mod cutter;
 mod options;
+mod plain;
 mod process;
 mod report;
 mod results;
 mod senders;
+mod shape;
 mod side;
 mod stop;
 mod targets;

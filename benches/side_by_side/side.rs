@@ -256,7 +256,8 @@ impl Drop for Collector<'_> {
     }
 }
 
-fn reclog(bed: &Bed) -> Command {
+/// reclog with folders of its own.
+pub fn reclog(bed: &Bed) -> Command {
     let mut command = Command::new(&bed.reclog);
     for (key, folder) in [("RECLOG_CONFIG_DIR", "config"), ("RECLOG_STATE_DIR", "state"), ("RECLOG_RUNTIME_DIR", "run")]
     {
@@ -267,7 +268,7 @@ fn reclog(bed: &Bed) -> Command {
 }
 
 /// Runs a verb to its end. Its words go to files: what a background process inherits of a pipe would hold us up.
-fn run(bed: &Bed, command: &mut Command, what: &str) -> Fallible<(ExitStatus, String)> {
+pub fn run(bed: &Bed, command: &mut Command, what: &str) -> Fallible<(ExitStatus, String)> {
     let (stdout, stderr) = (bed.path("reclog.stdout"), bed.path("reclog.stderr"));
     command.stdin(Stdio::null()).stdout(File::create(&stdout)?).stderr(File::create(&stderr)?);
     let mut child = command.spawn().map_err(|e| format!("cannot start {}: {e}", bed.reclog.display()))?;

@@ -2,7 +2,7 @@
 
 use super::results::{Better, Results, Row};
 use super::side::Side;
-use super::workloads::{back, latency, many, startup, stream, sync};
+use super::workloads::{back, latency, many, relp, shapes, startup, stream, sync};
 
 /// A target with what was measured.
 #[derive(Debug)]
@@ -28,6 +28,12 @@ pub fn judge(results: &Results) -> Vec<Target> {
         text,
         measured: show(figure, unit),
         met: figure.map(met),
+    };
+    let best = |row| results.best(row, Side::Reclog);
+    // Of two figures of the same rounds, both at their best.
+    let quotient = |text, row: Row, of: Row, met: fn(f64) -> bool| {
+        let ratio = best(row).zip(best(of)).map(|(a, b)| a / b);
+        Target { text, measured: show(ratio, "×"), met: ratio.map(met) }
     };
     let worst = |row| results.worst(row, Side::Reclog);
     let faults = |workload: &str, torn_only: bool| {
@@ -57,6 +63,15 @@ pub fn judge(results: &Results) -> Vec<Target> {
             "×",
             |n| n <= 3.0,
         ),
+        quotient("framing lines: at least 0.9 of raw", shapes::LINES, shapes::RAW, |r| r >= 0.9),
+        quotient("framing syslog, LF: at least 0.9 of raw", shapes::SYSLOG, shapes::RAW, |r| r >= 0.9),
+        quotient("framing syslog, counted: at least 0.9 of raw", shapes::COUNTED, shapes::RAW, |r| r >= 0.9),
+        quotient("lines with a keyword: at least 0.9 of raw", shapes::GATE, shapes::RAW, |r| r >= 0.9),
+        amount("prefix: at least 300 MB/s", best(shapes::PREFIX), "MB/s", |n| n >= 300.0),
+        amount("json: at least 300 MB/s", best(shapes::JSON), "MB/s", |n| n >= 300.0),
+        quotient("prefix: at least twice rsyslog with a template", shapes::PREFIX, shapes::RSYSLOG, |r| r >= 2.0),
+        quotient("json: at least twice rsyslog with a template", shapes::JSON, shapes::RSYSLOG, |r| r >= 2.0),
+        quotient("RELP: at least as fast as rsyslog's imrelp", relp::RECLOG, relp::RSYSLOG, |r| r >= 1.0),
     ]
 }
 

@@ -3,6 +3,8 @@
 pub mod back;
 pub mod latency;
 pub mod many;
+pub mod relp;
+pub mod shapes;
 pub mod startup;
 pub mod stream;
 pub mod sync;
@@ -37,7 +39,7 @@ pub struct Workload {
 }
 
 /// In the order of the table.
-pub const ALL: [Workload; 14] = [
+pub const ALL: [Workload; 17] = [
     workload("a", "stream", stream::A, usize::MAX, stream::one_sender),
     workload("b", "senders", many::B, usize::MAX, many::two_hundred_senders),
     workload("c", "short", many::C, usize::MAX, many::short),
@@ -52,6 +54,9 @@ pub const ALL: [Workload; 14] = [
     workload("i2", "back-cut", back::I2, 3, back::after_a_cut),
     workload("i3", "back-forgotten", back::I3, 1, back::after_a_cut_that_nobody_remembers),
     workload("j", "sync", sync::J, usize::MAX, sync::always_beside_never),
+    workload("k", "framings", shapes::K, usize::MAX, shapes::framings),
+    workload("l", "shapes", shapes::L, usize::MAX, shapes::beside_rsyslog),
+    workload("m", "relp", relp::M, usize::MAX, relp::beside_rsyslog),
 ];
 
 type Run = fn(&Stage, Side) -> Fallible<Outcome>;
