@@ -82,15 +82,14 @@ impl Inner {
         kind: Kind,
     ) -> Result<u64, Reject> {
         let Self { plan, ledger, trail, shut, .. } = self;
-        let now = Instant::now();
         // Addresses that only were heard must not keep out whoever is there.
         if matches!(kind, Kind::Connection) && self.is_full() {
-            self.make_room(now);
+            self.make_room(Instant::now());
         }
         let admitted = if shut.load(Ordering::Acquire) && !late {
             Err(Reject::Draining)
         } else {
-            let entered = ip.map_or(Ok(()), |ip| self.lock_addresses().enter(ip, &plan.limits, now));
+            let entered = ip.map_or(Ok(()), |ip| self.lock_addresses().enter(ip, &plan.limits));
             entered.and_then(|()| {
                 let number = match kind {
                     Kind::Connection => ledger.sender_opened(plan.max_connections),
@@ -115,14 +114,14 @@ impl Inner {
     /// It said the right thing.
     pub(super) fn passed(&self, ip: Option<IpAddr>) {
         if let Some(ip) = ip {
-            self.lock_addresses().passed(ip, Instant::now());
+            self.lock_addresses().passed(ip);
         }
     }
 
     /// One that was counted among those of its address is not there any more.
     fn out(&self, ip: Option<IpAddr>) {
         if let Some(ip) = ip {
-            self.lock_addresses().leave(ip, Instant::now());
+            self.lock_addresses().leave(ip);
         }
     }
 
