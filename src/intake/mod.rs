@@ -8,6 +8,9 @@ mod answers;
 pub mod datagrams;
 mod door;
 pub mod framing;
+#[cfg(test)]
+#[path = "fuzz_tests.rs"]
+pub mod fuzz;
 mod gate;
 mod keywords;
 mod limits;
