@@ -229,7 +229,7 @@ mod tests {
         assert!(came(ip(2), 0), "another address");
         assert_eq!((0..30).filter(|_| came(ip(1), 500)).count(), 5);
         assert_eq!((0..30).filter(|_| came(ip(1), 60_000)).count(), 10, "rest is not saved up");
-        assert_eq!((0..100).filter(|n| came(ip(3), n * 100)).count(), 100, "exactly at the rate");
+        assert_eq!((0..100).filter(|n| came(ip(3), 60_000 + n * 100)).count(), 100, "exactly at the rate");
         let nobody = Limits { max_new: 0, ..Limits::default() };
         assert_eq!(all.knock(ip(4), &nobody, start), Err(Reject::MaxNew));
     }
