@@ -179,6 +179,7 @@ impl Live {
                 socket: plan.transport.socket().map(Path::to_path_buf),
                 bind: plan.bind.clone(),
                 framing: plan.framing.as_str().into(),
+                keywords: plan.keywords.iter().map(|keyword| keyword.name.clone()).collect(),
                 reach: stream.reach(),
                 reach_checked: stream.found.as_ref().map(|(_, checked)| *checked),
                 finding: stream.found.as_ref().map(|(finding, _)| finding.clone()),
