@@ -37,6 +37,7 @@ use crate::control::server::{Server, Service};
 use crate::control::{DownReport, Hello, PROTOCOL};
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
+use crate::intake::MAX_WAITING;
 use crate::paths::{self, Paths};
 use crate::plan::{Plan, SshPlan};
 use crate::sink::Rescue;
@@ -91,7 +92,8 @@ fn fit_descriptors(plan: &mut Plan) {
         let all = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(RESERVE).max(1);
         let each = (all / plan.streams.len().max(1)).max(1);
         for stream in &mut plan.streams {
-            stream.max_connections = stream.max_connections.min(each);
+            let waiting = if stream.keywords.is_empty() { 0 } else { MAX_WAITING };
+            stream.max_connections = stream.max_connections.min(each.saturating_sub(waiting).max(1));
         }
     }
 }
