@@ -9,6 +9,7 @@ mod claim;
 pub mod events;
 mod flight;
 mod heart;
+pub mod keywords;
 pub mod launch;
 mod link;
 pub mod live;
@@ -30,6 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
 use crate::control::server::{Server, Service};
 use crate::control::{DownReport, Hello, PROTOCOL};
@@ -41,6 +43,7 @@ use crate::plan::{Plan, SshPlan};
 use crate::sink::Rescue;
 use crate::ssh::{self, Person, Settings};
 use events::Event;
+use keywords::Keyring;
 use live::Live;
 use lock::{Holder, Lock};
 use outputs::Outputs;
@@ -61,6 +64,8 @@ pub struct Options {
     pub person: Arc<dyn Person>,
     /// In the foreground a collector that gave up ends; in the background it stays visible.
     pub foreground: bool,
+    /// The keyword that a person or the environment gave; it stands in no plan.
+    pub keyword: Option<Zeroizing<String>>,
     /// Opens the collector's own log at the given path.
     pub open_log: OpenLog,
 }
@@ -136,7 +141,7 @@ async fn run_locked(
     socket: &Path,
     folder: &Path,
     mut signals: Signals,
-    options: Options,
+    mut options: Options,
     abandoned: impl Future<Output = ()>,
 ) -> std::result::Result<DownReport, (Error, bool)> {
     tokio::pin!(abandoned);
@@ -156,16 +161,25 @@ async fn run_locked(
         tracing::warn!("{warning}");
         options.person.tell(&format!("warning: {}", escape_str(&warning)));
     }
+    let (mut keyring, warnings) = Keyring::read(&plan, options.keyword.take()).await.map_err(early)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+        options.person.tell(&format!("warning: {warning}"));
+    }
     let target = settings.as_ref().map(|s| s.target());
     let trail = audited::begin(folder, &plan, target.as_deref()).map_err(early)?;
-    let outputs = match Outputs::open(&plan, paths, &trail) {
+    let mut outputs = match Outputs::open(&plan, paths, &trail) {
         Ok(outputs) => outputs,
         Err(e) => {
             audited::end(&trail, &[], Some(&e)).await;
             return Err(early(e));
         }
     };
-    let live = Live::new(&plan, target, &outputs.ledgers(), &outputs.handles(), &trail);
+    // Before any port opens.
+    keyring.hand_over(outputs.intakes());
+    let stale = keyring.stale();
+    outputs.keep(keyring);
+    let live = Live::new(&plan, target, &outputs.ledgers(), &outputs.handles(), &trail, stale);
 
     let (commands_tx, commands) = mpsc::channel(COMMANDS);
     let hello = Hello {
