@@ -272,6 +272,9 @@ pub struct StreamSnapshot {
     pub bind: String,
     /// `lines`, `raw`, `syslog` or `relp`.
     pub framing: String,
+    /// Names of the keywords that senders have to say first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keywords: Vec<String>,
     /// Whether a connection from outside was seen to arrive.
     pub reach: Reach,
     /// When that was last tried, RFC 3339.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use reclog::cli::args::SenderArg;
 use reclog::cli::place::Place;
-use reclog::cli::snippets::snippet;
+use reclog::cli::snippets::{KEYWORD_FILE, snippet, with_keyword};
 
 /// Longer than anything here takes; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -76,6 +76,48 @@ fn arrives_from_every_shell(sender: SenderArg, program: &str) {
                     let whole = text.contains("hello") && text.ends_with('\n') && text.lines().count() == 1;
                     assert!(whole, "{shell}: {text:?}");
                 });
+            }
+        }
+    });
+}
+
+/// What arrives when the snippet is pasted beside a file with the keyword, whose bytes are `file`.
+fn received_with_keyword(sender: SenderArg, shell: &str, ip: IpAddr, file: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(KEYWORD_FILE), file).unwrap();
+    let listener = TcpListener::bind((ip, 0)).unwrap();
+    let place = Place::Tcp { host: ip.to_string(), port: listener.local_addr().unwrap().port() };
+    let line = with_keyword(sender, &place).unwrap();
+    let mut command = Command::new(shell);
+    command.arg("-c").arg(&line).current_dir(folder.path()).stdin(Stdio::null());
+    let mut running = Running(command.spawn().unwrap());
+    let mut text = String::new();
+    accept(&listener, &line).read_to_string(&mut text).unwrap();
+    assert!(running.0.wait().unwrap().success(), "{line}");
+    text
+}
+
+#[test]
+fn the_keyword_is_said_first_whatever_ends_its_file() {
+    std::thread::scope(|scope| {
+        for (sender, program) in [
+            (SenderArg::Bash, "bash"),
+            (SenderArg::Nc, "nc"),
+            (SenderArg::Socat, "socat"),
+            (SenderArg::Python, "python3"),
+        ] {
+            let shells = ["sh", "bash", "zsh", "fish"].into_iter().filter(|shell| has(program) && has(shell));
+            for (shell, ip) in
+                shells.zip([Ipv4Addr::LOCALHOST.into(), IpAddr::from(Ipv6Addr::LOCALHOST)].into_iter().cycle())
+            {
+                for file in [&b"a b\\n%s $x"[..], b"a b\\n%s $x\n"] {
+                    scope.spawn(move || {
+                        let text = received_with_keyword(sender, shell, ip, file);
+                        let lines: Vec<&str> = text.lines().collect();
+                        assert_eq!((lines.len(), lines[0]), (2, "a b\\n%s $x"), "{sender:?} {shell}: {text:?}");
+                        assert!(lines[1].contains("hello") && text.ends_with('\n'), "{sender:?} {shell}: {text:?}");
+                    });
+                }
             }
         }
     });

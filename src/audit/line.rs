@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn a_line_is_an_object_with_time_number_and_event_first() {
-        let event = Event::SenderOpen { stream: "main".into(), peer: "192.0.2.7:4711".into(), connection: 3 };
+        let event =
+            Event::SenderOpen { stream: "main".into(), peer: "192.0.2.7:4711".into(), connection: 3, keyword: None };
         assert_eq!(
             line(event),
             "{\"ts\":\"2026-11-21T15:33:40.120000Z\",\"seq\":7,\"event\":\"sender_open\",\"stream\":\"main\",\

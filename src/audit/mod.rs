@@ -107,6 +107,9 @@ pub enum Event {
         peer: String,
         /// Counts the senders of the stream from 1.
         connection: u64,
+        /// The name of the keyword that it said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keyword: Option<String>,
     },
     /// A sender is gone.
     SenderClose {
@@ -132,6 +135,10 @@ pub enum Event {
         peer: String,
         /// The name of the option, as in `rejected`.
         why: String,
+        /// So many were turned away for that within a second and are not told one by one; `peer` is the last of them. `None`: this
+        /// one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        more: Option<u64>,
     },
     /// An output takes no bytes.
     Stall {

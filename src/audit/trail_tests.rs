@@ -17,7 +17,7 @@ fn start(pid: u32) -> Event {
 fn sender(open: bool, connection: u64) -> Event {
     let (stream, peer) = ("main".to_owned(), "192.0.2.1:1".to_owned());
     if open {
-        Event::SenderOpen { stream, peer, connection }
+        Event::SenderOpen { stream, peer, connection, keyword: None }
     } else {
         Event::SenderClose { stream, peer, connection, bytes: 1, records: 1, why: "end".into() }
     }

@@ -187,12 +187,18 @@ fn told(event: &Event, zone: &TimeZone) -> String {
         Event::Reconnect { target, attempts } => format!("{target}, {}", words::plural(*attempts, "attempt")),
         Event::Forward { stream, socket: Some(path), .. } => format!("{stream} unix:{}", path.display()),
         Event::Forward { stream, bind, remote_port, .. } => format!("{stream} {}", words::place(bind, *remote_port)),
-        Event::SenderOpen { stream, peer, connection } => format!("{stream} #{connection} {peer}"),
+        Event::SenderOpen { stream, peer, connection, keyword } => {
+            let keyword = keyword.as_ref().map_or(String::new(), |name| format!(" ({name})"));
+            format!("{stream} #{connection} {peer}{keyword}")
+        }
         Event::SenderClose { stream, peer, connection, bytes, records, why } => {
             let (bytes, records) = (words::bytes(*bytes), words::plural(*records, "record"));
             format!("{stream} #{connection} {peer} {why}, {bytes}, {records}")
         }
-        Event::Reject { stream, peer, why } => format!("{stream} {peer} {why}"),
+        Event::Reject { stream, peer, why, more: None } => format!("{stream} {peer} {why}"),
+        Event::Reject { stream, peer, why, more: Some(more) } => {
+            format!("{stream} {} more {why}, the last {peer}", words::count(*more))
+        }
         Event::Stall { stream, output, why } => format!("{stream} {}: {why}", output.display()),
         Event::Resume { stream, output, after_ms } => {
             format!("{stream} {} after {}.{} s", output.display(), after_ms / 1000, after_ms % 1000 / 100)

@@ -21,11 +21,24 @@ pub async fn run(args: &HowArgs, paths: &Paths, printer: Printer) -> Result<()> 
     let Some(stream) = streams.first() else { return Ok(()) };
     let place = Place::of(&collector, stream);
     if stream.framing == Framing::Relp.as_str() {
+        if !stream.keywords.is_empty() {
+            return Err(Error::usage("rsyslog cannot send a keyword: it says nothing before its messages")
+                .hint("a stream of its own, without a keyword and with `allow`, takes what it sends"));
+        }
         return printer.data(&snippets::relp(args.sender, &place)?);
     }
     let socket = matches!(place, Place::Socket { .. });
     let usual = if socket { SenderArg::Python } else { SenderArg::Bash };
-    let text = snippet(args.sender.unwrap_or(usual), &place, args.udp)?;
+    let sender = args.sender.unwrap_or(usual);
+    let text = if stream.keywords.is_empty() {
+        snippet(sender, &place, args.udp)?
+    } else {
+        printer.note(&format!(
+            "{} holds the keyword where the sender runs: bring the file there by a way that nobody listens to",
+            snippets::KEYWORD_FILE
+        ));
+        snippets::with_keyword(sender, &place)?
+    };
     if let Some(host) = place.only_on() {
         printer.note(&format!("run this on {}", escape_str(host)));
     }

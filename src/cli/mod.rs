@@ -10,6 +10,7 @@ mod doctor;
 mod down;
 mod harden;
 pub mod how;
+mod keyword;
 mod kick;
 pub mod names;
 pub mod options;

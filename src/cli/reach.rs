@@ -76,6 +76,7 @@ mod tests {
             udp: false,
             bind: "*".into(),
             framing: crate::plan::Framing::Lines,
+            keyword: false,
             reach: finding.reach,
             finding: Some(finding),
             out: "/o".into(),

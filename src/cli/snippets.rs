@@ -44,6 +44,59 @@ pub fn snippet(sender: SenderArg, place: &Place, udp: bool) -> Result<String> {
     }
 }
 
+/// The file that snippets read the keyword from, where the sender runs: the word itself stands in no snippet.
+pub const KEYWORD_FILE: &str = "reclog.keyword";
+
+/// As [`snippet`], with the keyword said first. It is passed on by what a shell does itself, so that no list of processes
+/// shows it.
+///
+/// # Errors
+/// Usage, when the program cannot reach such a place, or says nothing before its messages.
+pub fn with_keyword(sender: SenderArg, place: &Place) -> Result<String> {
+    let (to, host, port) = match place {
+        Place::Inside { .. } => return with_keyword(sender, &place.from_inside()),
+        Place::Tcp { host, port } | Place::Both { host, port } => (None, harmless(host), *port),
+        // Where it can be reached at all, and by whom, is the same as without.
+        Place::Socket { path, .. } => {
+            to_socket(sender, path)?;
+            (plain(path), String::new(), 0)
+        }
+        Place::Udp { .. } => return Err(Error::usage(format!("{} takes no keyword: it is UDP", place.text()))),
+    };
+    let say = |name: &str| {
+        format!("word=$(cat {KEYWORD_FILE}) && {{ printf \"%s\\n\" \"$word\"; echo \"hello from {name}\"; }}")
+    };
+    let machine = "$(hostname)";
+    Ok(match (sender, to) {
+        (SenderArg::Bash, _) => format!("bash -c '{} > /dev/tcp/{host}/{port}'\n", say("$HOSTNAME")),
+        (SenderArg::Nc, Some(path)) => format!("sh -c '{} | nc -w 2 -U {path}'\n", say(machine)),
+        (SenderArg::Nc, None) => format!("sh -c '{} | nc -w 2 {host} {port}'\n", say(machine)),
+        (SenderArg::Socat, Some(path)) => format!("sh -c '{} | socat -u - UNIX-CONNECT:{path}'\n", say(machine)),
+        (SenderArg::Socat, None) => {
+            format!("sh -c '{} | socat -u - \"TCP:{}:{port}\"'\n", say(machine), bracketed(&host))
+        }
+        (SenderArg::Python, to) => {
+            let connect = match to {
+                Some(path) => format!("s = socket.socket(socket.AF_UNIX); s.connect(\"{path}\"); "),
+                None => format!("s = socket.create_connection((\"{host}\", {port}), 10); "),
+            };
+            format!(
+                "python3 -c 'import socket; \
+                 word = open(\"{KEYWORD_FILE}\", \"rb\").read().rstrip(b\"\\r\\n\"); \
+                 {connect}\
+                 s.sendall(word + (\"\\nhello from \" + socket.gethostname() + \"\\n\").encode()); \
+                 s.close()'\n"
+            )
+        }
+        (SenderArg::Logger | SenderArg::Rsyslog, _) => {
+            let name = if sender == SenderArg::Logger { "logger" } else { "rsyslog" };
+            return Err(Error::usage(format!("{name} cannot send a keyword: it says nothing before its messages"))
+                .hint("these can: --sender bash, nc, socat or python")
+                .hint("a stream of its own, without a keyword and with `allow`, takes what it sends"));
+        }
+    })
+}
+
 fn over_tcp(sender: SenderArg, host: &str, port: u16) -> String {
     let host = &harmless(host);
     match sender {
@@ -199,6 +252,25 @@ mod tests {
     }
 
     #[test]
+    fn a_keyword_is_read_from_a_file_and_who_cannot_send_it_says_who_can() {
+        for place in [Place::Tcp { host: "jump".into(), port: 7 }, socket("/run/x")] {
+            for sender in [SenderArg::Nc, SenderArg::Socat, SenderArg::Python] {
+                let text = with_keyword(sender, &place).unwrap();
+                assert!(text.contains(KEYWORD_FILE) && text.lines().count() == 1, "{text}");
+            }
+            for sender in [SenderArg::Logger, SenderArg::Rsyslog] {
+                let error = with_keyword(sender, &place).unwrap_err();
+                assert_eq!(error.kind.exit_code(), 2);
+            }
+        }
+        assert!(with_keyword(SenderArg::Bash, &socket("/run/x")).is_err());
+        assert!(with_keyword(SenderArg::Nc, &socket("/run/a b")).is_err());
+        assert!(with_keyword(SenderArg::Nc, &Place::Udp { host: "jump".into(), port: 7 }).is_err());
+        let inside = Place::Inside { place: Box::new(Place::Tcp { host: "jump".into(), port: 7 }), on: "jump".into() };
+        assert!(with_keyword(SenderArg::Bash, &inside).unwrap().contains("/dev/tcp/localhost/7"));
+    }
+
+    #[test]
     fn ipv6_is_written_as_each_program_wants_it() {
         let of = |sender| tcp(sender, "2001:db8::1", 55514);
         assert!(of(SenderArg::Bash).contains("/dev/tcp/2001:db8::1/55514"));
@@ -216,8 +288,11 @@ mod tests {
 
     #[test]
     fn a_host_never_becomes_a_command() {
-        for (sender, of) in SenderArg::value_variants().iter().flat_map(|s| [(s, tcp as fn(_, &str, _) -> _), (s, udp)])
-        {
+        let gated = |sender, host: &str, port| {
+            with_keyword(sender, &Place::Tcp { host: host.into(), port }).unwrap_or_default()
+        };
+        let all = |s| [(s, tcp as fn(_, &str, _) -> _), (s, udp), (s, gated)];
+        for (sender, of) in SenderArg::value_variants().iter().flat_map(all) {
             let plain = of(*sender, "jump", 1);
             for host in ["$(id)", "a;b", "a'b", "a\"b", "a b", "`id`", "a\nb", "a|b", "a/../b", "-oX", "a\\b"] {
                 let text = of(*sender, host, 1);

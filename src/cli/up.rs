@@ -1,9 +1,11 @@
 //! `reclog up` and `reclog listen`
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
+use zeroize::Zeroizing;
 
 use super::args::{ListenArgs, UpArgs};
 use super::options::{CompressArg, FormatArg, FramingArg, RunArgs, SshArgs, StreamArgs, SyncArg};
@@ -11,17 +13,18 @@ use super::place::Place;
 use super::printer::Printer;
 use super::prompt::Prompt;
 use super::spinner::Spinner;
-use super::{down, reach, snippets, words};
+use super::{down, keyword, reach, snippets, words};
 use crate::collector::events::{Event, Launch, Up};
 use crate::collector::{self, OpenLog, Options, Report, launch, log};
 use crate::error::{Error, Result};
 use crate::paths::Paths;
-use crate::plan::{Compress, Framing, Plan, Sync, To};
+use crate::plan::{Compress, Framing, Plan, Source, Sync, To};
 use crate::profile::{self, LimitFlags, Overrides, Shape};
 use crate::ssh::Phase;
 
 /// Starts a collector on a jump host.
 pub async fn up(args: UpArgs, paths: &Paths, printer: Printer) -> Result<()> {
+    let keyword_file = args.stream.keyword_file.clone();
     let flags = Overrides {
         target: args.target,
         save: args.save.clone(),
@@ -39,15 +42,19 @@ pub async fn up(args: UpArgs, paths: &Paths, printer: Printer) -> Result<()> {
     if let Some(name) = &args.save {
         let file = profile::save(&plan, name, args.force, paths).map_err(|e| failed(e, args.run.json, printer))?;
         printer.note(&format!("saved as {}", words::path(&file)));
+        if plan.streams.iter().flat_map(|stream| &stream.keywords).any(|keyword| keyword.from == Source::Given) {
+            printer.note("the keyword is not saved; with --keyword-file FILE the path of its file is");
+        }
     }
-    start(plan, &args.run, paths, printer).await
+    start(plan, keyword_file.as_deref(), &args.run, paths, printer).await
 }
 
 /// Starts a collector on a port of this machine.
 pub async fn listen(args: ListenArgs, paths: &Paths, printer: Printer) -> Result<()> {
+    let keyword_file = args.stream.keyword_file.clone();
     let flags = overrides(SshArgs::default(), args.stream, &args.run);
     match profile::resolve_listen(&args.address, &flags) {
-        Ok(resolved) => start(resolved.plan, &args.run, paths, printer).await,
+        Ok(resolved) => start(resolved.plan, keyword_file.as_deref(), &args.run, paths, printer).await,
         Err(error) => Err(failed(error, args.run.json, printer)),
     }
 }
@@ -63,6 +70,7 @@ fn overrides(ssh: SshArgs, stream: StreamArgs, run: &RunArgs) -> Overrides {
         }),
         prefix: stream.prefix,
         keyword_file: stream.keyword_file,
+        keyword_given: keyword::is_in_environment(),
         limits: LimitFlags {
             allow: stream.allow,
             deny: stream.deny,
@@ -133,13 +141,14 @@ fn check_stdout(plan: &Plan, run: &RunArgs) -> Result<()> {
     Ok(())
 }
 
-async fn start(plan: Plan, run: &RunArgs, paths: &Paths, printer: Printer) -> Result<()> {
+async fn start(plan: Plan, keyword_file: Option<&Path>, run: &RunArgs, paths: &Paths, printer: Printer) -> Result<()> {
     check_stdout(&plan, run).map_err(|error| failed(error, run.json, printer))?;
     for warning in profile::review(&plan) {
         printer.warning(&warning);
     }
     let spinner = Spinner::new((!run.json).then_some(printer));
     let prompt = Prompt::new(printer, spinner.clone());
+    let keyword = keyword::given(&plan, keyword_file, &prompt).await.map_err(|e| failed(e, run.json, printer))?;
     let told = Arc::new(AtomicBool::new(false));
     let hear = {
         let (spinner, json, told) = (spinner.clone(), run.json, Arc::clone(&told));
@@ -163,10 +172,10 @@ async fn start(plan: Plan, run: &RunArgs, paths: &Paths, printer: Printer) -> Re
         }
     };
     let result = if run.foreground {
-        foreground(plan, run, paths, printer, (prompt, spinner.clone()), hear).await
+        foreground(plan, keyword, run, paths, printer, (prompt, spinner.clone()), hear).await
     } else {
         let launch = Launch { plan, verbose: printer.verbose };
-        let up = launch::background(&launch, hear, &prompt, interrupt()).await;
+        let up = launch::background(&launch, keyword, hear, &prompt, interrupt()).await;
         spinner.finish();
         match up {
             Ok(up) => announce(&up, run.json, printer),
@@ -181,6 +190,7 @@ async fn start(plan: Plan, run: &RunArgs, paths: &Paths, printer: Printer) -> Re
 
 async fn foreground(
     plan: Plan,
+    keyword: Option<Zeroizing<String>>,
     run: &RunArgs,
     paths: &Paths,
     printer: Printer,
@@ -203,7 +213,7 @@ async fn foreground(
         }
         log::to_file(file, 0)
     });
-    let options = Options { report, person: Arc::new(prompt), foreground: true, open_log };
+    let options = Options { report, person: Arc::new(prompt), foreground: true, keyword, open_log };
     match collector::run(plan, paths, options, std::future::pending()).await {
         Ok(report) => down::tell(&report, json, printer),
         Err(error) => Err(failed(error, json, printer)),
@@ -265,6 +275,7 @@ fn block(up: &Up) -> String {
         }
     }
     let send = up.streams.first().and_then(|stream| match stream.framing {
+        _ if stream.keyword => Some(format!("reclog how {}   (the keyword comes first)", up.name)),
         Framing::Relp => Some(format!("reclog how {}   (RELP: rsyslog speaks it)", up.name)),
         _ => snippets::short(&Place::of_up(up, stream)),
     });

@@ -10,10 +10,12 @@ use rustix::process::{Signal, getpgrp, getpid, kill_process_group};
 use tokio::net::unix::pipe;
 
 use super::events::{Event, Launch};
-use super::questions::{LONGEST_PLAN, Lines, Starter, Word};
+use super::questions::{KEYWORD, LONGEST_ANSWER, LONGEST_PLAN, Lines, Starter, Word, decode};
 use super::{Options, Report, log};
 use crate::error::{Error, Kind, Result, io_reason};
 use crate::paths::Paths;
+use crate::plan::Source;
+use crate::ssh::Answer;
 
 /// Runs the collector whose [`Launch`] stands on standard input.
 pub async fn main() -> ExitCode {
@@ -49,6 +51,14 @@ async fn start(report: &Report) -> Result<()> {
     let Launch { plan, verbose } = serde_json::from_slice(&line).map_err(|e| {
         Error::usage(format!("this is the background half of `reclog up`; it is not started by hand ({e})"))
     })?;
+    let waits = plan.streams.iter().flat_map(|stream| &stream.keywords).any(|keyword| keyword.from == Source::Given);
+    let mut keyword = None;
+    if waits && let Some(line) = lines.next(LONGEST_ANSWER).await.map_err(internal)? {
+        keyword = match decode(&line) {
+            Some((KEYWORD, Answer::Text(word))) => Some(word),
+            _ => None,
+        };
+    }
     let paths = Paths::discover()?;
     let starter = Arc::new(Starter::new(say));
     let abandoned = {
@@ -59,6 +69,7 @@ async fn start(report: &Report) -> Result<()> {
         report: Arc::clone(report),
         person: starter,
         foreground: false,
+        keyword,
         open_log: Box::new(move |file| {
             // A panic is told where a person will look; the terminal is long gone.
             std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));

@@ -90,6 +90,9 @@ pub struct UpStream {
     pub bind: String,
     /// How bytes become records.
     pub framing: Framing,
+    /// Senders have to say a keyword first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keyword: bool,
     /// What is known of who can connect.
     pub reach: Reach,
     /// What came of looking from outside; left out when nobody looked.
@@ -123,6 +126,7 @@ mod tests {
                 udp: false,
                 bind: "*".into(),
                 framing: Framing::Lines,
+                keyword: false,
                 reach: Reach::Unproven,
                 finding: None,
                 out: "/o".into(),

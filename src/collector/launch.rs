@@ -9,10 +9,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncRead, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::events::{Event, Launch, Up};
-use super::questions::{LONGEST_WORD, Lines, Talk, Word, encode};
+use super::questions::{KEYWORD, LONGEST_WORD, Lines, Talk, Word, encode};
 use crate::error::{Error, Result, io_reason};
+use crate::plan::KEYWORD_VARIABLE;
 use crate::ssh::{Answer, Asking, Person};
 
 /// The verb under which the background half runs.
@@ -20,12 +22,13 @@ pub const VERB: &str = "__collector";
 /// A child that is told that nobody waits cleans up within this time, or is killed.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
-/// Starts a collector in the background. Every event goes to `hear` as well, every question to `person`.
+/// Starts a collector in the background, with the `keyword` that its plan waits for. Every event goes to `hear` as well, every question to `person`.
 ///
 /// # Errors
 /// Why it did not come up; interrupted when `interrupt` ends first. Then nothing of it is left.
 pub async fn background(
     launch: &Launch,
+    keyword: Option<Zeroizing<String>>,
     hear: impl FnMut(&Event),
     person: &dyn Person,
     interrupt: impl Future<Output = ()>,
@@ -35,13 +38,21 @@ pub async fn background(
     // What a script has open (`exec 9>lock`, a pipe that somebody waits for the end of) is no business of a process that
     // stays. Our own are closed on exec anyway.
     close_fds::set_fds_cloexec(3, &[]);
-    let mut child =
-        Command::new(program).arg(VERB).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
+    let mut child = Command::new(program)
+        .arg(VERB)
+        .env_remove(KEYWORD_VARIABLE)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
     let mut input = child.stdin.take().expect("piped");
     let mut line = serde_json::to_vec(launch).expect("a plan is plain data");
     line.push(b'\n');
     // A child that died at once is told about by its last words, or by their lack.
     let _ = input.write_all(&line).await;
+    if let Some(word) = keyword {
+        let _ = input.write_all(&encode(KEYWORD, &Answer::Text(word))).await;
+    }
     let mut start = Start { lines: Lines::new(child.stdout.take().expect("piped")), hear };
     let first = {
         let come_up = start.come_up(Some((&mut input, person)));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::keywords::Stale;
 use super::state::State;
 use crate::audit::Trail;
 use crate::ledger::{self, CollectorSnapshot, OutputSnapshot, Reach, StreamLedger, StreamSnapshot};
@@ -27,6 +28,7 @@ struct Inner {
     last_error: Option<String>,
     streams: Vec<LiveStream>,
     trail: Trail,
+    stale: Stale,
 }
 
 #[derive(Debug)]
@@ -68,7 +70,7 @@ impl LiveStream {
 const STUCK: Duration = Duration::from_millis(700);
 
 impl Live {
-    /// A collector that begins; the troubles of `trail` are its own.
+    /// A collector that begins; the troubles of `trail` are its own, and so are words that are `stale`.
     #[must_use]
     pub fn new(
         plan: &Plan,
@@ -76,6 +78,7 @@ impl Live {
         ledgers: &[StreamLedger],
         sinks: &[SinkHandle],
         trail: &Trail,
+        stale: Stale,
     ) -> Self {
         let streams = plan
             .streams
@@ -99,6 +102,7 @@ impl Live {
             last_error: None,
             streams,
             trail: trail.clone(),
+            stale,
         })))
     }
 
@@ -150,6 +154,7 @@ impl Live {
             _ => {}
         }
         health.extend(inner.trail.trouble());
+        health.extend(inner.stale.sentences());
         let mut state = inner.state;
         let mut streams = Vec::new();
         for stream in &inner.streams {
@@ -174,6 +179,7 @@ impl Live {
                 socket: plan.transport.socket().map(Path::to_path_buf),
                 bind: plan.bind.clone(),
                 framing: plan.framing.as_str().into(),
+                keywords: plan.keywords.iter().map(|keyword| keyword.name.clone()).collect(),
                 reach: stream.reach(),
                 reach_checked: stream.found.as_ref().map(|(_, checked)| *checked),
                 finding: stream.found.as_ref().map(|(finding, _)| finding.clone()),

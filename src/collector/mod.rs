@@ -9,6 +9,7 @@ mod claim;
 pub mod events;
 mod flight;
 mod heart;
+pub mod keywords;
 pub mod launch;
 mod link;
 pub mod live;
@@ -30,16 +31,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
 use crate::control::server::{Server, Service};
 use crate::control::{DownReport, Hello, PROTOCOL};
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
+use crate::intake::MAX_WAITING;
 use crate::paths::{self, Paths};
 use crate::plan::{Plan, SshPlan};
 use crate::sink::Rescue;
 use crate::ssh::{self, Person, Settings};
 use events::Event;
+use keywords::Keyring;
 use live::Live;
 use lock::{Holder, Lock};
 use outputs::Outputs;
@@ -60,6 +64,8 @@ pub struct Options {
     pub person: Arc<dyn Person>,
     /// In the foreground a collector that gave up ends; in the background it stays visible.
     pub foreground: bool,
+    /// The keyword that a person or the environment gave; it stands in no plan.
+    pub keyword: Option<Zeroizing<String>>,
     /// Opens the collector's own log at the given path.
     pub open_log: OpenLog,
 }
@@ -86,7 +92,8 @@ fn fit_descriptors(plan: &mut Plan) {
         let all = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(RESERVE).max(1);
         let each = (all / plan.streams.len().max(1)).max(1);
         for stream in &mut plan.streams {
-            stream.max_connections = stream.max_connections.min(each);
+            let waiting = if stream.keywords.is_empty() { 0 } else { MAX_WAITING };
+            stream.max_connections = stream.max_connections.min(each.saturating_sub(waiting).max(1));
         }
     }
 }
@@ -134,7 +141,7 @@ async fn run_locked(
     socket: &Path,
     folder: &Path,
     mut signals: Signals,
-    options: Options,
+    mut options: Options,
     abandoned: impl Future<Output = ()>,
 ) -> std::result::Result<DownReport, (Error, bool)> {
     tokio::pin!(abandoned);
@@ -154,16 +161,25 @@ async fn run_locked(
         tracing::warn!("{warning}");
         options.person.tell(&format!("warning: {}", escape_str(&warning)));
     }
+    let (mut keyring, warnings) = Keyring::read(&plan, options.keyword.take()).await.map_err(early)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+        options.person.tell(&format!("warning: {warning}"));
+    }
     let target = settings.as_ref().map(|s| s.target());
     let trail = audited::begin(folder, &plan, target.as_deref()).map_err(early)?;
-    let outputs = match Outputs::open(&plan, paths, &trail) {
+    let mut outputs = match Outputs::open(&plan, paths, &trail) {
         Ok(outputs) => outputs,
         Err(e) => {
             audited::end(&trail, &[], Some(&e)).await;
             return Err(early(e));
         }
     };
-    let live = Live::new(&plan, target, &outputs.ledgers(), &outputs.handles(), &trail);
+    // Before any port opens.
+    keyring.hand_over(outputs.intakes());
+    let stale = keyring.stale();
+    outputs.keep(keyring);
+    let live = Live::new(&plan, target, &outputs.ledgers(), &outputs.handles(), &trail, stale);
 
     let (commands_tx, commands) = mpsc::channel(COMMANDS);
     let hello = Hello {

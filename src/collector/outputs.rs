@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::keywords::Keyring;
 use super::lock;
 use crate::audit::Trail;
 use crate::control::Rotated;
@@ -24,6 +25,8 @@ pub struct Outputs {
     intakes: Vec<Intake>,
     sinks: Vec<Sink>,
     wakers: Vec<JoinHandle<()>>,
+    /// What senders have to say first.
+    keyring: Keyring,
     /// Files that were not there before.
     created: Vec<PathBuf>,
 }
@@ -49,7 +52,8 @@ impl Outputs {
             }
         }
         let created = files.iter().filter(|f| f.was_created()).map(|f| f.place().to_owned()).collect();
-        let mut all = Self { intakes: Vec::new(), sinks: Vec::new(), wakers: Vec::new(), created };
+        let mut all =
+            Self { intakes: Vec::new(), sinks: Vec::new(), wakers: Vec::new(), keyring: Keyring::default(), created };
         for (stream, file) in plan.streams.iter().zip(files) {
             let ledger = StreamLedger::new();
             let options = sink::Options::of(stream, trail.clone());
@@ -80,8 +84,14 @@ impl Outputs {
         self.sinks.iter().map(Sink::handle).collect()
     }
 
-    /// Every writer looks what stands under its file's name, and goes on there.
+    /// Has `keyring` read again whenever outputs are [reopened](Self::reopen).
+    pub fn keep(&mut self, keyring: Keyring) {
+        self.keyring = keyring;
+    }
+
+    /// Every writer looks what stands under its file's name, and goes on there; keywords are read again.
     pub fn reopen(&self) {
+        self.keyring.reload();
         self.sinks.iter().for_each(|s| s.handle().reopen());
     }
 

@@ -21,6 +21,8 @@ pub const LONGEST_PLAN: usize = 16 << 20;
 /// What a collector says in one line is at most so long, in bytes: the words of a question are bounded where they are
 /// made.
 pub const LONGEST_WORD: usize = 1 << 20;
+/// The number under which the keyword comes, as if it were the answer to a question: right behind a plan that waits for it.
+pub const KEYWORD: u64 = 0;
 /// An answer is at most so long, in bytes.
 pub const LONGEST_ANSWER: usize = 64 << 10;
 
@@ -82,7 +84,7 @@ pub fn encode(id: u64, answer: &Answer) -> Zeroizing<Vec<u8>> {
 }
 
 /// The opposite of [`encode`]; `None` for anything else.
-fn decode(line: &[u8]) -> Option<(u64, Answer)> {
+pub(super) fn decode(line: &[u8]) -> Option<(u64, Answer)> {
     let wire: Wire = serde_json::from_slice(line).ok()?;
     let Some(hex) = wire.hex else {
         return Some((wire.answer, if wire.nobody { Answer::Nobody } else { Answer::Declined }));

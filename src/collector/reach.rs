@@ -172,6 +172,7 @@ impl Watch {
                 udp: stream.transport.has_udp(),
                 bind: stream.bind.clone(),
                 framing: stream.framing,
+                keyword: !stream.keywords.is_empty(),
                 reach: finding.as_ref().map_or_else(|| live::reach(stream), |finding| finding.reach),
                 finding,
                 out: stream.out.name().to_owned(),

@@ -11,7 +11,7 @@ pub enum Signal {
     Stop,
     /// SIGUSR1: reconnect now.
     Kick,
-    /// SIGHUP: look what stands under the outputs' names, and go on there. A terminal that goes says so, too; the
+    /// SIGHUP: look what stands under the outputs' names, and go on there; read keywords again. A terminal that goes says so, too; the
     /// collector stays.
     Reopen,
 }

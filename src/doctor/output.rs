@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::rig;
 use super::step::{Name, Step, Verdict};
 use crate::error::{Error, io_reason};
-use crate::plan::StreamPlan;
+use crate::plan::{StreamPlan, To};
 
 /// A folder on a network that is away answers never.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,17 +21,32 @@ const SOON_FULL: u64 = 256 * 1024 * 1024;
 /// Looks at the folder of `stream`'s output. With the step comes a file in that folder, where one could be made.
 pub async fn look(stream: &StreamPlan) -> (Step, Option<TempPath>) {
     let begun = Instant::now();
-    let (out, min_free) = (stream.out.name().to_owned(), stream.min_free);
-    let looking = tokio::task::spawn_blocking(move || examine(&out, min_free));
+    let (out, min_free) = (stream.out.clone(), stream.min_free);
+    let looking = tokio::task::spawn_blocking(move || match out.to() {
+        To::File => examine(out.name(), min_free),
+        // Folders below are made when somebody sends.
+        To::Files(_) => examine(&fixed(out.name()).join(".reclog"), min_free),
+        To::Stdout | To::Exec(_) | To::Syslog(_) => {
+            let says = format!("{out} is no file: whether it takes records shows when it gets some");
+            (Step::new(Name::Output, Verdict::CannotTell, says), None)
+        }
+    });
     if let Ok(Ok((step, file))) = timeout(PATIENCE, looking).await {
         return (step.took(begun.elapsed()), file);
     }
     // The thread stays behind until the disk answers.
-    let folder = stream.out.name().parent().unwrap_or(Path::new("."));
+    let folder = fixed(stream.out.name());
     let error =
         Error::failed(format!("the folder {} does not answer within {} s", folder.display(), PATIENCE.as_secs()))
             .hint("a network disk that is away?");
     (Step::failed(Name::Output, &error).took(begun.elapsed()), None)
+}
+
+/// The folder of `path`, above every placeholder in it.
+fn fixed(path: &Path) -> PathBuf {
+    let parts: PathBuf =
+        path.components().take_while(|part| !part.as_os_str().as_encoded_bytes().contains(&b'{')).collect();
+    if parts == path { parts.parent().unwrap_or(Path::new(".")).to_owned() } else { parts }
 }
 
 /// Where `out` lies: where a link leads to.
@@ -105,6 +120,26 @@ mod tests {
         assert_eq!(verdict(64, 64), Verdict::Failed);
         assert_eq!(verdict(65, 64), Verdict::Warning);
         assert_eq!(verdict(SOON_FULL + 64, 64), Verdict::Ok);
+    }
+
+    #[tokio::test]
+    async fn of_files_with_placeholders_the_fixed_folder_is_examined_and_others_cannot_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let stream = |out: &str| StreamPlan {
+            out: crate::plan::Output::parse(out).unwrap(),
+            min_free: 0,
+            ..crate::doctor::tests::stream()
+        };
+        let path = |rest: &str| dir.path().join(rest).display().to_string();
+        let (step, file) = look(&stream(&path("{peer_ip}/{date}.log"))).await;
+        assert_eq!(step.verdict, Verdict::Ok, "{step:?}");
+        assert_eq!(file.unwrap().parent(), Some(dir.path()));
+        let (step, _) = look(&stream(&path("none/{date}.log"))).await;
+        assert!(step.verdict == Verdict::Failed && step.hints[0].ends_with("none"), "{step:?}");
+        for out in ["-", "exec:cat", "syslog+udp://localhost"] {
+            let (step, file) = look(&stream(out)).await;
+            assert!(step.verdict == Verdict::CannotTell && file.is_none(), "{step:?}");
+        }
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use crate::audit::Trail;
 use crate::error::{Error, Result, io_reason};
 use crate::intake::Intake;
 use crate::ledger::StreamLedger;
-use crate::plan::{Output, Rotate, StreamPlan};
+use crate::plan::{Format, Limits, Output, Rotate, StreamPlan};
 use crate::sink::{OpenFailure, Options, OutputFile, Sink};
 
 /// How the file is called; whoever finds one knows whose it was.
@@ -67,7 +67,8 @@ pub fn make(folder: &Path) -> std::io::Result<TempPath> {
 }
 
 impl Rig {
-    /// `stream` as it is, but for its file, which is `file`, and that it is never put away.
+    /// `stream` as it is, but for its file, which is `file`, and that it is never put away; anybody may send, and records stand
+    /// there as they come.
     ///
     /// # Errors
     /// When the file cannot be opened a second time, or the system has no thread left.
@@ -75,6 +76,10 @@ impl Rig {
         let plan = StreamPlan {
             out: Output::file_at(file.to_path_buf()),
             also: Vec::new(),
+            format: Format::Raw,
+            // It is the way that is examined, and no stranger who comes along it.
+            keywords: Vec::new(),
+            limits: Limits::default(),
             rotate: Rotate::default(),
             ..stream.clone()
         };

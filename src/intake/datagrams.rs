@@ -63,6 +63,9 @@ impl Intake {
         let mut doors = self.0.lock_doors();
         doors.retain(|door| door.strong_count() > 0);
         doors.push(Arc::downgrade(&sessions));
+        if self.0.needs_watch() {
+            self.0.look_after();
+        }
         Datagrams { intake: Arc::clone(&self.0), sessions }
     }
 }
@@ -89,6 +92,10 @@ impl Datagrams {
             // Thrown away by us, and as lost as what the kernel throws away.
             return intake.ledger.datagrams_lost(1);
         };
+        if !intake.is_within_rate(Some(peer.ip()), bytes.len(), now) {
+            intake.turn_away(&session.meta.peer, Reject::MaxRate);
+            return intake.ledger.datagrams_lost(1);
+        }
         let (made, _) = intake.push(&session.meta, |out| {
             let made = datagram(intake.plan.framing, intake.plan.max_line, bytes, out);
             intake.ledger.received(bytes.len() as u64, made.records, made.split);
@@ -172,8 +179,9 @@ impl Sessions {
     /// The session of `peer`, which is heard now.
     fn hear(&mut self, intake: &Inner, peer: SocketAddr, now: Instant) -> Result<&mut Session, Reject> {
         if !self.heard.contains_key(&peer) {
-            let name = peer.to_string();
-            let connection = intake.open(&name, self.lingers, Kind::Address)?;
+            let (name, ip) = (peer.to_string(), peer.ip());
+            intake.knock_by_datagram(ip, now).inspect_err(|why| intake.turn_away(&name, *why))?;
+            let connection = intake.open(&name, Some(ip), None, self.lingers, Kind::Address)?;
             let meta = intake.meta(&name, connection);
             // A turn that nobody has: it is given below.
             self.heard.insert(peer, Session { meta, bytes: 0, last: now, turn: 0 });
@@ -207,7 +215,7 @@ impl Sessions {
 
     fn leave(&mut self, intake: &Inner, peer: SocketAddr, end: End) {
         if let Some(session) = self.heard.remove(&peer) {
-            intake.close(session.meta, session.bytes, end, Kind::Address);
+            intake.close(session.meta, Some(peer.ip()), session.bytes, end, Kind::Address);
         }
     }
 

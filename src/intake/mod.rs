@@ -6,10 +6,20 @@
 mod acks;
 mod answers;
 pub mod datagrams;
+mod door;
 pub mod framing;
+#[cfg(test)]
+#[path = "fuzz_tests.rs"]
+pub mod fuzz;
+mod gate;
 mod keywords;
+mod limits;
 pub mod listen;
+mod penalty;
+mod pool;
+mod rejects;
 mod sender;
+mod watch;
 mod why;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,12 +31,17 @@ use datagrams::Sessions;
 pub use answers::{LINGER, Mouth};
 use jiff::Timestamp;
 pub use keywords::Keywords;
-pub use sender::{Ear, Sender};
+use limits::Addresses;
+pub use pool::MAX_WAITING;
+use rejects::Rejects;
+pub use sender::{Ear, Leavings, Sender};
 use tokio::sync::Notify;
+pub use watch::Leash;
+use watch::Watch;
 use why::Kind;
 pub use why::{End, Reject};
 
-use crate::audit::{Event, Trail};
+use crate::audit::Trail;
 use crate::ledger::StreamLedger;
 use crate::plan::{Framing, StreamPlan};
 use crate::sink::{Meta, Pen, Records, SinkHandle};
@@ -36,6 +51,8 @@ use crate::sink::{Meta, Pen, Records, SinkHandle};
 pub const MAX_UNFINISHED: usize = 64 * 1024 * 1024;
 /// The reason in the ledger for bytes that framing took away: octet counts, headers, half frames, stripped ends.
 pub const FRAMING: &str = "framing";
+/// The reason for the lines that let senders in, and for senders that were at the gate and had no fault.
+pub const GATE: &str = "gate";
 
 /// The door of one stream. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -43,6 +60,8 @@ pub struct Intake(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    /// For the task that looks after senders.
+    me: Weak<Inner>,
     /// Of the stream.
     name: Arc<str>,
     plan: StreamPlan,
@@ -58,6 +77,10 @@ struct Inner {
     /// The doors for datagrams, whose senders end when nobody is let in any more.
     doors: Mutex<Vec<Weak<Mutex<Sessions>>>>,
     keywords: Keywords,
+    /// Senders that may have to go before they want to.
+    watch: Watch,
+    addresses: Mutex<Addresses>,
+    rejects: Mutex<Rejects>,
     /// Told whenever a sender leaves.
     left: Notify,
 }
@@ -66,7 +89,8 @@ impl Intake {
     /// The door of the stream `plan`, whose records go to `sink`.
     #[must_use]
     pub fn new(plan: StreamPlan, ledger: StreamLedger, sink: SinkHandle, trail: Trail) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new_cyclic(|me| Inner {
+            me: Weak::clone(me),
             name: plan.name.as_str().into(),
             plan,
             ledger,
@@ -78,6 +102,9 @@ impl Intake {
             listening: AtomicUsize::new(0),
             doors: Mutex::default(),
             keywords: Keywords::default(),
+            watch: Watch::new(Instant::now()),
+            addresses: Mutex::default(),
+            rejects: Mutex::default(),
             left: Notify::new(),
         }))
     }
@@ -100,17 +127,21 @@ impl Intake {
         &self.0.keywords
     }
 
-    /// Lets a sender in, or counts and names why not. `peer` is `ip:port`, for the audit trail.
+    /// Lets a sender in, or counts and names why not. `peer` is `ip:port`, for the limits and the audit trail. Where there are
+    /// keywords it is in when it has said one.
     ///
     /// # Errors
-    /// When the gate is shut or `max_connections` are open.
+    /// When the stream is shut, its address is not let in, or enough are open.
     pub fn admit(&self, peer: &str) -> Result<Sender, Reject> {
-        // Addresses that only were heard must not keep out whoever is there.
-        if self.0.is_full() {
-            self.0.make_room(Instant::now());
+        let (inner, now) = (&self.0, Instant::now());
+        let ip = inner.knock(peer, now)?;
+        if inner.has_gate() {
+            let ticket = inner.wait_before_gate(peer, ip, now);
+            return Ok(Sender::before_gate(Arc::clone(inner), inner.meta(peer, 0), ip, ticket));
         }
-        let connection = self.0.open(peer, false, Kind::Connection)?;
-        Ok(Sender::new(Arc::clone(&self.0), self.0.meta(peer, connection)))
+        let connection = inner.open(peer, ip, None, false, Kind::Connection)?;
+        let ticket = inner.needs_watch().then(|| inner.watch_over(now));
+        Ok(Sender::inside(Arc::clone(inner), inner.meta(peer, connection), ip, ticket))
     }
 
     /// Counts and tells that `peer` was turned away before it came to the door.
@@ -130,6 +161,7 @@ impl Intake {
         for door in self.0.lock_doors().iter().filter_map(Weak::upgrade) {
             door.lock().unwrap_or_else(PoisonError::into_inner).shut(&self.0);
         }
+        self.0.clear_gate();
     }
 
     /// The way here is lost at `now`: addresses that were silent before have lost nothing and are gone; all others are cut by
@@ -191,49 +223,6 @@ impl Inner {
 
     fn lock_doors(&self) -> MutexGuard<'_, Vec<Weak<Mutex<Sessions>>>> {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets a sender in, or counts and names why not; its number. `late`: even when the gate is shut.
-    fn open(&self, peer: &str, late: bool, kind: Kind) -> Result<u64, Reject> {
-        let Self { plan, ledger, trail, shut, .. } = self;
-        let admitted = if shut.load(Ordering::Acquire) && !late {
-            Err(Reject::Draining)
-        } else {
-            let number = match kind {
-                Kind::Connection => ledger.sender_opened(plan.max_connections),
-                Kind::Address => ledger.address_opened(plan.max_connections),
-            };
-            number.ok_or(Reject::MaxConnections)
-        };
-        match admitted {
-            Ok(connection) => {
-                trail.tell(&Event::SenderOpen { stream: plan.name.clone(), peer: peer.to_owned(), connection });
-            }
-            Err(reject) => self.turn_away(peer, reject),
-        }
-        admitted
-    }
-
-    fn turn_away(&self, peer: &str, why: Reject) {
-        self.ledger.sender_rejected(why.as_str());
-        let (stream, why) = (self.plan.name.clone(), why.as_str().into());
-        self.trail.tell(&Event::Reject { stream, peer: peer.to_owned(), why });
-    }
-
-    /// A sender that was let in is gone.
-    fn close(&self, meta: Meta, bytes: u64, end: End, kind: Kind) {
-        let Meta { peer, connection, records, .. } = meta;
-        let over = end == End::Cut && self.over.load(Ordering::Acquire);
-        let end = if over { End::Draining } else { end };
-        let (stream, why) = (self.plan.name.clone(), end.as_str().into());
-        self.trail.tell(&Event::SenderClose { stream, peer, connection, bytes, records, why });
-        // Last: whoever waits for the drain may end the trail then.
-        let cut = !matches!(end, End::Clean | End::Idle);
-        match kind {
-            Kind::Connection => self.ledger.sender_closed(cut),
-            Kind::Address => self.ledger.address_closed(cut),
-        }
-        self.left.notify_waiters();
     }
 }
 

@@ -1,21 +1,30 @@
-//! One connection behind the door of a stream.
+//! One connection at the door of a stream, and behind it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use super::answers::{Answers, Mouth};
 use super::framing::{Framer, Made, Over};
+use super::gate::{Gate, Step};
+use super::watch::{Leash, Ticket};
 use super::why::{End, Kind};
-use super::{FRAMING, Inner, MAX_UNFINISHED};
+use super::{FRAMING, GATE, Inner, MAX_UNFINISHED, Reject};
 use crate::ledger::StreamLedger;
 use crate::sink::Meta;
 
-/// One sender that was let in. Dropping it without [`Sender::end`] counts as a cut.
+/// One sender that was let in, or that may say the keyword. Dropping it without [`Sender::end`] counts as a cut.
 #[derive(Debug)]
 pub struct Sender {
     intake: Arc<Inner>,
     /// Who it is, and how many records it has delivered.
     meta: Meta,
+    /// Its address, if it has one.
+    ip: Option<IpAddr>,
+    stage: Stage,
+    /// When it may have to go before it wants to.
+    ticket: Option<Arc<Ticket>>,
     framer: Framer,
     /// For a framing that answers.
     answers: Option<Answers>,
@@ -27,17 +36,162 @@ pub struct Sender {
     end: Option<End>,
 }
 
+#[derive(Debug)]
+enum Stage {
+    /// What it has said is in there.
+    Before(Gate),
+    /// It is counted among those that are open.
+    In {
+        /// Bytes that it has sent as such, of those that were wanted.
+        wanted: u64,
+    },
+    /// It was not let in, and that is told.
+    Out,
+}
+
 impl Sender {
     /// A sender that was let in.
-    pub(super) fn new(intake: Arc<Inner>, meta: Meta) -> Self {
+    pub(super) fn inside(intake: Arc<Inner>, meta: Meta, ip: Option<IpAddr>, ticket: Option<Arc<Ticket>>) -> Self {
+        Self::new(intake, meta, ip, ticket, Stage::In { wanted: 0 })
+    }
+
+    /// A sender that has to say the keyword first.
+    pub(super) fn before_gate(intake: Arc<Inner>, meta: Meta, ip: Option<IpAddr>, ticket: Arc<Ticket>) -> Self {
+        Self::new(intake, meta, ip, Some(ticket), Stage::Before(Gate::default()))
+    }
+
+    fn new(intake: Arc<Inner>, meta: Meta, ip: Option<IpAddr>, ticket: Option<Arc<Ticket>>, stage: Stage) -> Self {
         let framer = Framer::new(intake.plan.framing, intake.plan.ends, intake.plan.max_line);
         let answers = intake.plan.framing.answers().then(Answers::default);
-        Self { intake, meta, framer, answers, held: 0, bytes: 0, end: None }
+        Self { intake, meta, ip, stage, ticket, framer, answers, held: 0, bytes: 0, end: None }
     }
 
     /// Takes what arrived; complete records are in the sink's queue when this returns. Await [`Sender::room`] before the
     /// next call, or memory is not bounded.
     pub fn feed(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        if let Some(why) = self.ousted() {
+            return self.throw_away(bytes.len(), why);
+        }
+        match &mut self.stage {
+            Stage::Before(_) => self.knock(bytes),
+            Stage::In { .. } => self.take(bytes),
+            Stage::Out => {}
+        }
+    }
+
+    /// Why it has to go, if it was told so: nothing more of it is wanted.
+    fn ousted(&mut self) -> Option<End> {
+        let told = self.ticket.as_ref().and_then(|ticket| ticket.why());
+        let own = self.end.filter(|end| end.is_limit() || matches!(end, End::TurnedAway(_)));
+        let why = told.or(own)?;
+        self.end = Some(why);
+        Some(why)
+    }
+
+    /// These bytes came and are not wanted.
+    fn throw_away(&self, bytes: usize, why: End) {
+        self.intake.ledger.received(bytes as u64, 0, 0);
+        self.intake.ledger.discarded(why.as_str(), bytes as u64);
+    }
+
+    /// Its first words.
+    fn knock(&mut self, bytes: &[u8]) {
+        let Stage::Before(gate) = &mut self.stage else { return };
+        let (intake, held) = (&self.intake, gate.held() as u64);
+        let step = gate.feed(bytes, |word| intake.keywords.name_of(word));
+        let (taken, verdict) = match step {
+            Step::More => return intake.ledger.received(bytes.len() as u64, 0, 0),
+            Step::In { name, rest } => (bytes.len() - rest.len(), self.pass(&name)),
+            Step::Out(why) => (bytes.len(), Err(self.fail(why))),
+        };
+        let rest = match verdict {
+            Ok(()) => &bytes[taken..],
+            Err(_) => &[],
+        };
+        let taken = bytes.len() - rest.len();
+        self.intake.ledger.received(taken as u64, 0, 0);
+        let reason = verdict.err().map_or(GATE, End::as_str);
+        self.intake.ledger.discarded(reason, held + taken as u64);
+        if !rest.is_empty() {
+            self.take(rest);
+        }
+    }
+
+    /// It has said the keyword of this name.
+    fn pass(&mut self, name: &Arc<str>) -> Result<(), End> {
+        if !self.leave_gate() {
+            return Err(self.gone());
+        }
+        let (intake, meta) = (&self.intake, &mut self.meta);
+        intake.passed(self.ip);
+        match intake.open(&meta.peer, self.ip, Some(name), false, Kind::Connection) {
+            Ok(connection) => {
+                (meta.connection, meta.keyword) = (connection, Some(Arc::clone(name)));
+                self.stage = Stage::In { wanted: 0 };
+                if self.intake.needs_watch() {
+                    self.hear();
+                } else if let Some(ticket) = self.ticket.take() {
+                    self.intake.watch.leave(&ticket);
+                }
+                Ok(())
+            }
+            Err(why) => Err(self.leave(End::TurnedAway(why))),
+        }
+    }
+
+    /// It has said something else.
+    fn fail(&mut self, why: Reject) -> End {
+        if !self.leave_gate() {
+            return self.gone();
+        }
+        self.intake.turn_away_at_gate(&self.meta.peer, why, why.is_failure());
+        self.leave(End::TurnedAway(why))
+    }
+
+    /// False: it was sent away at the same time, and that is told.
+    fn leave_gate(&self) -> bool {
+        self.ticket.as_ref().is_some_and(|ticket| self.intake.watch.leave_gate(ticket))
+    }
+
+    /// Somebody was faster.
+    fn gone(&mut self) -> End {
+        let why = self.ousted().unwrap_or(End::TurnedAway(Reject::Gate));
+        self.leave(why)
+    }
+
+    fn leave(&mut self, why: End) -> End {
+        self.stage = Stage::Out;
+        self.end = Some(why);
+        why
+    }
+
+    fn hear(&self) {
+        if let Some(ticket) = &self.ticket {
+            self.intake.watch.heard(ticket, Instant::now());
+        }
+    }
+
+    /// What it sends as a sender.
+    fn take(&mut self, bytes: &[u8]) {
+        self.hear();
+        let limits = &self.intake.plan.limits;
+        let Stage::In { wanted } = &mut self.stage else { return };
+        let left = limits.max_bytes.map_or(u64::MAX, |most| most - *wanted);
+        let (now_wanted, beyond) = bytes.split_at(usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len()));
+        if limits.max_rate.is_some() && !self.intake.is_within_rate(self.ip, now_wanted.len(), Instant::now()) {
+            self.end.get_or_insert(End::MaxRate);
+            return self.throw_away(bytes.len(), End::MaxRate);
+        }
+        *wanted += now_wanted.len() as u64;
+        self.frame(now_wanted);
+        if !beyond.is_empty() {
+            self.end.get_or_insert(End::MaxBytes);
+            self.throw_away(beyond.len(), End::MaxBytes);
+        }
+    }
+
+    fn frame(&mut self, bytes: &[u8]) {
         let Self { intake, meta, framer, held, .. } = self;
         let (made, position) = intake.push(meta, |out| {
             let mut made = framer.feed(bytes, out);
@@ -52,7 +206,6 @@ impl Sender {
             enter(&intake.ledger, bytes.len(), made);
             made
         });
-        self.bytes += bytes.len() as u64;
         self.meta.records += made.records;
         if let Some(answers) = &self.answers
             && let Some(said) = framer.said()
@@ -60,6 +213,16 @@ impl Sender {
             answers.hear(said, position);
             if let Some(over) = said.over {
                 self.end.get_or_insert(if over == Over::Bad { End::Framing } else { End::Clean });
+            }
+        }
+    }
+
+    /// Has it held by whoever reads from its connection, where it may have to go before it wants to.
+    pub fn tie(&self, leash: impl FnOnce() -> Arc<dyn Leash>) {
+        if let Some(ticket) = &self.ticket {
+            let leash = leash();
+            if !self.intake.watch.tie(ticket, Arc::clone(&leash)) {
+                leash.pull();
             }
         }
     }
@@ -80,6 +243,12 @@ impl Sender {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.end.is_some()
+    }
+
+    /// For what still comes from one that was sent away. `None`: it was not.
+    #[must_use]
+    pub fn leavings(&mut self) -> Option<Leavings> {
+        self.ousted().map(|why| Leavings { intake: Arc::clone(&self.intake), why })
     }
 
     /// Waits while the output takes no more.
@@ -107,6 +276,37 @@ impl Sender {
     /// The sender has ended; an unfinished last line gets its end.
     pub fn end(mut self, end: End) {
         self.end.get_or_insert(end);
+    }
+
+    /// It ended, or had to, without having been let in.
+    fn depart(&mut self, held: u64) {
+        let why = self.ousted().unwrap_or_else(|| {
+            // Whoever looks whether somebody listens says nothing, and does no harm.
+            let (why, is_failure) = match self.end {
+                Some(End::Clean) => (Reject::Keyword, held > 0),
+                _ => (Reject::Gate, false),
+            };
+            if self.leave_gate() {
+                self.intake.turn_away_at_gate(&self.meta.peer, why, is_failure);
+            }
+            End::TurnedAway(why)
+        });
+        self.intake.ledger.discarded(why.as_str(), held);
+    }
+}
+
+/// What a sender that was sent away still sends.
+#[derive(Debug)]
+pub struct Leavings {
+    intake: Arc<Inner>,
+    why: End,
+}
+
+impl Leavings {
+    /// So many bytes came: thrown away.
+    pub fn came(&self, bytes: usize) {
+        self.intake.ledger.received(bytes as u64, 0, 0);
+        self.intake.ledger.discarded(self.why.as_str(), bytes as u64);
     }
 }
 
@@ -138,18 +338,33 @@ fn enter(ledger: &StreamLedger, bytes: usize, made: Made) {
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        let Self { intake, meta, framer, held, .. } = self;
-        let (records, _) = intake.push(meta, |out| {
-            let made = framer.finish(out);
-            enter(&intake.ledger, 0, made);
-            made.records
-        });
-        track(&intake.unfinished, held, 0);
+        let _ = self.ousted();
+        match &self.stage {
+            Stage::Before(gate) => {
+                let held = gate.held() as u64;
+                self.depart(held);
+            }
+            Stage::In { .. } => {
+                let Self { intake, meta, framer, held, .. } = self;
+                let (records, _) = intake.push(meta, |out| {
+                    let made = framer.finish(out);
+                    enter(&intake.ledger, 0, made);
+                    made.records
+                });
+                track(&intake.unfinished, held, 0);
+                meta.records += records;
+            }
+            Stage::Out => {}
+        }
         if let Some(answers) = &self.answers {
             answers.end(self.end.is_some());
         }
-        meta.records += records;
-        intake.close(meta.clone(), self.bytes, self.end.unwrap_or(End::Cut), Kind::Connection);
+        if let Some(ticket) = &self.ticket {
+            self.intake.watch.leave(ticket);
+        }
+        if let Stage::In { .. } = self.stage {
+            self.intake.close(self.meta.clone(), self.ip, self.bytes, self.end.unwrap_or(End::Cut), Kind::Connection);
+        }
     }
 }
 

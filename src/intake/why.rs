@@ -11,6 +11,28 @@ pub enum Reject {
     Draining,
     /// It came in by the forward of a relay and does not come from there.
     Relay,
+    /// Its address is not among those that are allowed.
+    Allow,
+    /// Its address is denied.
+    Deny,
+    /// `max_per_address` of its address are open.
+    MaxPerAddress,
+    /// More than `max_new` came from its address within a second.
+    MaxNew,
+    /// More than `max_rate` came from its address: a datagram.
+    MaxRate,
+    /// Its address failed at the gate too often.
+    Penalty,
+    /// It did not say the keyword.
+    Keyword,
+    /// It took too long for that.
+    GateTimeout,
+    /// It spoke TLS instead.
+    Tls,
+    /// It spoke HTTP instead.
+    Http,
+    /// Too many waited before the gate, or its connection died there.
+    Gate,
 }
 
 impl Reject {
@@ -21,7 +43,24 @@ impl Reject {
             Self::MaxConnections => "max_connections",
             Self::Draining => "draining",
             Self::Relay => "relay",
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::MaxPerAddress => "max_per_address",
+            Self::MaxNew => "max_new",
+            Self::MaxRate => "max_rate",
+            Self::Penalty => "penalty",
+            Self::Keyword => "keyword",
+            Self::GateTimeout => "gate_timeout",
+            Self::Tls => "tls",
+            Self::Http => "http",
+            Self::Gate => super::GATE,
         }
+    }
+
+    /// Whether it speaks against the address: whoever is right does not do that again and again.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Keyword | Self::GateTimeout | Self::Tls | Self::Http)
     }
 }
 
@@ -47,6 +86,14 @@ pub enum End {
     Framing,
     /// Nothing came from its address any more: a sender of datagrams.
     Idle,
+    /// It sent more than `max_bytes`.
+    MaxBytes,
+    /// Its address sent more than `max_rate`.
+    MaxRate,
+    /// It said nothing for `idle_timeout`.
+    IdleTimeout,
+    /// It never was in.
+    TurnedAway(Reject),
 }
 
 impl End {
@@ -59,6 +106,16 @@ impl End {
             Self::Draining => "draining",
             Self::Framing => FRAMING,
             Self::Idle => "idle",
+            Self::MaxBytes => "max_bytes",
+            Self::MaxRate => "max_rate",
+            Self::IdleTimeout => "idle_timeout",
+            Self::TurnedAway(why) => why.as_str(),
         }
+    }
+
+    /// Whether it was closed from here for a limit.
+    #[must_use]
+    pub fn is_limit(self) -> bool {
+        matches!(self, Self::MaxBytes | Self::MaxRate | Self::IdleTimeout)
     }
 }

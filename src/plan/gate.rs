@@ -14,6 +14,8 @@ pub const DEFAULT_MAX_NEW: u32 = 10_000;
 pub const GATE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a keyword, and of what may come before its line end.
 pub const LONGEST_KEYWORD: usize = 1024;
+/// The variable of the environment that may hold a keyword. Nothing that is started from here may see it.
+pub const KEYWORD_VARIABLE: &str = "RECLOG_KEYWORD";
 /// What a keyword without a name is called.
 pub const NAMELESS: &str = "default";
 

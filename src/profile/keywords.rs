@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_yaml::{Mapping, Value};
 
 use crate::error::{Error, Result};
-use crate::plan::{Keyword, NAMELESS, Source, is_name};
+use crate::plan::{KEYWORD_VARIABLE, Keyword, NAMELESS, Source, is_name};
 use crate::profile::flags::Overrides;
 use crate::profile::problem::{Problem, quote};
 use crate::profile::raw::{Key, RawStream};
@@ -38,7 +38,7 @@ impl KeywordFlag {
                 let file = on_disk(file).map_err(|why| Error::usage(format!("{flag}: {why}")))?;
                 Some(Self { flag, from: Source::File(file) })
             }
-            None => flags.keyword_given.then_some(Self { flag: "RECLOG_KEYWORD", from: Source::Given }),
+            None => flags.keyword_given.then_some(Self { flag: KEYWORD_VARIABLE, from: Source::Given }),
         })
     }
 

@@ -9,6 +9,7 @@ use super::auth::brief;
 use super::handler::{Guest, Stop};
 use super::porch::Caller;
 use super::routes::Found;
+use super::seats::Slot;
 
 impl Guest {
     /// Somebody from `originator` came to the address and port of a forward.
@@ -28,7 +29,7 @@ impl Guest {
             let what = format!("a connection for {}:{port}", brief(address));
             return self.unasked("forwarded-tcpip", &what, reply).await;
         };
-        if self.is_crowded() {
+        if self.is_crowded()? {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
@@ -45,6 +46,34 @@ impl Guest {
         Ok(())
     }
 
+    /// Feeds the sender of `channel`, if there is one.
+    pub(super) fn deliver(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Stop> {
+        let brake = &self.meter.brake;
+        let fed = self.senders.with(channel, |Slot { sender, channel }| {
+            sender.feed(data);
+            if !sender.has_room() {
+                brake.speak_on(channel);
+                brake.press(sender.wait());
+            } else if sender.is_released() {
+                return Err(Stop::Abandoned);
+            }
+            Ok(sender.is_over())
+        });
+        match fed {
+            Some(over) => {
+                if over? {
+                    self.dismiss(channel, session)?;
+                }
+            }
+            None => {
+                if self.half_closed.came(channel, data.len()) {
+                    session.close(channel)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What of `data` is to be fed to the sender of `channel`; `None`: nothing.
     pub(super) fn of_a_sender<'a>(
         &mut self,
@@ -52,14 +81,13 @@ impl Guest {
         data: &'a [u8],
         session: &mut Session,
     ) -> Result<Option<&'a [u8]>, Stop> {
-        if self.senders.contains_key(&channel) {
+        if self.senders.contains(channel) {
             return Ok(Some(data));
         }
         if self.relay_spoke(channel, data, session)? {
             return Ok(None);
         }
         let Some(data) = self.greeted(channel, data, session)? else { return Ok(None) };
-        self.claim(channel);
         Ok(if self.was_held_back(channel, Some(data), session)? { None } else { Some(data) })
     }
 }

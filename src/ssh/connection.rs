@@ -229,7 +229,7 @@ impl Connection {
 
     /// Every port is granted: lets senders in, those first who came meanwhile and were kept waiting.
     pub async fn open_doors(&self) {
-        self.leg.porch.open().await;
+        self.leg.porch.open(&self.leg.seats).await;
         self.start_relaying().await;
     }
 

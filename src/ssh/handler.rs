@@ -3,7 +3,6 @@
 //! Bytes are handled here, inside the connection's loop: it is the fastest way. When an output takes no more, the brake of
 //! the wire is pressed; nothing here waits for it, and nothing may await something that needs the loop itself.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -13,14 +12,15 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, Names, Sig};
 
 use super::algorithms;
 use super::auth::brief;
-use super::half_closed::HalfClosed;
+use super::half_closed::{HalfClosed, MAX_CLOSED};
 use super::host_key::{self, KnownHosts};
 use super::pipe::Inlet;
-use super::porch::{Porch, Slot};
+use super::porch::Porch;
 use super::prompt::Desk;
 use super::rekey::{Action, Rekey};
 use super::relay::{Ears, Lobby};
 use super::routes::Routes;
+use super::seats::Seats;
 use super::settings::Settings;
 use super::socket::Meter;
 use super::strange::{MAX_UNASKED, Strange};
@@ -41,7 +41,7 @@ pub struct Guest {
     /// Why the connection was refused from here; read when the library reports its own, poorer error.
     pub refusal: Refusal,
     pub ended: Ended,
-    pub senders: HashMap<ChannelId, Slot>,
+    pub senders: Seats,
     /// Where senders wait until all ports are granted.
     pub porch: Porch,
     /// Where those wait who came in by the forward of a relay.
@@ -79,6 +79,8 @@ pub enum Stop {
     Abandoned,
     #[error("the jump host opened more than {MAX_UNASKED} channels that nobody asked for")]
     Flooded,
+    #[error("more than {MAX_CLOSED} senders that were sent away would not go")]
+    Stubborn,
 }
 
 impl Guest {
@@ -165,20 +167,8 @@ impl Handler for Guest {
             if !inlet.push(data) {
                 self.meter.brake.press(inlet.room());
             }
-        } else if let Some(data) = self.of_a_sender(channel, data, session)?
-            && let Some(Slot { sender, channel: voice }) = self.senders.get_mut(&channel)
-        {
-            sender.feed(data);
-            let over = sender.is_over();
-            if !sender.has_room() {
-                self.meter.brake.speak_on(voice);
-                self.meter.brake.press(sender.wait());
-            } else if sender.is_released() {
-                return Err(Stop::Abandoned);
-            }
-            if over {
-                self.dismiss(channel);
-            }
+        } else if let Some(data) = self.of_a_sender(channel, data, session)? {
+            self.deliver(channel, data, session)?;
         }
         if self.meter.brake.is_on() {
             // Not now: who begins to renew the keys has to read on, and may say nothing else until it is done.
@@ -197,7 +187,6 @@ impl Handler for Guest {
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Stop> {
-        self.claim(channel);
         if self.was_held_back(channel, None, session)? || self.left_the_lobby(channel) {
             self.half_closed.insert(channel, None);
             session.eof(channel)?;
@@ -216,8 +205,7 @@ impl Handler for Guest {
         self.left_the_lobby(channel);
         self.ears.ended(channel, "it has ended");
         self.half_closed.remove(channel);
-        self.claim(channel);
-        if let Some(slot) = self.senders.remove(&channel) {
+        if let Some(slot) = self.senders.remove(channel) {
             self.part(channel, slot.sender, session)?;
         }
         self.lobby.gone(channel);
@@ -239,7 +227,7 @@ impl Handler for Guest {
         *self.turned_down.lock().unwrap_or_else(PoisonError::into_inner) =
             escape_str(&description.chars().take(LONGEST_REASON).collect::<String>());
         self.half_closed.remove(channel);
-        self.senders.remove(&channel);
+        self.senders.remove(channel);
         Ok(())
     }
 
@@ -252,7 +240,7 @@ impl Handler for Guest {
         _session: &mut Session,
     ) -> Result<(), Stop> {
         self.ears.complains(channel, data);
-        if self.senders.contains_key(&channel) && self.strange.is_new("extended data") {
+        if self.senders.contains(channel) && self.strange.is_new("extended data") {
             tracing::warn!(code, "the jump host sent data that is not a sender's; left out");
         }
         Ok(())

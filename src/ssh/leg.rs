@@ -1,6 +1,5 @@
 //! One SSH connection over one wire: to the jump host, or to a hop on the way.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::brake::Braked;
 use super::greeting::Greeting;
+use super::half_closed::HalfClosed;
 use super::handler::{Expected, Guest, Refusal, Stop, Words};
 use super::host_key::KnownHosts;
 use super::pipe::pipe;
@@ -22,6 +22,7 @@ use super::prompt::{Desk, Waited};
 use super::proxy::{self, Program};
 use super::relay::{Ears, Lobby};
 use super::routes::Routes;
+use super::seats::Seats;
 use super::settings::{PHASE_TIMEOUT, Proxy, Settings};
 use super::socket::{self, Meter, Metered, Wire};
 use super::strange::Strange;
@@ -61,6 +62,8 @@ pub struct Leg {
     pub meter: Arc<Meter>,
     /// Senders wait here until it is opened.
     pub porch: Porch,
+    /// Senders that are in.
+    pub seats: Seats,
     /// Who came in by the forward of a relay waits here until it is known who that is.
     pub lobby: Lobby,
     /// Where the relay is heard.
@@ -164,6 +167,8 @@ impl Leg {
         let (routes, refusal, turned_down) = (Routes::default(), Refusal::default(), Words::default());
         let (porch, tunnel) = (Porch::default(), Expected::default());
         let (lobby, ears) = (Lobby::default(), Ears::default());
+        let half_closed = HalfClosed::default();
+        let seats = Seats::new(half_closed.clone(), Arc::clone(&meter));
         let guest = Guest {
             settings: Arc::clone(&settings),
             known,
@@ -172,13 +177,13 @@ impl Leg {
             meter: Arc::clone(&meter),
             refusal: Arc::clone(&refusal),
             ended: Arc::clone(&ended_tx),
-            senders: HashMap::new(),
+            senders: seats.clone(),
             porch: porch.clone(),
             lobby: lobby.clone(),
             ears: ears.clone(),
             tunnel: Arc::clone(&tunnel),
             opened: None,
-            half_closed: super::half_closed::HalfClosed::default(),
+            half_closed,
             strange: Strange::default(),
             turned_down: Arc::clone(&turned_down),
             rekey: None,
@@ -232,6 +237,7 @@ impl Leg {
             routes,
             meter,
             porch,
+            seats,
             lobby,
             ears,
             tunnel,

@@ -31,6 +31,7 @@ mod rekey;
 mod relay;
 mod remote_socket;
 mod routes;
+mod seats;
 mod server_process;
 mod settings;
 mod socket;

@@ -1,16 +1,16 @@
 //! Where senders wait until every port of the connection is granted. Let in before, they could fill a queue that is full
 //! already, and the answer about the next port would never be read.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use russh::client::{ChannelOpenHandle, Msg};
-use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf};
+use russh::{Channel, ChannelId, ChannelOpenFailure};
 
-use super::brake::Voice;
-use super::handler::Guest;
+use super::handler::{Guest, Stop};
+use super::seats::{Seats, Slot};
 use super::strange::MAX_HALF_CLOSED;
-use crate::intake::{Intake, Sender};
+use crate::intake::Intake;
 
 /// Senders that wait; as many as a stream lets in unless it is told otherwise. None of their bytes is here yet: the server
 /// reads from a sender when its channel is open.
@@ -23,23 +23,6 @@ pub struct Caller {
     pub intake: Intake,
     /// Says no when it is dropped.
     pub reply: ChannelOpenHandle,
-}
-
-/// A sender that was let in. The write half is kept so that the library keeps the channel.
-pub struct Slot {
-    pub sender: Sender,
-    pub channel: Voice,
-}
-
-impl Slot {
-    /// A sender and what it came by, which its answers take, too.
-    pub fn new(sender: Sender, channel: ChannelWriteHalf<Msg>) -> Self {
-        let channel = Arc::new(channel);
-        if let Some(mouth) = sender.mouth() {
-            tokio::spawn(super::answers::speak(mouth, Arc::clone(&channel)));
-        }
-        Self { sender, channel }
-    }
 }
 
 /// What is to be done with a sender.
@@ -66,12 +49,18 @@ impl Caller {
 
 impl Guest {
     /// Whether so many channels have ended for us and not for the server that no sender is let in.
-    pub(super) fn is_crowded(&mut self) -> bool {
+    ///
+    /// # Errors
+    /// When as many had to be closed from here as may be.
+    pub(super) fn is_crowded(&mut self) -> Result<bool, Stop> {
+        if self.half_closed.is_spent() {
+            return Err(Stop::Stubborn);
+        }
         let crowded = self.half_closed.len() >= MAX_HALF_CLOSED;
         if crowded && self.strange.is_new("half-closed") {
             tracing::warn!("the jump host closes no channel that has ended; senders are refused until it does");
         }
-        crowded
+        Ok(crowded)
     }
 
     /// Lets a sender in, onto the porch, or turns it away.
@@ -94,15 +83,6 @@ impl Guest {
             Err(reply) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
         }
     }
-
-    /// Lets in whoever waited on the porch for this channel.
-    pub(super) fn claim(&mut self, channel: ChannelId) {
-        if !self.senders.contains_key(&channel)
-            && let Some(slot) = self.porch.claim(channel)
-        {
-            self.senders.insert(channel, slot);
-        }
-    }
 }
 
 /// The porch of one connection.
@@ -114,8 +94,6 @@ struct Inner {
     open: bool,
     /// First come, first served.
     waiting: VecDeque<Caller>,
-    /// Let in from here, not yet known to the handler.
-    admitted: HashMap<ChannelId, Slot>,
 }
 
 impl Porch {
@@ -137,7 +115,7 @@ impl Porch {
     }
 
     /// Every port is granted: who waits comes in, and so does everybody after them.
-    pub async fn open(&self) {
+    pub async fn open(&self, seats: &Seats) {
         let waiting = {
             let mut inner = self.lock();
             inner.open = true;
@@ -147,7 +125,7 @@ impl Porch {
             match caller.admit() {
                 Ok((id, slot, reply)) => {
                     // Before it hears so: its first byte may come at once.
-                    self.lock().admitted.insert(id, slot);
+                    seats.insert(id, slot);
                     reply.accept().await;
                 }
                 Err(reply) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
@@ -155,15 +133,9 @@ impl Porch {
         }
     }
 
-    /// Hands a sender that was let in from here to the handler.
-    #[must_use]
-    pub fn claim(&self, channel: ChannelId) -> Option<Slot> {
-        self.lock().admitted.remove(&channel)
-    }
-
-    /// The connection is over: who is in was cut, and nobody waits any more.
+    /// The connection is over: nobody waits any more.
     pub fn clear(&self) {
-        let Inner { waiting, admitted, .. } = std::mem::take(&mut *self.lock());
-        drop((waiting, admitted));
+        let Inner { waiting, .. } = std::mem::take(&mut *self.lock());
+        drop(waiting);
     }
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::socket::Wire;
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape;
+use crate::plan::KEYWORD_VARIABLE;
 
 /// A program that is told to go (SIGHUP, as ssh does it) goes within this time, or is killed.
 const CLEAN_UP: Duration = Duration::from_secs(1);
@@ -42,6 +43,7 @@ pub fn start(command: &str, folder: &Path) -> Result<(Wire, Program)> {
         .arg("-c")
         // The shell makes way for the command, so that signals reach the right one.
         .arg(format!("exec {command}"))
+        .env_remove(KEYWORD_VARIABLE)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

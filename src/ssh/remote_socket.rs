@@ -164,7 +164,7 @@ impl Guest {
             let what = format!("a connection for the socket {}", brief(path));
             return self.unasked("forwarded-streamlocal", &what, reply).await;
         };
-        if self.is_crowded() {
+        if self.is_crowded()? {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }

@@ -313,3 +313,29 @@ proptest! {
         prop_assert_eq!((ran.answered, ran.made.records, ran.over), (messages.len() as u64, messages.len() as u64, None));
     }
 }
+
+#[test]
+fn random_inputs_of_every_framing_give_the_same_records_in_any_pieces() {
+    use crate::intake::fuzz::{compare, seeds};
+    let relp = format!("{OPEN}2 syslog 8 <1>first\n3 syslog 5 <2>xy\n4 close 0\n");
+    let seeds = seeds(&[
+        "one\ntwo\r\n\nthree\0four\n",
+        "a line that is longer than any that is let through in one piece\nnext\n",
+        "5 <1>ab9 <2>line\n.12 <3>with\nlf\n.<4>line\n",
+        "<34>1 2026-11-21T22:14:15.003Z host app - ID47 - text\n<13>Nov 21 10:00:00 host app[1]: text\n",
+        &relp,
+        OPEN,
+        "2 syslog 3 <1>\n",
+    ]);
+    for (framing, ends) in ALL {
+        let name = format!("{framing:?} {ends:?}");
+        // Checks the account of every byte after every piece, and how much is held.
+        compare(&name, &seeds, |pieces| {
+            let mut ran = run_with(framing, ends, 48, pieces);
+            if framing == Framing::Raw {
+                ran.made.records = 0;
+            }
+            ran
+        });
+    }
+}

@@ -9,12 +9,13 @@ use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{End, Intake, Mouth, Sender};
+use super::{End, Intake, Leash, Mouth, Sender};
 use crate::error::{Error, Result, io_reason};
 use crate::plan::{StreamPlan, bracketed};
 
@@ -178,9 +179,27 @@ async fn accept<D: Doorway>(doorway: &D, intake: &Intake, cut: &CancellationToke
     }
 }
 
+/// Ends the reading from one connection.
+#[derive(Debug, Default)]
+struct Tug(CancellationToken);
+
+impl Leash for Tug {
+    /// Nobody else's output holds it up, and that of the stream is known.
+    fn is_heard(&self) -> bool {
+        true
+    }
+
+    fn pull(&self) {
+        self.0.cancel();
+    }
+}
+
 async fn receive(line: impl Line, mut sender: Sender) {
+    let mut tug = None;
+    sender.tie(|| Arc::clone(tug.insert(Arc::new(Tug::default()))) as Arc<dyn Leash>);
+    let tug = tug.as_deref();
     let Some(mouth) = sender.mouth() else {
-        if let Some(end) = read(&line, &mut sender).await {
+        if let Some(end) = read(&line, &mut sender, tug).await {
             sender.end(end);
         }
         return;
@@ -189,7 +208,7 @@ async fn receive(line: impl Line, mut sender: Sender) {
     let answers = answer(&line, mouth);
     tokio::pin!(answers);
     let end = tokio::select! {
-        end = read(&line, &mut sender) => end,
+        end = read(&line, &mut sender, tug) => end,
         // It hears nothing any more.
         () = &mut answers => None,
     };
@@ -203,14 +222,21 @@ async fn receive(line: impl Line, mut sender: Sender) {
 }
 
 /// Feeds what arrives until the sender ends; `None`: its connection died, or nobody takes anything any more.
-async fn read(line: &impl Line, sender: &mut Sender) -> Option<End> {
+async fn read(line: &impl Line, sender: &mut Sender, tug: Option<&Tug>) -> Option<End> {
     loop {
         sender.room().await;
         if sender.is_released() {
             return None;
         }
-        if line.readable().await.is_err() {
-            return None;
+        let ready = match tug {
+            Some(tug) => tug.0.run_until_cancelled(line.readable()).await,
+            None => Some(line.readable().await),
+        };
+        match ready {
+            Some(Ok(())) => {}
+            Some(Err(_)) => return None,
+            // It knows better why.
+            None => return Some(End::Clean),
         }
         let read = SCRATCH.with_borrow_mut(|buffer| {
             line.try_read(buffer).inspect(|n| {

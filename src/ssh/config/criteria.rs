@@ -9,6 +9,7 @@ use super::reader::{Reader, Trouble};
 use super::{account, check};
 use crate::error::Error;
 use crate::escape::escape_str;
+use crate::plan::KEYWORD_VARIABLE;
 
 impl Reader<'_> {
     /// Whether the conditions hold. With `dormant` no command is run: nothing could come of it.
@@ -122,6 +123,7 @@ fn run(command: &str) -> Result<bool, Trouble> {
     let status = Command::new(&shell)
         .arg("-c")
         .arg(command)
+        .env_remove(KEYWORD_VARIABLE)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status()

@@ -6,7 +6,7 @@ use russh::{Channel, ChannelId, ChannelWriteHalf};
 use super::lookout::{Held, Seen};
 use crate::intake::Intake;
 use crate::ssh::handler::{Guest, Stop};
-use crate::ssh::porch::Slot;
+use crate::ssh::seats::Slot;
 
 impl Guest {
     /// Holds a connection for `intake` back that may be an echo of ours; the channel comes back when it cannot be. Whoever

@@ -151,6 +151,7 @@ fn is_loopback(address: &str) -> bool {
 
 /// What becomes of a connection, and of what came by it.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "handed on at once, and seldom")]
 pub enum Seen<C> {
     /// Nothing is known of it here: what came is the handler's.
     Unknown,
@@ -256,6 +257,16 @@ impl<K: Copy + Eq + Hash, C> Lookout<K, C> {
         let turned_away = std::mem::take(&mut state.turned_away);
         self.rest(&state);
         turned_away.into_iter().map(|(_, channel)| channel).collect()
+    }
+
+    /// Hands senders over that were let in and have said nothing since: they may never do, and may have to go. Nothing comes in
+    /// between.
+    pub fn settle(&self, mut seat: impl FnMut(K, Sender, C)) {
+        let mut state = self.lock();
+        for (id, (sender, channel)) in std::mem::take(&mut state.let_in) {
+            seat(id, sender, channel);
+        }
+        self.rest(&state);
     }
 
     /// The connection is over. What was sent is kept; whoever had sent nothing, or was most likely our own, was never there.

@@ -29,6 +29,7 @@ use super::connection::Connection;
 use super::handler::Guest;
 use super::prompt::Person;
 use super::routes::wire_address;
+use super::seats::{Seats, Slot};
 use super::settings::PHASE_TIMEOUT;
 use super::socket::Meter;
 use crate::error::Result;
@@ -86,6 +87,7 @@ pub async fn check(
     };
     let lanes: [_; SIDE_BY_SIDE] = tokio::join!(lane(), lane(), lane(), lane()).into();
     let seen: Vec<_> = lanes.into_iter().flatten().collect();
+    tidy(&leg.routes.lookout, &leg.seats).await;
 
     let mut known = before.0.lock().unwrap_or_else(PoisonError::into_inner);
     let mut notes = Vec::new();
@@ -125,7 +127,6 @@ pub(super) async fn look(handle: &Arc<Handle<Guest>>, lookout: &Lookout, meter: 
             door => door,
         };
     let (v4, v6) = tokio::join!(knock(Family::V4), knock(Family::V6));
-    tidy(lookout).await;
     Doors { v4, v6 }
 }
 
@@ -141,8 +142,9 @@ pub(super) fn nonce() -> Option<Nonce> {
     }
 }
 
-/// Closes what was held back and then not let in.
-pub(super) async fn tidy(lookout: &Lookout) {
+/// Seats who was held back and then let in, and closes who was not.
+pub(super) async fn tidy(lookout: &Lookout, seats: &Seats) {
+    lookout.settle(|id, sender, channel| seats.insert(id, Slot::new(sender, channel)));
     for channel in lookout.turned_away() {
         let _ = channel.close().await;
     }

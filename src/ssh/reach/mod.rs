@@ -26,6 +26,7 @@ use super::connection::Connection;
 use super::doors::lookout::{Lookout, Origin};
 use super::doors::{self, Door, Doors};
 use super::handler::Guest;
+use super::seats::Seats;
 use super::server_process;
 use super::settings::{Proxy, Settings};
 use super::socket::Meter;
@@ -54,6 +55,7 @@ pub struct Prober {
     handle: Arc<Handle<Guest>>,
     settings: Arc<Settings>,
     lookout: Lookout,
+    seats: Seats,
     meter: Arc<Meter>,
     from: From,
     /// What was found last, by port: as long as the same comes from outside, nobody looks for the fault again.
@@ -97,6 +99,7 @@ impl Connection {
             handle: Arc::clone(&leg.handle),
             settings: Arc::clone(settings),
             lookout: leg.routes.lookout.clone(),
+            seats: leg.seats.clone(),
             meter: Arc::clone(&leg.meter),
             from,
             last: Arc::default(),
@@ -137,7 +140,7 @@ impl Prober {
                 (attempts, Some(found))
             }
         };
-        doors::tidy(&self.lookout).await;
+        doors::tidy(&self.lookout, &self.seats).await;
         let came_back = attempts.iter().any(|a| matches!(a.outcome, Outside::CameBack { .. }));
         let asked = attempts.iter().any(|a| !matches!(a.outcome, Outside::NotAsked(_)));
         let all = attempts.iter().all(|a| matches!(a.outcome, Outside::CameBack { .. } | Outside::NotAsked(_)));
@@ -218,7 +221,7 @@ impl Prober {
         let others = facts.addresses.iter().flatten().copied().filter(|ip| !dialed.contains(ip));
         let others: Vec<IpAddr> = others.take(MOST_OWN).collect();
         own.extend(self.ask_own(&others, port).await);
-        doors::tidy(&self.lookout).await;
+        doors::tidy(&self.lookout, &self.seats).await;
         Located { doors: Some(doors), own, facts }
     }
 
@@ -262,6 +265,7 @@ impl Prober {
             return Pulse::Beats;
         }
         let Doors { v4, v6 } = doors::look(&self.handle, &self.lookout, &self.meter, port).await;
+        doors::tidy(&self.lookout, &self.seats).await;
         let gone = |door: Door| matches!(door, Door::Nobody | Door::Other | Door::Absent);
         // Where the rules forbid the question whether the family is there, both count as absent: that tells nothing.
         if gone(v4) && gone(v6) && (v4, v6) != (Door::Absent, Door::Absent) {

@@ -10,7 +10,7 @@ use super::hall::Seen;
 use super::{Visitor, turn_away};
 use crate::intake::{End, Intake, Sender};
 use crate::ssh::handler::{Guest, Stop};
-use crate::ssh::porch::Slot;
+use crate::ssh::seats::Slot;
 
 impl Guest {
     /// Somebody came in for the relay of `port`; whoever it is has still to be accepted.

@@ -214,6 +214,31 @@ mod tests {
         assert!(matches!(said(&text), Step::Said { taken, .. } if taken == text.len() && taken <= LONGEST));
     }
 
+    #[test]
+    fn random_inputs_before_a_relay_get_the_same_verdict_in_any_pieces() {
+        use crate::intake::fuzz::{compare, seeds};
+        let seeds = seeds(&[
+            &line("PROXY TCP4 192.0.2.1 198.51.100.7 4711 514"),
+            &line("PROXY TCP6 2001:db8::1 2001:db8::2 65535 1"),
+            "PROXY UNKNOWN\r\n",
+            "PROXY TCP4 192.0.2.1 198.51.100.7 4711 514\r\n",
+            "a line of a log\n",
+        ]);
+        compare("hello", &seeds, |pieces| {
+            let (mut hello, mut fed) = (Hello::default(), 0);
+            for piece in pieces {
+                let before = fed;
+                fed += piece.len();
+                match hello.feed(piece, &secret()) {
+                    Step::Open => assert!(hello.length == fed && fed < LONGEST),
+                    Step::Said { peer, taken } => return Some((peer, before + taken)),
+                    Step::Foreign => return None,
+                }
+            }
+            Some((([0, 0, 0, 0], 0).into(), fed))
+        });
+    }
+
     proptest! {
         #[test]
         fn it_may_be_cut_anywhere_and_what_follows_is_the_senders(

@@ -1,0 +1,172 @@
+//! Floods: memory stays bounded, whoever is right gets in, and a quiet sender is served as ever.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use common::snapshot::{assert_settled, number};
+use common::{Collector, Env, LATER, SOON, Sshd, read_text, wait_until};
+
+/// A connection to the port from this address of the loopback interface.
+fn from(address: [u8; 4], port: u16) -> std::io::Result<TcpStream> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+    // The port is chosen when it connects: the same one may lead to several places.
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::from((address, 0)).into())?;
+    socket.connect(&SocketAddr::from(([127, 0, 0, 1], port)).into())?;
+    let stream = TcpStream::from(socket);
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(SOON))?;
+    Ok(stream)
+}
+
+/// `VmRSS` of the process, in KiB.
+fn memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("VmRSS");
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+fn keyword_file(env: &Env) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = env.write("word", "open sesame\n");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// `SILENT` connections of one address that say nothing and stay, and right senders meanwhile.
+fn silence(env: &Env, collector: &Collector, silent: usize) {
+    let port = collector.port();
+    let before = memory(collector.pid);
+    let mut kept = Vec::new();
+    let mut most = before;
+    for n in 0..silent {
+        // Whoever is not let in by the jump host's own limits has no place here either.
+        if let Ok(stream) = from([127, 0, 0, 7], port) {
+            kept.push(stream);
+        }
+        // No more descriptors than a test process may have.
+        if kept.len() > 800 {
+            kept.drain(..400);
+        }
+        if n % 1000 == 999 {
+            most = most.max(memory(collector.pid));
+            let mut right = from([127, 0, 0, 1], port).unwrap();
+            right.write_all(format!("open sesame\nline {n}\n").as_bytes()).unwrap();
+            wait_until("a right sender is stored meanwhile", SOON, || {
+                read_text(env.path("f")).contains(&format!("line {n}\n")).then_some(())
+            });
+        }
+    }
+    drop(kept);
+    assert!(most - before < 40 * 1024, "from {before} to {most} KiB");
+    let rejected = |c: &serde_json::Value| common::snapshot::sum(&c["streams"][0]["senders"]["rejected"]) > 0;
+    env.wait_collector("c", "has turned somebody away", rejected);
+    let down = env.run(&["down", "c", "--json"]).ok().last_event();
+    let stream = &down["streams"][0];
+    assert_settled(stream, &env.path("f"));
+    assert_eq!(number(&stream["senders"]["accepted"]), silent as u64 / 1000);
+    assert_eq!(number(&stream["senders"]["open"]), 0);
+    let trail = std::fs::metadata(env.path("state/c/audit.jsonl")).unwrap().len();
+    assert!(trail < 1024 * 1024, "the trail of a flood has {trail} bytes");
+}
+
+#[test]
+fn ten_thousand_connections_that_say_nothing_cost_little_and_keep_nobody_out() {
+    let env = Env::new();
+    let collector = env.listen(&["--out", &env.arg("f"), "--name", "c", "--keyword-file", &keyword_file(&env)]);
+    silence(&env, &collector, 10_000);
+}
+
+#[test]
+fn connections_that_say_nothing_through_sshd_keep_nobody_out_either() {
+    require!("sshd");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    env.trust(&sshd);
+    let word = keyword_file(&env);
+    let collector = env.up(&["--remote-port", "0", "--out", &env.arg("f"), "--name", "c", "--keyword-file", &word]);
+    silence(&env, &collector, 2_000);
+}
+
+/// How long the lines of a quiet sender take from its write to the file, while 200 connections of another address flood; sorted.
+fn delays(env: &Env, port: u16, lines: usize) -> Vec<Duration> {
+    let (over, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let floods: Vec<_> = (0..200)
+        .map(|_| {
+            let (over, sent) = (Arc::clone(&over), Arc::clone(&sent));
+            std::thread::Builder::new().stack_size(128 * 1024).spawn(move || {
+                let lines = "flood 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 012\n".repeat(200);
+                let mut stream = from([127, 0, 0, 7], port).unwrap();
+                while !over.load(Ordering::Relaxed) && stream.write_all(lines.as_bytes()).is_ok() {
+                    sent.fetch_add(lines.len() as u64, Ordering::Relaxed);
+                }
+            })
+        })
+        .map(Result::unwrap)
+        .collect();
+    let mut quiet = from([127, 0, 0, 1], port).unwrap();
+    let mut file = std::fs::File::open(env.path("f")).unwrap();
+    wait_until("the flood is on", LATER, || (sent.load(Ordering::Relaxed) > 20 << 20).then_some(()));
+    let (mut delays, mut buffer, mut rest) = (Vec::new(), vec![0; 1 << 20], Vec::new());
+    for n in 0..lines {
+        let mark = format!("quiet {n:06} #\n");
+        let begun = Instant::now();
+        quiet.write_all(mark.as_bytes()).unwrap();
+        'found: loop {
+            match file.read(&mut buffer).unwrap() {
+                0 => std::thread::sleep(Duration::from_micros(200)),
+                got => {
+                    rest.extend_from_slice(&buffer[..got]);
+                    if memchr::memmem::find(&rest, mark.as_bytes()).is_some() {
+                        break 'found;
+                    }
+                    rest.drain(..rest.len().saturating_sub(mark.len()));
+                }
+            }
+            assert!(begun.elapsed() < LATER, "line {n} never came");
+        }
+        delays.push(begun.elapsed());
+        // A device that says something now and then.
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    over.store(true, Ordering::Relaxed);
+    drop(quiet);
+    for flood in floods {
+        flood.join().unwrap();
+    }
+    delays.sort_unstable();
+    delays
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() - 1) * percent / 100]
+}
+
+/// Measured, with figures in docs/reliability.md: `cargo test --release --test floods -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures, and wants a machine of its own"]
+fn a_quiet_sender_waits_less_than_50_ms_while_200_connections_flood() {
+    let report = |place: &str, delays: &[Duration]| {
+        let [half, most, worst] = [50, 99, 100].map(|p| percentile(delays, p));
+        eprintln!("{place}: median {half:?}, 99th percentile {most:?}, longest {worst:?}");
+        assert!(most < Duration::from_millis(50), "{place}: {most:?}");
+    };
+    let env = Env::new();
+    let collector = env.listen(&["--out", &env.arg("f"), "--name", "c", "--sync", "never"]);
+    let listen = delays(&env, collector.port(), 1000);
+    env.run(&["down", "c", "--now"]).ok();
+    drop(env);
+    report("listen", &listen);
+    require!("sshd");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    env.trust(&sshd);
+    let out = env.arg("f");
+    let collector = env.up(&["--remote-port", "0", "--out", &out, "--name", "c", "--sync", "never", "--no-probe"]);
+    let over_ssh = delays(&env, collector.port(), 1000);
+    env.run(&["down", "c", "--now"]).ok();
+    report("through sshd", &over_ssh);
+}
