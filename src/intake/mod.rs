@@ -181,7 +181,11 @@ impl Inner {
     /// to be entered in the ledger by `fill`: the writer must not store bytes that the ledger has not received.
     fn push<T>(&self, meta: &Meta, fill: impl FnOnce(&mut dyn Records) -> T) -> (T, u64) {
         let now = Timestamp::now();
-        self.sink.push_and_tell(|batch| fill(&mut Pen::new(batch, &self.plan.format, meta, now)))
+        let aim = self.sink.aim(meta, now);
+        self.sink.push_and_tell(|batch| {
+            batch.aim(&aim);
+            fill(&mut Pen::new(batch, &self.plan.format, meta, now))
+        })
     }
 
     fn meta(&self, peer: &str, connection: u64) -> Meta {
