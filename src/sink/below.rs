@@ -224,3 +224,103 @@ impl Disk for Below {
         RealDisk.newest(file)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    struct Place {
+        dir: tempfile::TempDir,
+        disk: Below,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(dir.path().join("real/elsewhere")).unwrap();
+            // What stands before the first placeholder may be a link.
+            symlink("real", dir.path().join("root")).unwrap();
+            let disk = Below::new(dir.path().join("root"));
+            Self { dir, disk }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.dir.path().join("root").join(name)
+        }
+    }
+
+    fn words<T>(result: io::Result<T>) -> String {
+        result.map(drop).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn folders_and_files_are_made_for_their_user_alone() {
+        let place = Place::new();
+        let (file, folder) = (place.path("10.0.0.1/2026/x.log"), place.path("10.0.0.1/2026"));
+        assert_eq!(place.disk.stat(&file).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(place.disk.open(&file).unwrap_err().kind(), io::ErrorKind::NotFound);
+        place.disk.create(&file).unwrap().write_all(b"one\n").unwrap();
+        assert_eq!(place.disk.create(&file).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        place.disk.open(&file).unwrap().write_all(b"two").unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"one\ntwo", "appended");
+        assert_eq!(place.disk.last_byte(&file).unwrap(), b'o');
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&file), mode(&folder), mode(&place.path("10.0.0.1"))), (0o600, 0o700, 0o700));
+        let (stat, there) = (place.disk.stat(&file).unwrap(), place.disk.open(&file).unwrap());
+        assert_eq!(stat, Stat { modified: stat.modified, ..RealDisk.stat(&file).unwrap() });
+        assert_eq!(stat.id, place.disk.stat_of(&there).unwrap().id);
+        let (aside, archive) = (place.path("10.0.0.1/2026/x.log.rotating"), place.path("10.0.0.1/2026/a"));
+        place.disk.create(&aside).unwrap();
+        place.disk.swap(&aside, &file).unwrap();
+        place.disk.rename(&aside, &archive).unwrap();
+        assert_eq!(std::fs::read(&archive).unwrap(), b"one\ntwo");
+        assert_eq!(place.disk.rename(&file, &archive).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        place.disk.unlink(&file).unwrap();
+        assert!(!file.exists());
+        place.disk.sync_folder(&folder).unwrap();
+        assert_eq!(
+            (place.disk.ground(&file), place.disk.ground(Path::new("/a/b"))),
+            (&*place.path(""), Path::new("/a"))
+        );
+    }
+
+    #[test]
+    fn a_planted_link_leads_nowhere() {
+        let place = Place::new();
+        let victim = place.path("elsewhere/victim");
+        std::fs::write(&victim, "mine\n").unwrap();
+        symlink("elsewhere", place.path("10.0.0.1")).unwrap();
+        symlink("elsewhere/victim", place.path("file")).unwrap();
+        symlink("elsewhere/new", place.path("nothing")).unwrap();
+        let through = place.path("10.0.0.1/victim");
+        let said = "10.0.0.1 is a symbolic link, and none is followed below";
+        assert!(words(place.disk.open(&through)).contains(said));
+        assert!(words(place.disk.create(&place.path("10.0.0.1/new"))).contains(said));
+        assert!(words(place.disk.stat(&through)).contains(said));
+        assert!(words(place.disk.last_byte(&through)).contains(said));
+        assert!(words(place.disk.unlink(&through)).contains(said));
+        assert!(words(place.disk.rename(&through, &place.path("10.0.0.1/x"))).contains(said));
+        assert!(words(place.disk.open(&place.path("file"))).contains("is a symbolic link"));
+        assert_eq!(place.disk.create(&place.path("nothing")).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(place.disk.stat(&place.path("file")).unwrap().unusual, Some("a symbolic link"));
+        assert_eq!(std::fs::read(&victim).unwrap(), b"mine\n");
+        assert_eq!(std::fs::read_dir(place.path("elsewhere")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_belongs_to_another_user_is_left_alone() {
+        // Only root can give a file away, and root alone would then write it all the same if nobody looked.
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let place = Place::new();
+        std::fs::create_dir(place.path("10.0.0.1")).unwrap();
+        std::os::unix::fs::chown(place.path("10.0.0.1"), Some(65534), None).unwrap();
+        assert!(words(place.disk.create(&place.path("10.0.0.1/x"))).ends_with("10.0.0.1 belongs to another user"));
+        std::fs::write(place.path("file"), "").unwrap();
+        std::os::unix::fs::chown(place.path("file"), Some(65534), None).unwrap();
+        assert!(words(place.disk.open(&place.path("file"))).ends_with("file belongs to another user"));
+    }
+}
