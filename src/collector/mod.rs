@@ -36,8 +36,8 @@ use crate::control::{DownReport, Hello, PROTOCOL};
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::paths::{self, Paths};
-use crate::plan::{Plan, SshPlan};
-use crate::sink::Rescue;
+use crate::plan::{Plan, SshPlan, To};
+use crate::sink::{OPEN_FILES, Rescue};
 use crate::ssh::{self, Person, Settings};
 use events::Event;
 use live::Live;
@@ -83,7 +83,9 @@ fn fit_descriptors(plan: &mut Plan) {
     if plan.ssh.is_none()
         && let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current
     {
-        let all = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(RESERVE).max(1);
+        let many = plan.streams.iter().filter(|stream| matches!(stream.out.to(), To::Files(_))).count();
+        let reserve = RESERVE + many * OPEN_FILES;
+        let all = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(reserve).max(1);
         let each = (all / plan.streams.len().max(1)).max(1);
         for stream in &mut plan.streams {
             stream.max_connections = stream.max_connections.min(each);

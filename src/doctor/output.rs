@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::rig;
 use super::step::{Name, Step, Verdict};
 use crate::error::{Error, io_reason};
-use crate::plan::StreamPlan;
+use crate::plan::{StreamPlan, To};
 
 /// A folder on a network that is away answers never.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,17 +21,26 @@ const SOON_FULL: u64 = 256 * 1024 * 1024;
 /// Looks at the folder of `stream`'s output. With the step comes a file in that folder, where one could be made.
 pub async fn look(stream: &StreamPlan) -> (Step, Option<TempPath>) {
     let begun = Instant::now();
-    let (out, min_free) = (stream.out.name().to_owned(), stream.min_free);
+    let (out, min_free) = (place(stream), stream.min_free);
     let looking = tokio::task::spawn_blocking(move || examine(&out, min_free));
     if let Ok(Ok((step, file))) = timeout(PATIENCE, looking).await {
         return (step.took(begun.elapsed()), file);
     }
     // The thread stays behind until the disk answers.
-    let folder = stream.out.name().parent().unwrap_or(Path::new("."));
+    let out = place(stream);
+    let folder = out.parent().unwrap_or(Path::new("."));
     let error =
         Error::failed(format!("the folder {} does not answer within {} s", folder.display(), PATIENCE.as_secs()))
             .hint("a network disk that is away?");
     (Step::failed(Name::Output, &error).took(begun.elapsed()), None)
+}
+
+/// The file; of many, one that is not there, in the folder that must be.
+fn place(stream: &StreamPlan) -> PathBuf {
+    match stream.out.to() {
+        To::Files(template) => template.fixed().join(".reclog"),
+        _ => stream.out.name().to_owned(),
+    }
 }
 
 /// Where `out` lies: where a link leads to.

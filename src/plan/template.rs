@@ -69,6 +69,26 @@ pub enum Piece {
     Field(Field),
 }
 
+impl Piece {
+    /// Bytes that it has in the name of a file, at most.
+    fn longest(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Field(field) => field.longest(),
+        }
+    }
+}
+
+/// As written.
+impl fmt::Display for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Field(field) => write!(f, "{{{}}}", field.as_str()),
+        }
+    }
+}
+
 /// Placeholders of `prefix`.
 const OF_PREFIX: [Field; 5] = [Field::Time, Field::Peer, Field::Keyword, Field::Stream, Field::Number];
 /// Placeholders of `out`.
@@ -100,13 +120,16 @@ impl Template {
     /// A sentence about a brace that is unknown or not closed, or a name that leads elsewhere or gets too long.
     pub fn path(written: &str) -> Result<Self, String> {
         let template = Self::parse(written, &OF_PATH)?;
-        for (name, longest) in template.names() {
-            if name.is_empty() {
-                return Err("a file needs a name after the last `/`".into());
-            }
+        let parts = template.parts();
+        if parts.last().is_none_or(Vec::is_empty) {
+            return Err("a file needs a name after the last `/`".into());
+        }
+        for part in parts {
+            let name: String = part.iter().map(Piece::to_string).collect();
             if name == "." || name == ".." {
                 return Err(format!("`{name}` has no place behind a placeholder"));
             }
+            let longest: usize = part.iter().map(Piece::longest).sum();
             if longest > LONGEST_NAME {
                 return Err(format!("`{name}` may become a name of {longest} bytes; there is room for {LONGEST_NAME}"));
             }
@@ -114,36 +137,27 @@ impl Template {
         Ok(template)
     }
 
-    /// The folders and the file behind the [fixed part](Self::fixed) of a path, as written, each with the bytes that it may
-    /// have.
-    fn names(&self) -> Vec<(String, usize)> {
-        let mut names = vec![(String::new(), 0)];
+    /// The folders and the file behind the [fixed part](Self::fixed) of a path, in order. Between two slashes there is an
+    /// empty one.
+    pub(super) fn parts(&self) -> Vec<Vec<Piece>> {
+        let mut all = vec![Vec::new()];
         let mut fixed = self.fixed_length();
         for piece in &self.pieces {
-            match piece {
-                Piece::Text(text) => {
-                    let text = &text[std::mem::take(&mut fixed).min(text.len())..];
-                    for (n, part) in text.split('/').enumerate() {
-                        if n > 0 {
-                            names.push((String::new(), 0));
-                        }
-                        let last = names.last_mut().expect("one at least");
-                        last.0.push_str(part);
-                        last.1 += part.len();
-                    }
+            let Piece::Text(text) = piece else {
+                all.last_mut().expect("one at least").push(piece.clone());
+                continue;
+            };
+            let text = &text[std::mem::take(&mut fixed).min(text.len())..];
+            for (n, part) in text.split('/').enumerate() {
+                if n > 0 {
+                    all.push(Vec::new());
                 }
-                Piece::Field(field) => {
-                    let last = names.last_mut().expect("one at least");
-                    last.0.push_str(&format!("{{{}}}", field.as_str()));
-                    last.1 += field.longest();
+                if !part.is_empty() {
+                    all.last_mut().expect("one at least").push(Piece::Text(part.to_owned()));
                 }
             }
         }
-        // Between two slashes there is nothing.
-        let end = names.pop().expect("one at least");
-        names.retain(|(name, _)| !name.is_empty());
-        names.push(end);
-        names
+        all
     }
 
     /// Bytes up to the last `/` before the first placeholder, with it.

@@ -47,7 +47,12 @@ impl Below {
     fn way<'a>(&self, path: &'a Path, make: bool) -> io::Result<Option<(OwnedFd, &'a std::ffi::OsStr)>> {
         let Some(names) = self.names(path) else { return Ok(None) };
         let Some((last, folders)) = names.split_last() else { return Ok(None) };
-        let mut at = open(&self.root, WAY, Mode::empty())?;
+        let mut at = open(&self.root, WAY, Mode::empty()).map_err(|e| match e {
+            Errno::NOENT => {
+                io::Error::new(io::ErrorKind::NotFound, format!("the folder {} is gone", self.root.display()))
+            }
+            _ => about(&self.root, e),
+        })?;
         let mut so_far = self.root.clone();
         for name in folders {
             so_far.push(name);

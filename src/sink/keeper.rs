@@ -18,7 +18,7 @@ use super::retention::{Kept, excess};
 use crate::archive::{self, Archive};
 use crate::audit::{Event, Trail};
 use crate::error::io_reason;
-use crate::plan::{Compress, Rotate};
+use crate::plan::{Compress, Rotate, Template};
 
 /// The longest sleep while archives have an age: whatever the clock does meanwhile, they go at most so much too late.
 const LOOK: Duration = Duration::from_secs(60);
@@ -54,14 +54,16 @@ struct Flags {
 }
 
 impl Keeper {
-    /// Starts the thread. `trail` hears, as a warning about `stream`, what cannot be done.
+    /// Starts the thread. What a crash left of the files of `template` is looked at first. `trail` hears, as a warning about
+    /// `stream`, what cannot be done.
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub fn start(rotate: &Rotate, stream: &str, trail: Trail) -> io::Result<Self> {
+    pub fn start(rotate: &Rotate, template: Option<Template>, stream: &str, trail: Trail) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let rounds = Rounds {
             files: BTreeMap::new(),
+            template,
             rotate: rotate.clone(),
             stream: stream.to_owned(),
             trail,
@@ -107,6 +109,7 @@ impl Shared {
 struct Rounds {
     /// Files that have archives, each with those beside which somebody else has put a compressed file with other bytes.
     files: BTreeMap<PathBuf, BTreeSet<Timestamp>>,
+    template: Option<Template>,
     rotate: Rotate,
     stream: String,
     trail: Trail,
@@ -129,6 +132,10 @@ impl Rounds {
         // On Linux this is the thread alone, and the disk's scheduler follows it; elsewhere it would be the process.
         #[cfg(target_os = "linux")]
         let _ = rustix::process::setpriority_process(None, 19);
+        if let Some(template) = self.template.take() {
+            let made = archive::made(&template).unwrap_or_default();
+            self.rounds(&made.into_iter().map(|made| crate::paths::absolute(&made.path)).collect());
+        }
         loop {
             let work = {
                 // Asked before the flags are held: a disk that hangs must not hold up who tells of an archive.

@@ -28,7 +28,7 @@ impl Place {
     }
 
     fn start(&self, rotate: &Rotate) -> Keeper {
-        let keeper = Keeper::start(rotate, "main", Trail::nowhere()).unwrap();
+        let keeper = Keeper::start(rotate, None, "main", Trail::nowhere()).unwrap();
         keeper.look_at(&self.file);
         keeper
     }
@@ -279,6 +279,20 @@ fn the_end_is_prompt_and_leaves_the_archive_whole() {
     assert_eq!(place.names(), [plain]);
 }
 
+#[test]
+fn archives_of_files_that_nobody_writes_any_more_are_found_by_their_template() {
+    let folder = tempfile::tempdir().unwrap();
+    let template = Template::path(&format!("{}/{{peer_ip}}/{{date}}.log", folder.path().display())).unwrap();
+    let file = folder.path().join("10.0.0.1/2026-11-21.log");
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    let old = [archive_path(&file, at(10)), archive_path(&file, at(20))];
+    [&old[0], &old[1], &file].map(|path| fs::write(path, "x\n").unwrap());
+    let rotate = Rotate { keep: Some(1), ..pack_as(Compress::Gzip) };
+    let _keeper = Keeper::start(&rotate, Some(template), "main", Trail::nowhere()).unwrap();
+    let packed = archive_path_as(&file, at(20), Compress::Gzip);
+    until("they are kept as the bounds say", || packed.exists() && old.iter().all(|path| !path.exists()));
+}
+
 /// A tmpfs on a folder, for as long as it lives.
 struct Disk(tempfile::TempDir);
 
@@ -307,9 +321,9 @@ impl Drop for Disk {
 }
 
 fn rounds(rotate: &Rotate) -> Rounds {
-    let (rotate, files, told) = (rotate.clone(), BTreeMap::new(), BTreeSet::new());
+    let (rotate, files, template, told) = (rotate.clone(), BTreeMap::new(), None, BTreeSet::new());
     let shared = Arc::new(Shared::default());
-    Rounds { files, rotate, stream: "main".into(), trail: Trail::nowhere(), shared, told }
+    Rounds { files, template, rotate, stream: "main".into(), trail: Trail::nowhere(), shared, told }
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn start_many(disk: &Fake, sync: Sync, ledger: &StreamLedger, rotate: Rotate) ->
     let queue = Arc::new(Queue::new(sync == Sync::Always));
     let trail = Trail::nowhere();
     let options = Options { stream: "main".into(), sync, fresh_line: true, rotate, min_free: 1, trail };
-    let writer = Writer::of_many(Arc::new(disk.clone()), Arc::clone(&queue), ledger.clone(), options).unwrap();
+    let writer = Writer::of_many(Arc::new(disk.clone()), None, Arc::clone(&queue), ledger.clone(), options).unwrap();
     (writer.without_pauses().with_room_for(OPEN), queue)
 }
 
@@ -182,7 +182,7 @@ fn the_file_that_was_idle_longest_is_closed_and_one_that_others_removed_is_not_m
     let (disk, ledger) = (Fake::new(false), StreamLedger::new());
     let (mut writer, queue) = start_many(&disk, Sync::Never, &ledger, Rotate::default());
     let aims = aims();
-    let mut write = |writer: &mut Writer<Fake>, places: &[usize]| {
+    let write = |writer: &mut Writer<Fake>, places: &[usize]| {
         for place in places {
             queue.push(|batch| {
                 batch.aim(&aims[*place]);

@@ -155,8 +155,8 @@ impl Sink {
     pub fn start_files(files: Files, ledger: StreamLedger, options: Options) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new(options.sync == Sync::Always));
         let (path, root) = (files.router.route().written().to_owned(), files.router.route().fixed().to_owned());
-        let stream = options.stream.clone();
-        let writer = Writer::of_many(files.disk, Arc::clone(&queue), ledger.clone(), options)?;
+        let (stream, template) = (options.stream.clone(), files.router.route().template().clone());
+        let writer = Writer::of_many(files.disk, Some(template), Arc::clone(&queue), ledger.clone(), options)?;
         Self::begin(SinkHandle { queue, router: Some(files.router) }, writer, path, Some(root), stream, ledger)
     }
 

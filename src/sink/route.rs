@@ -55,6 +55,11 @@ impl Route {
         self.template.has(Field::Date) || self.template.has(Field::Hour)
     }
 
+    /// What paths are made of.
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
     /// As it was written.
     pub fn written(&self) -> &Path {
         Path::new(self.template.as_str())

@@ -21,7 +21,7 @@ use super::orders::{Answer, Order};
 use super::queue::{Queue, Work};
 use super::sync::{Flushers, Syncer};
 use crate::ledger::StreamLedger;
-use crate::plan::{Rotate, Sync};
+use crate::plan::{Rotate, Sync, Template};
 pub use shelf::OPEN_FILES;
 
 /// The pause between two tries on a disk that refuses bytes. Space that is freed is noticed within this time.
@@ -64,20 +64,29 @@ pub struct Ended {
 impl<D: Disk> Writer<D> {
     /// Prepares the writer of one file; [`Writer::spawn`] starts it.
     pub fn new(file: OutputFile<D>, queue: Arc<Queue>, ledger: StreamLedger, options: Options) -> io::Result<Self> {
-        let mut writer = Self::with(queue, ledger, options)?;
+        let mut writer = Self::with(queue, ledger, options, None)?;
         writer.desks.push(Desk::new(file, None, &writer.house));
         Ok(writer)
     }
 
-    /// Prepares the writer of all files that batches name, on `disk`.
-    pub fn of_many(disk: Arc<D>, queue: Arc<Queue>, ledger: StreamLedger, options: Options) -> io::Result<Self> {
-        Ok(Self { disk: Some(disk), ..Self::with(queue, ledger, options)? })
+    /// Prepares the writer of all files that batches name, on `disk`; which `template` has made.
+    pub fn of_many(
+        disk: Arc<D>,
+        template: Option<Template>,
+        queue: Arc<Queue>,
+        ledger: StreamLedger,
+        options: Options,
+    ) -> io::Result<Self> {
+        Ok(Self { disk: Some(disk), ..Self::with(queue, ledger, options, template)? })
     }
 
-    fn with(queue: Arc<Queue>, ledger: StreamLedger, options: Options) -> io::Result<Self> {
+    fn with(queue: Arc<Queue>, ledger: StreamLedger, options: Options, template: Option<Template>) -> io::Result<Self> {
         let Options { stream, sync: mode, fresh_line: lines, rotate, min_free, trail } = options;
-        let keeper =
-            if rotate == Rotate::default() { None } else { Some(Keeper::start(&rotate, &stream, trail.clone())?) };
+        let keeper = if rotate == Rotate::default() {
+            None
+        } else {
+            Some(Keeper::start(&rotate, template, &stream, trail.clone())?)
+        };
         let flushers = Flushers::default();
         let syncer = match mode {
             Sync::Interval => Some(Syncer::start(Arc::clone(&flushers))?),
