@@ -77,7 +77,8 @@ impl Many {
             if self.followed.contains_key(&path) {
                 continue;
             }
-            let seen = known.remove(&path);
+            // It may have made room a moment ago.
+            let seen = known.remove(&path).or_else(|| self.known.get(&path).copied());
             if seen != Some(bytes) && (bytes > 0 || seen.is_some()) && self.make_room() {
                 // One that is shorter is another one.
                 let from = seen.filter(|seen| *seen <= bytes).unwrap_or(0);
@@ -154,7 +155,7 @@ mod tests {
             fs::File::options().append(true).open(file(name)).unwrap().set_modified(at).unwrap();
         }
         // Nothing of that was made by the template.
-        append(&file("10.0.0.1/2026-11-21.log.2026-11-21T00-41-28.123456Z"), "archive\n");
+        append(&file("10.0.0.9/2026-11-21.log.2026-11-21T00-41-28.123456Z"), "archive\n");
         append(&file("10.0.0.1/other.log"), "other\n");
         append(&file("2026-11-21.log"), "other\n");
         std::os::unix::fs::symlink(file("10.0.0.1"), file("10.0.0.3")).unwrap();

@@ -86,7 +86,14 @@ impl OutputFile {
 impl<D: Disk> OutputFile<D> {
     /// As [`OutputFile::open`], on any disk.
     pub(super) fn open_on(disk: &Arc<D>, path: &Path) -> Result<Self, OpenFailure> {
-        Self::open_or_refuse(disk, path).map_err(|refusal| match refusal {
+        let opened = Self::open_or_refuse(disk, path).and_then(|mut opened| {
+            if opened.created {
+                opened.disk.sync_folder(folder(&opened.place))?;
+                opened.named = true;
+            }
+            Ok(opened)
+        });
+        opened.map_err(|refusal| match refusal {
             Refusal::Locked => OpenFailure::Locked,
             Refusal::Unusual(what) => OpenFailure::Other(unusual(path, what)),
             Refusal::Io(e) => {
@@ -96,7 +103,7 @@ impl<D: Disk> OutputFile<D> {
         })
     }
 
-    /// The same, without words.
+    /// The same, without words. The name of a file that was made is not yet safe: the first flush makes it so.
     pub(super) fn open_or_refuse(disk: &Arc<D>, path: &Path) -> Result<Self, Refusal> {
         let mut opened = Self::attempt(Arc::clone(disk), path, true)?;
         if opened.links > 1 && disk.is_archive(&opened.place, opened.id)? {
@@ -104,10 +111,6 @@ impl<D: Disk> OutputFile<D> {
             disk.unlink(&opened.place)?;
             drop(opened);
             opened = Self::attempt(Arc::clone(disk), path, true)?;
-        }
-        if opened.created {
-            opened.disk.sync_folder(folder(&opened.place))?;
-            opened.named = true;
         }
         // The new file of a rotation that was killed before the old one had the name of an archive is empty.
         if let Err(why) = opened.clear_away(opened.modified, opened.size == 0 && !opened.created) {

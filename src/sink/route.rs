@@ -1,6 +1,6 @@
 //! Which file a record goes to: a template, the sender and the time make a path. Pure; clock and zone come in as arguments.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use jiff::Zoned;

@@ -272,8 +272,12 @@ impl<D: Disk> Writer<D> {
 
     /// Puts all files away because somebody wants it.
     fn put_all_away(&mut self) {
-        let answers: Vec<Answer> =
-            self.desks.iter_mut().filter_map(|desk| desk.put_away_if_due(true, &self.house)).collect();
+        let many = self.disk.is_some();
+        let named = |desk: &Desk<D>, why| if many { format!("{}: {why}", desk.file.path().display()) } else { why };
+        let put_away = |desk: &mut Desk<D>| {
+            desk.put_away_if_due(true, &self.house).map(|answer| answer.map_err(|why| named(desk, why)))
+        };
+        let answers: Vec<Answer> = self.desks.iter_mut().filter_map(put_away).collect();
         let answer: Answer = answers.into_iter().collect::<Result<Vec<_>, _>>().map(|all| all.concat());
         for wanted in self.wanted.drain(..) {
             let _ = wanted.send(answer.clone());

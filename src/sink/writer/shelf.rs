@@ -1,5 +1,6 @@
 //! Many files: opened when a record comes for them, and closed when others are wanted more.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -22,7 +23,11 @@ impl<D: Disk> Writer<D> {
         if self.desks.get(self.current).is_some_and(|desk| is_same(&desk.aim, aim)) {
             return Ok(());
         }
-        let Some((disk, path)) = self.disk.clone().zip(aim.as_ref()) else { return Ok(()) };
+        let Some(disk) = self.disk.clone() else { return Ok(()) };
+        let Some(path) = aim else {
+            // Whoever hands records over names one.
+            return Err(Stuck { why: "no file is named for a record".into(), at: Some(PathBuf::new()) });
+        };
         self.turns += 1;
         if let Some(before) = self.desks.get_mut(self.current) {
             before.used = self.turns;
