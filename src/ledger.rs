@@ -5,6 +5,7 @@
 //! behind one lock, so that no reader ever sees half of a change.
 
 mod finding;
+mod page;
 mod senders;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use finding::{Families, Finding};
+pub use page::Page;
+use page::Sheet;
 pub use senders::{Addresses, Senders};
 
 /// Bytes by what became of them.
@@ -51,7 +54,7 @@ pub struct Counts {
     pub split: u64,
     /// Datagrams that became no record, as far as is known: they never got here, or their address was turned away.
     pub datagrams_lost: u64,
-    /// Bytes the output file has now.
+    /// Bytes that the output's files have now: those that are open.
     pub output_bytes: u64,
     /// Why the output takes nothing at the moment.
     pub stall: Option<Stall>,
@@ -79,10 +82,12 @@ pub struct StreamLedger(Arc<Mutex<Books>>);
 #[derive(Debug, Default)]
 struct Books {
     counts: Counts,
-    /// Stored payload bytes of earlier files that no fsync covers and none ever will: one of theirs failed.
-    unproven: u64,
-    /// An fsync of the file that the output has now failed.
-    broken: bool,
+    /// Of the files that are open.
+    sheets: BTreeMap<u64, Sheet>,
+    /// Pages so far.
+    pages: u64,
+    /// Stored payload bytes that were flushed without being entered, in files that are closed.
+    quiet: u64,
     /// The last stall that is over: since when, until when.
     last_stall: Option<(Timestamp, Timestamp)>,
 }
@@ -120,69 +125,6 @@ impl StreamLedger {
         c.ledger.pending += bytes;
         c.records += records;
         c.split += split;
-    }
-
-    /// `payload` pending bytes and `added` bytes of our own now stand in the output, which has `output_bytes`.
-    pub fn stored(&self, payload: u64, added: u64, output_bytes: u64) {
-        let mut c = self.lock();
-        // Less is pending only when a disk that hung comes back after its bytes were given up as lost.
-        let payload = payload.min(c.ledger.pending);
-        c.ledger.pending -= payload;
-        c.ledger.stored += payload;
-        c.ledger.added += added;
-        c.output_bytes = output_bytes;
-    }
-
-    /// The output has this many bytes before anything is written.
-    pub fn output(&self, output_bytes: u64) {
-        self.lock().output_bytes = output_bytes;
-    }
-
-    /// A completed fsync covers the first `stored` payload bytes; those of earlier files were flushed before. After one
-    /// that failed none proves anything about this file any more. Returns whether it does.
-    #[must_use]
-    pub fn synced(&self, stored: u64) -> bool {
-        let mut c = self.lock();
-        debug_assert!(stored <= c.ledger.stored);
-        if !c.broken {
-            c.ledger.synced = c.ledger.synced.max(stored.saturating_sub(c.unproven));
-        }
-        !c.broken
-    }
-
-    /// A flush to the disk failed: what this file got, and still gets, never counts as synced.
-    pub fn sync_failed(&self, reason: String) {
-        let mut c = self.lock();
-        c.sync_trouble = Some(reason);
-        c.broken = true;
-    }
-
-    /// The output goes on in a new file, whose flushes prove something again. Returns whether those of the old one did not.
-    #[must_use]
-    pub fn new_file(&self) -> bool {
-        let mut c = self.lock();
-        if c.broken {
-            c.unproven = c.ledger.stored - c.ledger.synced;
-        }
-        std::mem::take(&mut c.broken)
-    }
-
-    /// The output goes on with `output_bytes` in the file, the rest having been put or taken away.
-    pub fn rotated(&self, output_bytes: u64) {
-        let mut c = self.lock();
-        c.rotations += 1;
-        c.output_bytes = output_bytes;
-    }
-
-    /// The file cannot be put away (`Some`), or could be at last.
-    pub fn set_rotate_trouble(&self, sentence: Option<String>) {
-        self.lock().rotate_trouble = sentence;
-    }
-
-    /// Payload bytes stored so far.
-    #[must_use]
-    pub fn stored_so_far(&self) -> u64 {
-        self.lock().ledger.stored
     }
 
     /// `bytes` pending ones were dropped on purpose.
@@ -303,7 +245,7 @@ pub struct StreamSnapshot {
 pub struct OutputSnapshot {
     /// The file.
     pub path: PathBuf,
-    /// Bytes in the current file.
+    /// Bytes in the current file; of many, in those that are open.
     pub bytes: u64,
     /// Rotations since the collector started.
     pub rotations: u64,
@@ -380,37 +322,16 @@ mod tests {
         assert_eq!(all, [Up, Connecting, Waiting, Stalled, Draining, Failed]);
     }
 
-    #[test]
-    fn what_a_failed_flush_covers_never_counts_and_a_new_file_counts_again() {
-        let ledger = StreamLedger::new();
-        let synced = || ledger.counts().ledger.synced;
-        let store = |n| {
-            ledger.received(n, 1, 0);
-            ledger.stored(n, 0, 0);
-        };
-        store(10);
-        assert!(ledger.synced(10));
-        store(5);
-        ledger.sync_failed("Input/output error".into());
-        store(5);
-        assert!(!ledger.synced(20));
-        assert_eq!(synced(), 10, "pages that were dropped are not found by a later flush");
-        assert!(ledger.new_file());
-        store(3);
-        assert!(ledger.synced(23) && !ledger.new_file());
-        assert_eq!(synced(), 13);
-        assert!(ledger.counts().sync_trouble.is_some(), "nothing has become of those ten bytes");
-    }
-
     proptest! {
         #[test]
         fn every_byte_is_accounted_for_after_every_step(steps in prop::collection::vec((0u8..3, 0u64..5000), 0..200)) {
             let ledger = StreamLedger::new();
+            let page = ledger.page(0);
             for (what, n) in steps {
                 let n = match what { 0 => n, _ => n.min(ledger.counts().ledger.pending) };
                 match what {
                     0 => ledger.received(n, 1, 0),
-                    1 => ledger.stored(n, 1, 0),
+                    1 => page.stored(n, 1, 0),
                     _ => ledger.discarded("test", n),
                 }
                 let l = ledger.counts().ledger;

@@ -1,10 +1,11 @@
 //! Archives: what an output file is called once it has been put away, and which of them there are.
 //!
 //! `FILE.2026-11-21T00-41-28.123456Z` beside `FILE`, compressed `.gz` or `.zst`. The stamp is the moment at which the
-//! file was put away, so that the order of names is the order of writing. A leaf: the sink makes and removes archives,
-//! history reads them.
+//! file was put away, so that the order of names is the order of writing. Also which files a template has made. A leaf: the
+//! sink makes and removes archives, history reads them.
 
 mod name;
+mod tree;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -16,7 +17,8 @@ use jiff::Timestamp;
 use rustix::fs::OFlags;
 
 use crate::plan::Compress;
-pub use name::{archive_path, archive_path_as, aside, ending, parse, parse_part, part_path};
+pub use name::{archive_path, archive_path_as, aside, ending, is_beside, parse, parse_part, part_path};
+pub use tree::{Made, made};
 
 /// One archive on the disk. A crash may leave a plain one and its compressed twin: two entries with one `at`.
 #[derive(Debug, Clone, PartialEq, Eq)]

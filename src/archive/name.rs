@@ -78,6 +78,18 @@ pub fn parse(file: &OsStr, name: &OsStr) -> Option<(Timestamp, Compress)> {
     (stamp(at) == text).then_some((at, compress))
 }
 
+/// Whether `name` is that of an archive of any file, or of a file on its way to become one.
+#[must_use]
+pub fn is_beside(name: &OsStr) -> bool {
+    let bytes = name.as_bytes();
+    let is_archive = ENDINGS.into_iter().any(|compress| {
+        let plain = bytes.strip_suffix(ending(compress).as_bytes()).unwrap_or_default();
+        let file = plain.len().checked_sub(STAMP_LENGTH + ".".len()).map(|end| OsStr::from_bytes(&plain[..end]));
+        file.is_some_and(|file| parse(file, name).is_some())
+    });
+    is_archive || bytes.ends_with(b".rotating")
+}
+
 /// Reads the name of a part, see [`part_path`].
 #[must_use]
 pub fn parse_part(file: &OsStr, name: &OsStr) -> Option<(Timestamp, Compress)> {
@@ -103,7 +115,10 @@ mod tests {
         let file = Path::new("/home/me/file.log");
         let first = archive_path(file, at("2026-11-21T00:41:28.123456Z"));
         assert_eq!(first, Path::new("/home/me/file.log.2026-11-21T00-41-28.123456Z"));
+        assert!(is_beside(first.file_name().unwrap()) && is_beside(OsStr::new("x.rotating")));
+        assert!(!is_beside(file.file_name().unwrap()) && !is_beside(OsStr::new("2026-11-21")));
         let even = archive_path_as(file, at("2026-11-21T02:41:28+02:00"), Compress::Gzip);
+        assert!(is_beside(even.file_name().unwrap()));
         assert_eq!(even, Path::new("/home/me/file.log.2026-11-21T00-41-28.000000Z.gz"), "always six digits, in UTC");
         let part = part_path(file, at("2026-11-21T00:41:28Z"), Compress::Zstd);
         assert_eq!(part, Path::new("/home/me/.file.log.2026-11-21T00-41-28.000000Z.zst.part"));

@@ -1,5 +1,7 @@
 //! `reclog tail`
 
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use regex::bytes::Regex;
@@ -11,14 +13,41 @@ use super::words;
 use crate::collector::lock;
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape;
-use crate::history::{Follower, POLL_INTERVAL, last_records};
+use crate::history::{Follower, Many, POLL_INTERVAL, last_records};
 use crate::ledger::StreamSnapshot;
 use crate::paths::Paths;
+use crate::plan::{Output, Template, To};
 
 /// How often `--follow` looks whether the collector still runs.
 const LOOK: Duration = Duration::from_secs(1);
 /// After so many looks in vain it ends; one that is restarted is back before.
 const GONE: u32 = 3;
+
+/// Where records come from.
+enum Source {
+    File(Follower),
+    /// Of all files of a template, and when others were looked for last.
+    Files(Many, Instant),
+}
+
+impl Source {
+    /// What has arrived; of many files with the names.
+    fn poll(&mut self) -> std::io::Result<Vec<(Option<PathBuf>, Vec<u8>)>> {
+        match self {
+            Self::File(follower) => {
+                let arrived = follower.poll()?;
+                Ok(if arrived.is_empty() { Vec::new() } else { vec![(None, arrived)] })
+            }
+            Self::Files(many, looked) => {
+                if looked.elapsed() >= LOOK {
+                    *looked = Instant::now();
+                    many.look()?;
+                }
+                Ok(many.poll()?.into_iter().map(|(path, arrived)| (Some(path), arrived)).collect())
+            }
+        }
+    }
+}
 
 /// How records are shown.
 struct View {
@@ -26,6 +55,8 @@ struct View {
     raw: bool,
     /// Stands before a record when several streams are shown.
     labels: Vec<String>,
+    /// Of each stream that has many files, the one that was shown last.
+    files: RefCell<Vec<Option<PathBuf>>>,
     printer: Printer,
 }
 
@@ -34,16 +65,25 @@ pub async fn run(args: &TailArgs, paths: &Paths, printer: Printer) -> Result<()>
     let filter = args.regex.as_deref().map(parse).transpose()?;
     let (collector, streams) = pick::streams(args.name.as_deref(), paths, printer).await?;
     let labels = labels(&streams);
-    let view = View { filter, raw: args.raw, labels, printer };
+    let files = RefCell::new(vec![None; streams.len()]);
+    let view = View { filter, raw: args.raw, labels, files, printer };
     let mut followers = Vec::new();
     for (index, stream) in streams.iter().enumerate() {
         let Some(output) = stream.outputs.first() else { continue };
         let failed =
             |e: std::io::Error| Error::failed(format!("cannot read {}: {}", words::path(&output.path), io_reason(&e)));
+        if let Some(template) = template(&output.path) {
+            let (shown, many) = Many::after_last(&template, args.lines, view.filter.as_ref()).map_err(failed)?;
+            for (path, lines) in shown {
+                lines.iter().try_for_each(|line| view.show_of(index, Some(&path), line))?;
+            }
+            followers.push((index, Source::Files(many, Instant::now())));
+            continue;
+        }
         let lines = if args.follow {
             let (lines, follower) =
                 Follower::after_last(&output.path, args.lines, view.filter.as_ref()).map_err(failed)?;
-            followers.push((index, follower));
+            followers.push((index, Source::File(follower)));
             lines
         } else {
             last_records(&output.path, args.lines, view.filter.as_ref()).map_err(failed)?
@@ -63,10 +103,12 @@ pub async fn run(args: &TailArgs, paths: &Paths, printer: Printer) -> Result<()>
                 let arrived =
                     follower.poll().map_err(|e| Error::failed(format!("cannot go on reading: {}", io_reason(&e))))?;
                 quiet &= arrived.is_empty();
-                for line in arrived.split_inclusive(|b| *b == b'\n') {
-                    let line = line.strip_suffix(b"\n").unwrap_or(line);
-                    if view.filter.as_ref().is_none_or(|f| f.is_match(line)) {
-                        view.show(*index, line)?;
+                for (path, arrived) in arrived {
+                    for line in arrived.split_inclusive(|b| *b == b'\n') {
+                        let line = line.strip_suffix(b"\n").unwrap_or(line);
+                        if view.filter.as_ref().is_none_or(|f| f.is_match(line)) {
+                            view.show_of(*index, path.as_deref(), line)?;
+                        }
                     }
                 }
             }
@@ -91,6 +133,14 @@ pub async fn run(args: &TailArgs, paths: &Paths, printer: Printer) -> Result<()>
     }
 }
 
+/// The template that an output is, if it is one.
+fn template(path: &Path) -> Option<Template> {
+    match Output::parse(path).ok()?.to() {
+        To::Files(template) => Some(template.clone()),
+        _ => None,
+    }
+}
+
 fn parse(pattern: &str) -> Result<Regex> {
     Regex::new(pattern).map_err(|e| {
         Error::usage(format!("cannot use -e {}: {e}", crate::escape::escape_str(pattern)))
@@ -107,6 +157,18 @@ fn labels(streams: &[StreamSnapshot]) -> Vec<String> {
 }
 
 impl View {
+    /// As [`show`](Self::show), of one of many files: a line with its name stands before what is from another one than what
+    /// was before it, as tail(1) has it.
+    fn show_of(&self, stream: usize, path: Option<&Path>, record: &[u8]) -> Result<()> {
+        let last = &mut self.files.borrow_mut()[stream];
+        if let Some(path) = path.filter(|path| last.as_deref() != Some(path)) {
+            let gap = if last.is_some() { "\n" } else { "" };
+            self.printer.bytes(format!("{gap}==> {} <==\n", words::path(path)).as_bytes())?;
+            *last = Some(path.to_owned());
+        }
+        self.show(stream, record)
+    }
+
     /// Shows one record, without its line end.
     fn show(&self, stream: usize, record: &[u8]) -> Result<()> {
         let mut line = self.labels[stream].clone().into_bytes();

@@ -5,12 +5,13 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::flight::{self, RECEIVE_BUFFER, Way};
+use crate::archive;
 use crate::audit::before::Unended;
 use crate::audit::{Event, Trail};
 use crate::error::{Error, Result};
 use crate::intake::MAX_UNFINISHED;
 use crate::ledger::{Ledger, StreamSnapshot};
-use crate::plan::Plan;
+use crate::plan::{Output, Plan, To};
 use crate::sink;
 
 /// What may have been taken and not yet written, in bytes for each output: its queue, and what waits beside it for a line
@@ -56,9 +57,13 @@ fn missing(ledger: &Ledger) -> u64 {
     ledger.pending + discarded(sink::LOST) + discarded(sink::RESCUED)
 }
 
-/// When a file was written to last.
-fn written(path: &Path) -> Option<Timestamp> {
-    Timestamp::try_from(std::fs::metadata(path).ok()?.modified().ok()?).ok()
+/// When a file, or one of those of a template, was written to last.
+fn written(output: &Path) -> Option<Timestamp> {
+    let modified = match Output::parse(output).ok()?.to() {
+        To::Files(template) => archive::made(template).ok()?.first()?.modified,
+        _ => std::fs::metadata(output).ok()?.modified().ok()?,
+    };
+    Timestamp::try_from(modified).ok()
 }
 
 /// What is told of a collector that ended without a word, whose senders came as ours do. `written`: when one of its outputs was written to last.

@@ -127,14 +127,23 @@ pub fn writer_of(paths: &Paths, output: &Path) -> Option<Holder> {
     let wanted = std::fs::metadata(output).ok()?;
     let same =
         |path: &PathBuf| std::fs::metadata(path).is_ok_and(|m| (m.dev(), m.ino()) == (wanted.dev(), wanted.ino()));
+    holders(paths).find(|holder| holder.outputs.iter().any(same))
+}
+
+/// Another running collector that has an output which is written like this one.
+#[must_use]
+pub fn other_with(paths: &Paths, output: &Path) -> Option<Holder> {
+    holders(paths).find(|holder| holder.pid != std::process::id() && holder.outputs.iter().any(|path| path == output))
+}
+
+fn holders(paths: &Paths) -> impl Iterator<Item = Holder> {
     paths
         .runtimes()
-        .iter()
+        .into_iter()
         .flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten())
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|e| e == "lock"))
         .filter_map(|path| alive(&path))
-        .find(|holder| holder.outputs.iter().any(same))
 }
 
 /// Removes what a killed collector called `name` left; true if there was anything.

@@ -39,8 +39,8 @@ use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::intake::MAX_WAITING;
 use crate::paths::{self, Paths};
-use crate::plan::{Plan, SshPlan};
-use crate::sink::Rescue;
+use crate::plan::{Plan, SshPlan, To};
+use crate::sink::{OPEN_FILES, Rescue};
 use crate::ssh::{self, Person, Settings};
 use events::Event;
 use keywords::Keyring;
@@ -89,7 +89,9 @@ fn fit_descriptors(plan: &mut Plan) {
     if plan.ssh.is_none()
         && let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current
     {
-        let all = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(RESERVE).max(1);
+        let many = plan.streams.iter().filter(|stream| matches!(stream.out.to(), To::Files(_))).count();
+        let reserve = RESERVE + many * OPEN_FILES;
+        let all = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(reserve).max(1);
         let each = (all / plan.streams.len().max(1)).max(1);
         for stream in &mut plan.streams {
             let waiting = if stream.keywords.is_empty() { 0 } else { MAX_WAITING };

@@ -9,15 +9,15 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::keywords::Keyring;
-use super::lock;
+use super::lock::{self, Holder};
 use crate::audit::Trail;
 use crate::control::Rotated;
 use crate::error::{Error, Result};
 use crate::intake::Intake;
 use crate::ledger::StreamLedger;
 use crate::paths::Paths;
-use crate::plan::{Plan, StreamPlan};
-use crate::sink::{self, OpenFailure, OutputFile, Report, Rescue, Sink, SinkHandle};
+use crate::plan::{Plan, StreamPlan, To};
+use crate::sink::{self, Archived, Files, OpenFailure, OutputFile, Report, Rescue, Sink, SinkHandle};
 
 /// Every stream's door, queue and writer.
 #[derive(Debug)]
@@ -37,13 +37,12 @@ impl Outputs {
     /// # Errors
     /// Names the file, and the collector that has it if that is the reason. Files made on the way are removed.
     pub fn open(plan: &Plan, paths: &Paths, trail: &Trail) -> Result<Self> {
-        let mut files = Vec::new();
+        let mut opened: Vec<Opened> = Vec::new();
         for stream in &plan.streams {
-            match OutputFile::open(stream.out.name()) {
-                Ok(file) => files.push(file),
+            match open(stream, paths) {
+                Ok(output) => opened.push(output),
                 Err(failure) => {
-                    let created = files.iter().filter(|f: &&OutputFile| f.was_created());
-                    created.for_each(|f| remove_empty(f.place()));
+                    opened.iter().filter_map(Opened::created).for_each(remove_empty);
                     return Err(match failure {
                         OpenFailure::Other(error) => error,
                         OpenFailure::Locked => locked(plan, stream, paths),
@@ -51,14 +50,17 @@ impl Outputs {
                 }
             }
         }
-        let created = files.iter().filter(|f| f.was_created()).map(|f| f.place().to_owned()).collect();
+        let created = opened.iter().filter_map(Opened::created).map(Path::to_owned).collect();
         let mut all =
             Self { intakes: Vec::new(), sinks: Vec::new(), wakers: Vec::new(), keyring: Keyring::default(), created };
-        for (stream, file) in plan.streams.iter().zip(files) {
+        for (stream, output) in plan.streams.iter().zip(opened) {
             let ledger = StreamLedger::new();
             let options = sink::Options::of(stream, trail.clone());
-            let sink = Sink::start(file, ledger.clone(), options)
-                .map_err(|e| Error::failed(format!("cannot start the writer of {}: {e}", stream.out)))?;
+            let started = match output {
+                Opened::File(file) => Sink::start(file, ledger.clone(), options),
+                Opened::Files(files) => Sink::start_files(files, ledger.clone(), options),
+            };
+            let sink = started.map_err(|e| Error::failed(format!("cannot start the writer of {}: {e}", stream.out)))?;
             all.wakers.push(tokio::spawn(sink.handle().run_waker()));
             all.intakes.push(Intake::new(stream.clone(), ledger, sink.handle(), trail.clone()));
             all.sinks.push(sink);
@@ -109,8 +111,16 @@ impl Outputs {
                 let out = &plan.out;
                 let turn = turn.await.unwrap_or_else(|_| Err("reclog failed".into()));
                 let turned = turn.map_err(|why| Error::failed(format!("cannot rotate {out}: {why}")))?;
-                let (archive, bytes) = turned.map_or((None, 0), |t| (Some(t.archive), t.bytes));
-                answers.push(Rotated { stream: plan.name, output: plan.out.name().to_owned(), archive, bytes });
+                if turned.is_empty() {
+                    let output = plan.out.name().to_owned();
+                    answers.push(Rotated { stream: plan.name.clone(), output, archive: None, bytes: 0 });
+                }
+                answers.extend(turned.into_iter().map(|Archived { file, archive, bytes }| Rotated {
+                    stream: plan.name.clone(),
+                    output: file,
+                    archive: Some(archive),
+                    bytes,
+                }));
             }
             Ok(answers)
         }
@@ -144,6 +154,35 @@ impl Outputs {
     }
 }
 
+/// An output, before its writer.
+enum Opened {
+    File(OutputFile),
+    Files(Files),
+}
+
+impl Opened {
+    /// What was not there before.
+    fn created(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) => file.was_created().then(|| file.place()),
+            Self::Files(_) => None,
+        }
+    }
+}
+
+fn open(stream: &StreamPlan, paths: &Paths) -> std::result::Result<Opened, OpenFailure> {
+    match stream.out.to() {
+        To::Files(template) => {
+            // Its files have locks of their own; who will have them all is told before the first record.
+            if let Some(holder) = lock::other_with(paths, stream.out.name()) {
+                return Err(OpenFailure::Other(taken(&format!("the files {template} are"), &holder)));
+            }
+            Files::of(template, &stream.name).map(Opened::Files).map_err(OpenFailure::Other)
+        }
+        _ => OutputFile::open(stream.out.name()).map(Opened::File),
+    }
+}
+
 /// Removes a file that is empty; whoever calls has its lock.
 fn remove_empty(file: &Path) {
     if std::fs::metadata(file).is_ok_and(|m| m.len() == 0) {
@@ -159,6 +198,13 @@ fn take_back(file: &Path) {
     }
 }
 
+/// `what` is somebody else's.
+fn taken(what: &str, holder: &Holder) -> Error {
+    let Holder { name, pid, .. } = holder;
+    Error::failed(format!("{what} written by the collector \"{name}\" (pid {pid})"))
+        .hint(format!("stop it with `reclog down {name}`, or choose another --out"))
+}
+
 fn locked(plan: &Plan, stream: &StreamPlan, paths: &Paths) -> Error {
     let out = &stream.out;
     match lock::writer_of(paths, stream.out.name()) {
@@ -167,11 +213,7 @@ fn locked(plan: &Plan, stream: &StreamPlan, paths: &Paths) -> Error {
             Error::usage(format!("two streams of \"{}\" write the same file {out}", plan.name))
                 .hint("give each stream an `out` of its own")
         }
-        Some(holder) => Error::failed(format!(
-            "the file {out} is written by the collector \"{}\" (pid {})",
-            holder.name, holder.pid
-        ))
-        .hint(format!("stop it with `reclog down {}`, or choose another --out", holder.name)),
+        Some(holder) => taken(&format!("the file {out} is"), &holder),
         None => Error::failed(format!("another program holds a lock on {out}"))
             .hint(format!("`fuser -v {out}` shows which")),
     }

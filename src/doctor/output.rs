@@ -25,7 +25,7 @@ pub async fn look(stream: &StreamPlan) -> (Step, Option<TempPath>) {
     let looking = tokio::task::spawn_blocking(move || match out.to() {
         To::File => examine(out.name(), min_free),
         // Folders below are made when somebody sends.
-        To::Files(_) => examine(&fixed(out.name()).join(".reclog"), min_free),
+        To::Files(template) => examine(&template.fixed().join(".reclog"), min_free),
         To::Stdout | To::Exec(_) | To::Syslog(_) => {
             let says = format!("{out} is no file: whether it takes records shows when it gets some");
             (Step::new(Name::Output, Verdict::CannotTell, says), None)
@@ -35,18 +35,14 @@ pub async fn look(stream: &StreamPlan) -> (Step, Option<TempPath>) {
         return (step.took(begun.elapsed()), file);
     }
     // The thread stays behind until the disk answers.
-    let folder = fixed(stream.out.name());
+    let folder = match stream.out.to() {
+        To::Files(template) => template.fixed(),
+        _ => stream.out.name().parent().unwrap_or(Path::new(".")),
+    };
     let error =
         Error::failed(format!("the folder {} does not answer within {} s", folder.display(), PATIENCE.as_secs()))
             .hint("a network disk that is away?");
     (Step::failed(Name::Output, &error).took(begun.elapsed()), None)
-}
-
-/// The folder of `path`, above every placeholder in it.
-fn fixed(path: &Path) -> PathBuf {
-    let parts: PathBuf =
-        path.components().take_while(|part| !part.as_os_str().as_encoded_bytes().contains(&b'{')).collect();
-    if parts == path { parts.parent().unwrap_or(Path::new(".")).to_owned() } else { parts }
 }
 
 /// Where `out` lies: where a link leads to.

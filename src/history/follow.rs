@@ -175,6 +175,13 @@ impl Follower {
         }
     }
 
+    /// Where it has come to in its file, in bytes, if it holds nothing back and nothing waits behind that file.
+    #[must_use]
+    pub fn rests_at(&self) -> Option<u64> {
+        let rests = self.next.is_empty() && self.partial.is_empty() && !self.in_line;
+        self.current.as_ref().filter(|_| rests).map(|open| open.offset)
+    }
+
     /// Goes on with the next file; false: there is none.
     fn turn(&mut self) -> io::Result<bool> {
         while let Some(next) = self.next.pop_front() {

@@ -7,11 +7,13 @@
 mod follow;
 mod last;
 mod look;
+mod many;
 
 use std::time::Duration;
 
 pub use follow::{Follower, PIECE};
 pub use last::{LONGEST, last_records};
+pub use many::{Many, Shown};
 
 /// How long a caller waits after a [`Follower::poll`] that returned nothing: short enough to feel immediate, and ten
 /// looks at a file per second cost nothing.

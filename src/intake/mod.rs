@@ -214,7 +214,11 @@ impl Inner {
     fn push<T>(&self, meta: &Meta, fill: impl FnOnce(&mut dyn Records) -> T) -> (T, u64) {
         let now = Timestamp::now();
         let syslog = matches!(self.plan.framing, Framing::Syslog | Framing::Relp);
-        self.sink.push_and_tell(|batch| fill(&mut Pen::new(batch, &self.plan.format, meta, now).reading_syslog(syslog)))
+        let aim = self.sink.aim(meta, now);
+        self.sink.push_and_tell(|batch| {
+            batch.aim(&aim);
+            fill(&mut Pen::new(batch, &self.plan.format, meta, now).reading_syslog(syslog))
+        })
     }
 
     fn meta(&self, peer: &str, connection: u64) -> Meta {

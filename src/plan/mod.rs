@@ -6,6 +6,7 @@
 mod format;
 mod gate;
 mod output;
+mod pattern;
 mod template;
 
 use core::net::IpAddr;
@@ -21,6 +22,7 @@ pub use gate::{
     NAMELESS, Source,
 };
 pub use output::{Daemon, Output, To};
+pub use pattern::fits;
 pub use template::{Field, Piece, Template};
 
 /// The longest record in bytes, line end included, before it is split (`max_line`).

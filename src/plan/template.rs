@@ -1,6 +1,7 @@
 //! Text with placeholders in braces: the front of records, and the names of files.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,23 @@ impl Field {
     }
 }
 
+impl Field {
+    /// Bytes that it has in the name of a file, at most.
+    fn longest(self) -> usize {
+        match self {
+            // As names of streams and keywords are; what stands for an address is cut to it.
+            Self::PeerIp | Self::Keyword | Self::Stream => 64,
+            Self::Date => 10,
+            Self::Hour => 2,
+            Self::Time | Self::Peer | Self::Number => 0,
+        }
+    }
+}
+
+/// Bytes of a name that every file system takes, less those that stand around the name of a file while its archive is
+/// compressed.
+const LONGEST_NAME: usize = 255 - ".".len() - ".2026-11-21T00-41-28.123456Z.zst.part".len();
+
 /// One part of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
@@ -49,6 +67,26 @@ pub enum Piece {
     Text(String),
     /// A placeholder.
     Field(Field),
+}
+
+impl Piece {
+    /// Bytes that it has in the name of a file, at most.
+    fn longest(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Field(field) => field.longest(),
+        }
+    }
+}
+
+/// As written.
+impl fmt::Display for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Field(field) => write!(f, "{{{}}}", field.as_str()),
+        }
+    }
 }
 
 /// Placeholders of `prefix`.
@@ -79,9 +117,69 @@ impl Template {
     /// The path of a file.
     ///
     /// # Errors
-    /// A sentence about a brace that is unknown or not closed.
+    /// A sentence about a brace that is unknown or not closed, or a name that leads elsewhere or gets too long.
     pub fn path(written: &str) -> Result<Self, String> {
-        Self::parse(written, &OF_PATH)
+        let template = Self::parse(written, &OF_PATH)?;
+        let parts = template.parts();
+        if parts.last().is_none_or(Vec::is_empty) {
+            return Err("a file needs a name after the last `/`".into());
+        }
+        for part in parts {
+            let name: String = part.iter().map(Piece::to_string).collect();
+            if name == "." || name == ".." {
+                return Err(format!("`{name}` has no place behind a placeholder"));
+            }
+            let longest: usize = part.iter().map(Piece::longest).sum();
+            if longest > LONGEST_NAME {
+                return Err(format!("`{name}` may become a name of {longest} bytes; there is room for {LONGEST_NAME}"));
+            }
+        }
+        Ok(template)
+    }
+
+    /// The folders and the file behind the [fixed part](Self::fixed) of a path, in order. Between two slashes there is an
+    /// empty one.
+    pub(super) fn parts(&self) -> Vec<Vec<Piece>> {
+        let mut all = vec![Vec::new()];
+        let mut fixed = self.fixed_length();
+        for piece in &self.pieces {
+            let Piece::Text(text) = piece else {
+                all.last_mut().expect("one at least").push(piece.clone());
+                continue;
+            };
+            let text = &text[std::mem::take(&mut fixed).min(text.len())..];
+            for (n, part) in text.split('/').enumerate() {
+                if n > 0 {
+                    all.push(Vec::new());
+                }
+                if !part.is_empty() {
+                    all.last_mut().expect("one at least").push(Piece::Text(part.to_owned()));
+                }
+            }
+        }
+        all
+    }
+
+    /// Bytes up to the last `/` before the first placeholder, with it.
+    fn fixed_length(&self) -> usize {
+        match self.pieces.first() {
+            Some(Piece::Text(text)) => text.rfind('/').map_or(0, |at| at + 1),
+            _ => 0,
+        }
+    }
+
+    /// Of a path, the folder in which everything lies that the placeholders name.
+    #[must_use]
+    pub fn fixed(&self) -> &Path {
+        let length = self.fixed_length();
+        let fixed = self.written[..length].trim_end_matches('/');
+        Path::new(if !fixed.is_empty() {
+            fixed
+        } else if length > 0 {
+            "/"
+        } else {
+            "."
+        })
     }
 
     fn parse(written: &str, known: &[Field]) -> Result<Self, String> {
@@ -174,6 +272,35 @@ mod tests {
         ] {
             assert_eq!(Template::prefix(wrong).unwrap_err(), why, "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_fixed_part_of_a_path_ends_before_the_first_placeholder() {
+        for (path, fixed) in [
+            ("/logs/{peer_ip}/{date}.log", "/logs"),
+            ("/logs/a/host-{peer_ip}.log", "/logs/a"),
+            ("/logs//{date}", "/logs"),
+            ("/{date}", "/"),
+            ("{date}", "."),
+            ("a/../{date}/x", "a/.."),
+        ] {
+            assert_eq!(Template::path(path).unwrap().fixed(), Path::new(fixed), "{path}");
+        }
+        for (wrong, why) in [
+            ("/logs/{date}/", "a file needs a name after the last `/`"),
+            ("/logs/{date}/../x", "`..` has no place behind a placeholder"),
+            ("/logs/{date}/./x", "`.` has no place behind a placeholder"),
+        ] {
+            assert_eq!(Template::path(wrong).unwrap_err(), why, "{wrong}");
+        }
+        assert!(Template::path("/logs/{date}//x").is_ok());
+        let long = |n: usize| Template::path(&format!("/logs/{}/{}{{peer_ip}}", "x".repeat(9), "y".repeat(n)));
+        assert!(long(LONGEST_NAME - 64).is_ok());
+        assert!(
+            long(LONGEST_NAME - 63)
+                .unwrap_err()
+                .ends_with(&format!("{} bytes; there is room for {LONGEST_NAME}", LONGEST_NAME + 1))
+        );
     }
 
     proptest! {

@@ -1,5 +1,8 @@
 //! What is written at once: bytes, and which of them are payload.
 
+use std::path::Path;
+use std::sync::Arc;
+
 /// Bytes for the output, in order, with the account of whose they are.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -9,6 +12,28 @@ pub struct Batch {
     open: bool,
     /// Records that hold LFs beside their last byte: where each begins and ends.
     inner: Vec<(usize, usize)>,
+    /// Where the bytes go, where there is more than one file: each mark holds up to the next one.
+    marks: Vec<Mark>,
+}
+
+/// From here on the bytes go there.
+#[derive(Debug, Clone)]
+struct Mark {
+    from: usize,
+    to: Aim,
+}
+
+/// The file that records go to; `None`: there is only one. Told apart by address, not by name: it is compared for every read
+/// from the network.
+pub type Aim = Option<Arc<Path>>;
+
+/// Whether it is the very same.
+pub fn is_same(one: &Aim, other: &Aim) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        _ => false,
+    }
 }
 
 /// Bytes in a row: first those of senders, if any, then those of reclog, if any. One for each record that is written with
@@ -22,6 +47,27 @@ struct Run {
 }
 
 impl Batch {
+    /// What is appended from now on goes to `to`. To be said between two records, for every sender anew.
+    pub fn aim(&mut self, to: &Aim) {
+        let from = self.bytes.len();
+        // Nothing came of the last one.
+        while self.marks.last().is_some_and(|mark| mark.from == from) {
+            self.marks.pop();
+        }
+        let now = self.marks.last().map_or(&None, |mark| &mark.to);
+        if !is_same(now, to) {
+            self.marks.push(Mark { from, to: to.clone() });
+        }
+    }
+
+    /// Where the byte at `at` goes, and up to where all bytes go there.
+    #[must_use]
+    pub fn part(&self, at: usize) -> (usize, &Aim) {
+        let next = self.marks.partition_point(|mark| mark.from <= at);
+        let end = self.marks.get(next).map_or(self.bytes.len(), |mark| mark.from);
+        (end, if next == 0 { &None } else { &self.marks[next - 1].to })
+    }
+
     /// Appends bytes of a sender.
     pub fn payload(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
@@ -89,7 +135,7 @@ impl Batch {
     /// What of its [`weight`](Self::weight) is the account.
     #[must_use]
     pub fn overhead(&self) -> usize {
-        (self.runs.len() + self.inner.len()) * size_of::<Run>()
+        (self.runs.len() + self.inner.len()) * size_of::<Run>() + self.marks.len() * size_of::<Mark>()
     }
 
     /// Bytes in all.
@@ -169,6 +215,8 @@ impl Batch {
         self.runs.shrink_to(keep / 64);
         self.inner.clear();
         self.inner.shrink_to(keep / 64);
+        self.marks.clear();
+        self.marks.shrink_to(keep / 64);
     }
 }
 
@@ -234,6 +282,27 @@ mod tests {
         assert_eq!(batch.inner.len(), 1, "others cost nothing");
         batch.recycle(0);
         assert_eq!((batch.weight(), batch.len()), (0, 0));
+    }
+
+    #[test]
+    fn every_byte_goes_where_its_sender_s_go_and_one_place_has_one_mark() {
+        let to = |name: &str| -> Aim { Some(Path::new(name).into()) };
+        let (a, b) = (to("a"), to("b"));
+        let mut batch = Batch::default();
+        batch.payload(b"x\n");
+        for (aim, bytes) in [(&a, &b"1\n"[..]), (&a, b"2\n"), (&b, b""), (&a, b"3\n"), (&b, b"4\n"), (&None, b"5\n")] {
+            batch.aim(aim);
+            batch.payload(bytes);
+        }
+        let parts: Vec<_> = (0..batch.len()).map(|at| batch.part(at)).collect();
+        let expected = [(2, &None, 2), (8, &a, 6), (10, &b, 2), (12, &None, 2)];
+        let expected: Vec<_> = expected.into_iter().flat_map(|(end, aim, n)| vec![(end, aim); n]).collect();
+        assert_eq!(parts, expected);
+        assert_eq!(batch.marks.len(), 3);
+        assert!(batch.overhead() >= 3 * size_of::<Mark>());
+        batch.recycle(0);
+        batch.payload(b"again");
+        assert_eq!(batch.part(0), (5, &None));
     }
 
     proptest! {

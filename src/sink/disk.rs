@@ -3,11 +3,14 @@
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, fstatvfs, renameat_with};
+use rustix::fs::{
+    AtFlags, CWD, FileType, FlockOperation, OFlags, RenameFlags, flock, fstatvfs, linkat, renameat_with, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::file::folder;
@@ -56,6 +59,10 @@ pub trait Disk: Debug + Send + Sync + 'static {
     fn stat(&self, path: &Path) -> io::Result<Stat>;
     /// Where a symbolic link leads, be there something or not; `None` when the path is none, or is not there.
     fn link(&self, path: &Path) -> io::Result<Option<PathBuf>>;
+    /// The folder that must be there if `file` is to be made; those between the two may be made, too.
+    fn ground<'a>(&'a self, file: &'a Path) -> &'a Path {
+        folder(file)
+    }
     /// Bytes of the file system that may still be written by this user.
     fn free(&self, file: &Self::File) -> io::Result<u64>;
     /// The last byte of a file that is not empty.
@@ -147,21 +154,11 @@ impl Disk for RealDisk {
     }
 
     fn swap(&self, one: &Path, other: &Path) -> io::Result<()> {
-        match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Err(io::ErrorKind::Unsupported.into()),
-            other => Ok(other?),
-        }
+        swap_at(CWD, one, CWD, other)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // Network file systems do not know the flag. A second name refuses to take the place of another file, too.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                std::fs::hard_link(from, to)?;
-                std::fs::remove_file(from).inspect_err(|_| drop(std::fs::remove_file(to)))
-            }
-            other => Ok(other?),
-        }
+        rename_at(CWD, from, CWD, to)
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
@@ -174,6 +171,28 @@ impl Disk for RealDisk {
 
     fn newest(&self, file: &Path) -> io::Result<Option<Timestamp>> {
         archive::newest(file)
+    }
+}
+
+/// [`Disk::swap`] of names in open folders.
+pub(super) fn swap_at(at: impl AsFd, one: &Path, there: impl AsFd, other: &Path) -> io::Result<()> {
+    match renameat_with(at, one, there, other, RenameFlags::EXCHANGE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Err(io::ErrorKind::Unsupported.into()),
+        other => Ok(other?),
+    }
+}
+
+/// [`Disk::rename`] of names in open folders.
+pub(super) fn rename_at(at: impl AsFd, from: &Path, there: impl AsFd, to: &Path) -> io::Result<()> {
+    match renameat_with(&at, from, &there, to, RenameFlags::NOREPLACE) {
+        // Network file systems do not know the flag. A second name refuses to take the place of another file, too.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            linkat(&at, from, &there, to, AtFlags::empty())?;
+            Ok(unlinkat(&at, from, AtFlags::empty()).inspect_err(|_| {
+                let _ = unlinkat(&there, to, AtFlags::empty());
+            })?)
+        }
+        other => Ok(other?),
     }
 }
 
@@ -201,6 +220,31 @@ fn appending() -> OpenOptions {
 }
 
 impl Stat {
+    /// What the system tells, links not followed.
+    pub(super) fn at(stat: &rustix::fs::Stat) -> Self {
+        /// The fields have other types on other systems.
+        fn wide<T: TryInto<u64>>(field: T) -> u64 {
+            field.try_into().unwrap_or_default()
+        }
+        let unusual = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => None,
+            FileType::Directory => Some("a folder"),
+            FileType::Symlink => Some("a symbolic link"),
+            FileType::Fifo => Some("a named pipe"),
+            FileType::CharacterDevice | FileType::BlockDevice => Some("a device"),
+            _ => Some("a socket"),
+        };
+        let seconds = i64::try_from(wide(stat.st_mtime)).unwrap_or_default();
+        Self {
+            id: (wide(stat.st_dev), wide(stat.st_ino)),
+            size: wide(stat.st_size),
+            links: wide(stat.st_nlink),
+            own: stat.st_uid == rustix::process::geteuid().as_raw(),
+            modified: Timestamp::from_second(seconds).unwrap_or_default(),
+            unusual,
+        }
+    }
+
     fn of(meta: &std::fs::Metadata) -> Self {
         let kind = meta.file_type();
         let unusual = if kind.is_file() {

@@ -155,6 +155,17 @@ impl Fake {
         all.into_iter().map(|(inode, name)| (name, state.inodes[inode].content.clone())).collect()
     }
 
+    /// As [`files`](Self::files), of every byte with whether a power cut leaves it.
+    pub fn files_and_pages(&self) -> Vec<(PathBuf, Vec<u8>, Vec<bool>)> {
+        let files = self.files();
+        let state = self.lock_state();
+        let pages = |name: &PathBuf| {
+            let pages = &state.inodes[state.names[name]].pages;
+            pages.iter().map(|page| *page == Page::Durable).collect()
+        };
+        files.into_iter().map(|(name, content)| (name.clone(), content, pages(&name))).collect()
+    }
+
     /// Whether a fault is planned.
     pub fn is_faulty(&self) -> bool {
         self.lock_state().fault.is_some()

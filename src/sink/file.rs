@@ -63,7 +63,7 @@ impl Refusal {
     /// For a sentence that has named the path.
     pub(super) fn reason(&self) -> String {
         match self {
-            Self::Locked => "another collector has the new file".into(),
+            Self::Locked => "another collector has the file that is there now".into(),
             Self::Unusual(what) => format!("it is {what} now"),
             Self::Io(e) => io_reason(e),
         }
@@ -86,27 +86,31 @@ impl OutputFile {
 impl<D: Disk> OutputFile<D> {
     /// As [`OutputFile::open`], on any disk.
     pub(super) fn open_on(disk: &Arc<D>, path: &Path) -> Result<Self, OpenFailure> {
-        let failed = |e: io::Error| {
-            let place = disk.link(path).ok().flatten();
-            OpenFailure::Other(explain(path, place.as_deref().unwrap_or(path), &e))
-        };
-        let open = || {
-            Self::attempt(Arc::clone(disk), path, true).map_err(|refusal| match refusal {
-                Refusal::Locked => OpenFailure::Locked,
-                Refusal::Unusual(what) => OpenFailure::Other(unusual(path, what)),
-                Refusal::Io(e) => failed(e),
-            })
-        };
-        let mut opened = open()?;
-        if opened.links > 1 && disk.is_archive(&opened.place, opened.id).map_err(failed)? {
+        let opened = Self::open_or_refuse(disk, path).and_then(|mut opened| {
+            if opened.created {
+                opened.disk.sync_folder(folder(&opened.place))?;
+                opened.named = true;
+            }
+            Ok(opened)
+        });
+        opened.map_err(|refusal| match refusal {
+            Refusal::Locked => OpenFailure::Locked,
+            Refusal::Unusual(what) => OpenFailure::Other(unusual(path, what)),
+            Refusal::Io(e) => {
+                let place = disk.link(path).ok().flatten();
+                OpenFailure::Other(explain(path, place.as_deref().unwrap_or(path), &e))
+            }
+        })
+    }
+
+    /// The same, without words. The name of a file that was made is not yet safe: the first flush makes it so.
+    pub(super) fn open_or_refuse(disk: &Arc<D>, path: &Path) -> Result<Self, Refusal> {
+        let mut opened = Self::attempt(Arc::clone(disk), path, true)?;
+        if opened.links > 1 && disk.is_archive(&opened.place, opened.id)? {
             // Killed after the file had got the name of its archive, and before it had lost its own.
-            disk.unlink(&opened.place).map_err(failed)?;
+            disk.unlink(&opened.place)?;
             drop(opened);
-            opened = open()?;
-        }
-        if opened.created {
-            opened.disk.sync_folder(folder(&opened.place)).map_err(failed)?;
-            opened.named = true;
+            opened = Self::attempt(Arc::clone(disk), path, true)?;
         }
         // The new file of a rotation that was killed before the old one had the name of an archive is empty.
         if let Err(why) = opened.clear_away(opened.modified, opened.size == 0 && !opened.created) {
@@ -152,7 +156,7 @@ impl<D: Disk> OutputFile<D> {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(Refusal::Locked),
             other => other?,
         }
-        let mount = Mount::of(&*disk, folder(&place))?;
+        let mount = Mount::of(&*disk, disk.ground(&place))?;
         let (file, named, before, trouble) = (Arc::new(file), false, None, None);
         Ok(Self { disk, path, place, file, id, size, links, created, modified, mount, named, before, trouble })
     }

@@ -28,7 +28,9 @@ impl Place {
     }
 
     fn start(&self, rotate: &Rotate) -> Keeper {
-        Keeper::start(&self.file, rotate, "main", Trail::nowhere()).unwrap()
+        let keeper = Keeper::start(rotate, None, "main", Trail::nowhere()).unwrap();
+        keeper.look_at(&self.file);
+        keeper
     }
 
     /// Everything in the folder, sorted.
@@ -113,7 +115,7 @@ fn a_new_archive_is_compressed_when_it_is_told() {
     let keeper = place.start(&pack_as(Compress::Gzip));
     for second in 1..=3 {
         place.archive(second, b"x\n");
-        keeper.archived();
+        keeper.look_at(&place.file);
         place.becomes((1..=second).map(|second| place.packed(second, Compress::Gzip)).collect());
     }
 }
@@ -251,7 +253,7 @@ fn the_newest_archive_may_be_larger_than_all_together_until_it_is_compressed() {
     let keeper = place.start(&rotate);
     for second in 1..=3 {
         place.archive(second, &b"x\n".repeat(500_000));
-        keeper.archived();
+        keeper.look_at(&place.file);
         until("it is compressed", || place.packed(second, Compress::Gzip).exists());
     }
     until("the bound holds", || {
@@ -275,6 +277,20 @@ fn the_end_is_prompt_and_leaves_the_archive_whole() {
     drop(keeper);
     assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
     assert_eq!(place.names(), [plain]);
+}
+
+#[test]
+fn archives_of_files_that_nobody_writes_any_more_are_found_by_their_template() {
+    let folder = tempfile::tempdir().unwrap();
+    let template = Template::path(&format!("{}/{{peer_ip}}/{{date}}.log", folder.path().display())).unwrap();
+    let file = folder.path().join("10.0.0.1/2026-11-21.log");
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    let old = [archive_path(&file, at(10)), archive_path(&file, at(20))];
+    [&old[0], &old[1], &file].map(|path| fs::write(path, "x\n").unwrap());
+    let rotate = Rotate { keep: Some(1), ..pack_as(Compress::Gzip) };
+    let _keeper = Keeper::start(&rotate, Some(template), "main", Trail::nowhere()).unwrap();
+    let packed = archive_path_as(&file, at(20), Compress::Gzip);
+    until("they are kept as the bounds say", || packed.exists() && old.iter().all(|path| !path.exists()));
 }
 
 /// A tmpfs on a folder, for as long as it lives.
@@ -304,11 +320,10 @@ impl Drop for Disk {
     }
 }
 
-fn rounds(file: &Path, rotate: &Rotate) -> Rounds {
-    let (file, rotate) = (file.to_owned(), rotate.clone());
+fn rounds(rotate: &Rotate) -> Rounds {
+    let (rotate, files, template, told) = (rotate.clone(), BTreeMap::new(), None, BTreeSet::new());
     let shared = Arc::new(Shared::default());
-    let (foreign, told) = (BTreeSet::new(), BTreeSet::new());
-    Rounds { file, rotate, stream: "main".into(), trail: Trail::nowhere(), shared, foreign, told }
+    Rounds { files, template, rotate, stream: "main".into(), trail: Trail::nowhere(), shared, told }
 }
 
 #[test]
@@ -318,16 +333,17 @@ fn a_full_disk_keeps_the_archive_and_is_told_once_until_there_is_room() {
     let plain = archive_path(&file, at(10));
     let bytes = noise(600_000);
     fs::write(&plain, &bytes).unwrap();
-    let mut rounds = rounds(&file, &pack_as(Compress::Gzip));
+    let work = BTreeSet::from([file.clone()]);
+    let mut rounds = rounds(&pack_as(Compress::Gzip));
     for _ in 0..2 {
-        rounds.round(true);
+        rounds.rounds(&work);
         let names: Vec<_> = fs::read_dir(disk.0.path()).unwrap().map(|e| e.unwrap().path()).collect();
         assert_eq!(names, std::slice::from_ref(&plain), "no part is left");
         assert_eq!(rounds.told.len(), 1, "{:?}", rounds.told);
         assert!(fs::read(&plain).unwrap() == bytes);
     }
     disk.remount("size=4m");
-    rounds.round(true);
+    rounds.rounds(&work);
     assert!(!plain.exists() && rounds.told.is_empty());
     assert!(content(&archive_path_as(&file, at(10), Compress::Gzip), Compress::Gzip).unwrap() == bytes);
 }
@@ -340,12 +356,13 @@ fn a_read_only_disk_changes_nothing() {
         fs::write(archive_path(&file, at(second)), b"x\n").unwrap();
     }
     disk.remount("ro");
-    let mut rounds = rounds(&file, &Rotate { keep: Some(1), ..pack_as(Compress::Zstd) });
-    rounds.round(true);
+    let work = BTreeSet::from([file.clone()]);
+    let mut rounds = rounds(&Rotate { keep: Some(1), ..pack_as(Compress::Zstd) });
+    rounds.rounds(&work);
     assert_eq!(archive::list(&file).unwrap().len(), 2);
     assert_eq!(rounds.told.len(), 2, "neither removed nor compressed: {:?}", rounds.told);
     disk.remount("rw");
-    rounds.round(true);
+    rounds.rounds(&work);
     let left: Vec<_> = archive::list(&file).unwrap().into_iter().map(|a| (a.at, a.form)).collect();
     assert_eq!(left, [(at(20), Compress::Zstd)]);
 }

@@ -4,12 +4,15 @@
 //! such writes would lie.
 
 mod batch;
+mod below;
 mod clock;
+mod desk;
 mod disk;
 #[cfg(test)]
 #[path = "fake_tests.rs"]
 mod fake;
 mod file;
+mod files;
 mod front;
 mod headroom;
 mod json;
@@ -23,6 +26,8 @@ mod records;
 mod rescue;
 mod retention;
 mod rotation;
+mod route;
+mod router;
 mod sync;
 mod turn;
 mod voice;
@@ -32,12 +37,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use batch::Batch;
+pub use batch::{Aim, Batch};
+use disk::Disk;
 pub use file::{OpenFailure, OutputFile};
-use keeper::Keeper;
+pub use files::Files;
 use orders::Order;
 pub use orders::{Answer, Archived};
 pub use pen::{Meta, Pen};
@@ -46,7 +53,9 @@ use queue::Queue;
 pub use queue::Safe;
 pub use records::{End, Records};
 pub use rescue::Rescue;
-use writer::Ended;
+use router::Router;
+pub use writer::OPEN_FILES;
+use writer::{Ended, Writer};
 
 use crate::audit::Trail;
 use crate::ledger::StreamLedger;
@@ -67,7 +76,10 @@ const ROTATION: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Sink {
     handle: SinkHandle,
+    /// As it is shown.
     path: PathBuf,
+    /// Files below here are told apart when they are rescued.
+    root: Option<PathBuf>,
     stream: String,
     ledger: StreamLedger,
     done: oneshot::Receiver<Ended>,
@@ -77,6 +89,8 @@ pub struct Sink {
 #[derive(Debug, Clone)]
 pub struct SinkHandle {
     queue: Arc<Queue>,
+    /// Where there are many files.
+    router: Option<Arc<Router>>,
 }
 
 /// How an output is written.
@@ -132,15 +146,33 @@ impl Sink {
     pub fn start(file: OutputFile, ledger: StreamLedger, options: Options) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new(options.sync == Sync::Always));
         let (path, stream) = (file.path().to_owned(), options.stream.clone());
+        let writer = Writer::new(file, Arc::clone(&queue), ledger.clone(), options)?;
+        Self::begin(SinkHandle { queue, router: None }, writer, path, None, stream, ledger)
+    }
+
+    /// As [`start`](Self::start), for as many `files` as records name.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn start_files(files: Files, ledger: StreamLedger, options: Options) -> std::io::Result<Self> {
+        let queue = Arc::new(Queue::new(options.sync == Sync::Always));
+        let (path, root) = (files.router.route().written().to_owned(), files.router.route().fixed().to_owned());
+        let (stream, template) = (options.stream.clone(), files.router.route().template().clone());
+        let writer = Writer::of_many(files.disk, Some(template), Arc::clone(&queue), ledger.clone(), options)?;
+        Self::begin(SinkHandle { queue, router: Some(files.router) }, writer, path, Some(root), stream, ledger)
+    }
+
+    fn begin<D: Disk>(
+        handle: SinkHandle,
+        writer: Writer<D>,
+        path: PathBuf,
+        root: Option<PathBuf>,
+        stream: String,
+        ledger: StreamLedger,
+    ) -> std::io::Result<Self> {
         let (end, done) = oneshot::channel();
-        let handle = SinkHandle { queue: Arc::clone(&queue) };
-        let keeper = if options.rotate == Rotate::default() {
-            None
-        } else {
-            Some(Keeper::start(file.place(), &options.rotate, &stream, options.trail.clone())?)
-        };
-        writer::Writer::new(file, queue, ledger.clone(), options, keeper)?.spawn(end)?;
-        Ok(Self { handle, path, stream, ledger, done })
+        writer.spawn(end)?;
+        Ok(Self { handle, path, root, stream, ledger, done })
     }
 
     /// The entrance for intake.
@@ -161,14 +193,14 @@ impl Sink {
         let queue = Arc::clone(&self.handle.queue);
         queue.close();
         let path = self.path.display().to_string();
-        let died = |_| Ended { trouble: Some(format!("the writer of {path} died")), mend: false };
+        let died = |_| Ended { trouble: Some(format!("the writer of {path} died")), mend: Vec::new() };
         let (ended, hangs) = tokio::select! {
             done = &mut self.done => (done.unwrap_or_else(died), false),
             () = give_up.cancelled() => {
                 queue.abandon();
                 match tokio::time::timeout(LAST_CALL, &mut self.done).await {
                     Ok(done) => (done.unwrap_or_else(died), false),
-                    Err(_) => (Ended { trouble: Some(format!("{path} does not answer")), mend: false }, true),
+                    Err(_) => (Ended { trouble: Some(format!("{path} does not answer")), mend: Vec::new() }, true),
                 }
             }
         };
@@ -185,7 +217,7 @@ impl Sink {
                 ));
             }
             if let Some(rescue) = rescue {
-                match rescue.keep(&self.stream, ended.mend, rest).await {
+                match rescue.keep(&self.stream, self.root.as_deref(), &ended.mend, rest).await {
                     Ok(path) => kept = Some(path),
                     Err(why) => trouble.push(why),
                 }
@@ -202,6 +234,12 @@ impl SinkHandle {
     /// [`SinkHandle::run_waker`]) or when there is enough for a write that is worth it.
     pub fn push<T>(&self, fill: impl FnOnce(&mut Batch) -> T) -> T {
         self.queue.push(fill)
+    }
+
+    /// Where records go that the sender of `meta` hands over at `now`, for [`Batch::aim`].
+    #[must_use]
+    pub fn aim(&self, meta: &Meta, now: Timestamp) -> Aim {
+        self.router.as_ref().map(|router| router.path(meta, now))
     }
 
     /// As [`push`](Self::push), with the position of the end of what was appended: it is in the output when that is

@@ -13,13 +13,15 @@ pub enum Order {
     Rotate(oneshot::Sender<Answer>),
 }
 
-/// What became of a rotation: the archive, nothing when the file was empty, or the end of a sentence that says why not.
-pub type Answer = Result<Option<Archived>, String>;
+/// What became of a rotation: the archives, none when every file was empty, or the end of a sentence that says why not.
+pub type Answer = Result<Vec<Archived>, String>;
 
 /// A file that was put away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archived {
-    /// Its name.
+    /// The name that it had.
+    pub file: PathBuf,
+    /// Its name now.
     pub archive: PathBuf,
     /// Its bytes.
     pub bytes: u64,

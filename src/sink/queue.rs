@@ -1,6 +1,7 @@
 //! The queue between the network and one writer thread; its unit is bytes of output.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -353,6 +354,9 @@ impl Queue {
     }
 }
 
+/// The name of what no file was named for. There is none.
+const NOWHERE: &str = "rest";
+
 /// What a writer has left.
 #[derive(Debug, Default)]
 pub struct Rest {
@@ -366,6 +370,21 @@ impl Rest {
     /// The bytes.
     pub fn parts(&self) -> [&[u8]; 2] {
         [self.flight.as_ref().map_or(&[][..], |(batch, written)| &batch.bytes()[*written..]), self.queued.bytes()]
+    }
+
+    /// The bytes of each file, where there are many.
+    pub fn by_file(&self) -> BTreeMap<&Path, Vec<&[u8]>> {
+        let mut all: BTreeMap<&Path, Vec<&[u8]>> = BTreeMap::new();
+        let flight = self.flight.iter().map(|(batch, written)| (&**batch, *written));
+        for (batch, mut at) in flight.chain([(&self.queued, 0)]) {
+            while at < batch.len() {
+                let (end, aim) = batch.part(at);
+                let file = aim.as_deref().unwrap_or(Path::new(NOWHERE));
+                all.entry(file).or_default().push(&batch.bytes()[at..end]);
+                at = end;
+            }
+        }
+        all
     }
 }
 

@@ -1,6 +1,7 @@
 //! fsync, in the writer's thread or beside it, so that a slow disk flush does not hold up the writing.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -8,19 +9,25 @@ use std::time::Duration;
 use super::disk::Disk;
 use super::file::{OutputFile, folder};
 use crate::error::io_reason;
-use crate::ledger::StreamLedger;
+use crate::ledger::Page;
 
 /// The time between two flushes of a file that grows (`--sync interval`).
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Flushes the file that an output has now, one flush at a time: of two at once the one that hears of lost pages might
+/// Flushes a file of an output, and what takes its place; one flush at a time: of two at once the one that hears of lost pages might
 /// not be the one that is believed.
 #[derive(Debug)]
 pub struct Flusher<D: Disk> {
     disk: Arc<D>,
-    ledger: StreamLedger,
-    current: Mutex<Current<D>>,
+    page: Page,
+    /// Something was written since the last flush [when needed](Self::flush_if_dirty).
+    dirty: AtomicBool,
+    /// `None`: it is closed.
+    current: Mutex<Option<Current<D>>>,
 }
+
+/// Those of all files that an output has open.
+pub type Flushers<D> = Arc<Mutex<Vec<Arc<Flusher<D>>>>>;
 
 #[derive(Debug)]
 struct Current<D: Disk> {
@@ -37,9 +44,20 @@ impl<D: Disk> Current<D> {
 }
 
 impl<D: Disk> Flusher<D> {
-    /// For `file`; `ledger` is told what a completed flush covers.
-    pub fn new(file: &OutputFile<D>, ledger: StreamLedger) -> Self {
-        Self { disk: Arc::clone(&file.disk), ledger, current: Mutex::new(Current::of(file)) }
+    /// For `file`; `page` is told what a completed flush covers.
+    pub fn new(file: &OutputFile<D>, page: Page) -> Self {
+        let current = Mutex::new(Some(Current::of(file)));
+        Self { disk: Arc::clone(&file.disk), page, dirty: AtomicBool::new(false), current }
+    }
+
+    /// The books of the file.
+    pub fn page(&self) -> &Page {
+        &self.page
+    }
+
+    /// Something was written.
+    pub fn wrote(&self) {
+        self.dirty.store(true, Ordering::Release);
     }
 
     /// Flushes the file and, when it is new, its name; enters what that covers: all that was stored before it began.
@@ -48,14 +66,28 @@ impl<D: Disk> Flusher<D> {
         self.run(true)
     }
 
-    /// Flushes the file without entering it. A failure is entered all the same.
-    pub fn flush_silently(&self) {
-        self.run(false);
+    /// As [`flush`](Self::flush), if something was written since the last time.
+    pub fn flush_if_dirty(&self) {
+        if self.dirty.swap(false, Ordering::AcqRel) {
+            self.flush();
+        }
+    }
+
+    /// As [`flush`](Self::flush), if it is `needed`. Returns whether it was not, or all is safe now.
+    pub fn flush_if(&self, needed: bool) -> bool {
+        !needed || self.flush()
+    }
+
+    /// Flushes the file without entering it. A failure is entered all the same. Returns whether it is safe now.
+    pub fn flush_silently(&self) -> bool {
+        self.run(false)
     }
 
     fn run(&self, enter: bool) -> bool {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let covered = self.ledger.stored_so_far();
+        // It was flushed when it was closed.
+        let Some(current) = &mut *current else { return true };
+        let covered = self.page.stored_so_far();
         let mut synced = self.disk.sync(&current.file);
         if synced.is_ok() && !current.named {
             synced = self.disk.sync_folder(&current.folder);
@@ -67,11 +99,11 @@ impl<D: Disk> Flusher<D> {
             }
         }
         match synced {
-            Ok(()) if enter => self.ledger.synced(covered),
-            Ok(()) => false,
+            Ok(()) if enter => self.page.synced(covered),
+            Ok(()) => !self.page.is_broken(),
             // After a failed fsync the kernel may have dropped the pages: later success proves nothing about them.
             Err(e) => {
-                self.ledger.sync_failed(io_reason(&e));
+                self.page.sync_failed(io_reason(&e));
                 false
             }
         }
@@ -81,8 +113,14 @@ impl<D: Disk> Flusher<D> {
     #[must_use]
     pub fn switch(&self, file: &OutputFile<D>) -> bool {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        *current = Current::of(file);
-        self.ledger.new_file()
+        *current = Some(Current::of(file));
+        self.page.new_file()
+    }
+
+    /// Lets go of the file, which was flushed: `flushed` says how that went.
+    pub fn close(&self, flushed: bool) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.page.close(flushed);
     }
 }
 
@@ -107,10 +145,10 @@ struct Flags {
 
 impl Syncer {
     /// Starts the thread.
-    pub fn start<D: Disk>(flusher: Arc<Flusher<D>>) -> std::io::Result<Self> {
+    pub fn start<D: Disk>(flushers: Flushers<D>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("reclog-sync".into()).spawn(move || theirs.run(&flusher))?;
+        let thread = std::thread::Builder::new().name("reclog-sync".into()).spawn(move || theirs.run(&flushers))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -135,7 +173,7 @@ impl Drop for Syncer {
 }
 
 impl Shared {
-    fn run<D: Disk>(&self, flusher: &Flusher<D>) {
+    fn run<D: Disk>(&self, flushers: &Flushers<D>) {
         let mut flags = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             flags = self.changed.wait_while(flags, |f| !f.dirty && !f.stop).unwrap_or_else(PoisonError::into_inner);
@@ -146,7 +184,8 @@ impl Shared {
             }
             flags.dirty = false;
             drop(flags);
-            flusher.flush();
+            let all = flushers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            all.iter().for_each(|flusher| flusher.flush_if_dirty());
             flags = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
         }
     }

@@ -1,67 +1,55 @@
 //! The writer thread: takes batches, writes them whole, and keeps the ledger true.
 
-mod names;
+mod shelf;
 
+use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::Options;
 use super::batch::Batch;
-use super::clock::Clock;
+use super::desk::{Desk, House};
 use super::disk::Disk;
 use super::file::OutputFile;
 use super::headroom::Headroom;
 use super::keeper::Keeper;
 use super::orders::{Answer, Order};
 use super::queue::{Queue, Work};
-use super::rotation;
-use super::sync::{Flusher, Syncer};
-use super::voice::Voice;
-use crate::error::io_reason;
+use super::sync::{Flushers, Syncer};
 use crate::ledger::StreamLedger;
-use crate::plan::{Rotate, Sync};
+use crate::plan::{Rotate, Sync, Template};
+pub use shelf::OPEN_FILES;
 
 /// The pause between two tries on a disk that refuses bytes. Space that is freed is noticed within this time.
 const RETRY: Duration = Duration::from_millis(100);
-/// How often a busy writer looks whether its file still has its name: two system calls, not a write more often.
-const LOOK: Duration = Duration::from_millis(250);
-/// How often an idle one does.
+/// How often an idle writer looks whether its file still has its name.
 const IDLE_LOOK: Duration = Duration::from_millis(500);
 
 /// One output's writer.
 #[derive(Debug)]
 pub struct Writer<D: Disk> {
-    file: OutputFile<D>,
-    queue: Arc<Queue>,
-    ledger: StreamLedger,
-    flusher: Arc<Flusher<D>>,
-    mode: Sync,
+    house: House<D>,
+    /// The files that are open: the only one, or those of the [`shelf`].
+    desks: Vec<Desk<D>>,
+    /// Where others are opened.
+    disk: Option<Arc<D>>,
+    /// So many at most.
+    open_files: usize,
+    /// The desk that was used last, and how often another one was taken.
+    current: usize,
+    turns: u64,
+    /// The next desk that is looked at while there is nothing to do.
+    looked: usize,
     syncer: Option<Syncer>,
-    /// LF ends a record.
-    lines: bool,
-    /// The file ends with half a record: the next one begins on a line of its own.
-    mend: bool,
-    headroom: Headroom,
-    rotate: Rotate,
-    clock: Clock,
-    /// The next look at the file's name.
-    look: Instant,
-    /// Asked by a signal to look.
-    asked: bool,
-    /// Why there is no going on elsewhere for a file that has lost its name in the middle of a record.
-    no_way_on: Option<String>,
-    /// Who wants the file put away.
+    min_free: u64,
+    /// Of each file system, by its device.
+    rooms: BTreeMap<u64, Headroom>,
+    /// Who wants the files put away.
     wanted: Vec<oneshot::Sender<Answer>>,
-    /// No try to put the file away before.
-    patience: Option<Instant>,
-    voice: Voice,
-    /// Told of every archive.
-    keeper: Option<Keeper>,
-    retry: Duration,
 }
 
 /// How a writer ended.
@@ -69,60 +57,67 @@ pub struct Writer<D: Disk> {
 pub struct Ended {
     /// What was wrong at the end, a sentence.
     pub trouble: Option<String>,
-    /// What follows the file's bytes begins with a line end of ours.
-    pub mend: bool,
+    /// Files of whose bytes the last ones are half a record: what follows them begins with a line end of ours.
+    pub mend: Vec<PathBuf>,
 }
 
 impl<D: Disk> Writer<D> {
-    /// Prepares the writer; [`Writer::spawn`] starts it.
-    pub fn new(
-        file: OutputFile<D>,
+    /// Prepares the writer of one file; [`Writer::spawn`] starts it.
+    pub fn new(file: OutputFile<D>, queue: Arc<Queue>, ledger: StreamLedger, options: Options) -> io::Result<Self> {
+        let mut writer = Self::with(queue, ledger, options, None)?;
+        writer.desks.push(Desk::new(file, None, &writer.house));
+        Ok(writer)
+    }
+
+    /// Prepares the writer of all files that batches name, on `disk`; which `template` has made.
+    pub fn of_many(
+        disk: Arc<D>,
+        template: Option<Template>,
         queue: Arc<Queue>,
         ledger: StreamLedger,
         options: Options,
-        keeper: Option<Keeper>,
     ) -> io::Result<Self> {
+        Ok(Self { disk: Some(disk), ..Self::with(queue, ledger, options, template)? })
+    }
+
+    fn with(queue: Arc<Queue>, ledger: StreamLedger, options: Options, template: Option<Template>) -> io::Result<Self> {
         let Options { stream, sync: mode, fresh_line: lines, rotate, min_free, trail } = options;
-        let flusher = Arc::new(Flusher::new(&file, ledger.clone()));
+        let keeper = if rotate == Rotate::default() {
+            None
+        } else {
+            Some(Keeper::start(&rotate, template, &stream, trail.clone())?)
+        };
+        let flushers = Flushers::default();
         let syncer = match mode {
-            Sync::Interval => Some(Syncer::start(Arc::clone(&flusher))?),
+            Sync::Interval => Some(Syncer::start(Arc::clone(&flushers))?),
             Sync::Never | Sync::Always => None,
         };
-        let newest = if rotate.every.is_some() { file.disk.newest(&file.place).unwrap_or_default() } else { None };
-        let begun = if file.size() > 0 { rotation::begun(newest, file.modified()) } else { Timestamp::now() };
-        ledger.output(file.size());
-        let trouble = file.trouble.clone();
-        let voice = Voice { stream, output: file.path().to_owned(), trail };
-        if let Some(sentence) = &trouble {
-            voice.warn(sentence);
-        }
+        let house = House { queue, ledger, flushers, mode, lines, rotate, keeper, retry: RETRY, stream, trail };
         Ok(Self {
-            mend: lines && file.ends_in_mid_line(),
-            headroom: Headroom::new(min_free),
-            clock: Clock::new(rotate.every, begun),
-            file,
-            queue,
-            ledger,
-            flusher,
-            mode,
+            house,
+            desks: Vec::new(),
+            disk: None,
+            open_files: OPEN_FILES,
+            current: 0,
+            turns: 0,
+            looked: 0,
             syncer,
-            lines,
-            rotate,
-            look: Instant::now(),
-            asked: false,
-            no_way_on: None,
+            min_free,
+            rooms: BTreeMap::new(),
             wanted: Vec::new(),
-            patience: None,
-            voice,
-            keeper,
-            retry: RETRY,
         })
     }
 
     /// For a disk whose trouble is over when it is asked again.
     #[cfg(test)]
     pub fn without_pauses(mut self) -> Self {
-        self.retry = Duration::ZERO;
+        self.house.retry = Duration::ZERO;
+        self
+    }
+
+    #[cfg(test)]
+    pub fn with_room_for(mut self, files: usize) -> Self {
+        self.open_files = files;
         self
     }
 
@@ -138,23 +133,24 @@ impl<D: Disk> Writer<D> {
 
     /// Does what there is to do, or waits for it. False: the end.
     pub fn turn(&mut self) -> bool {
-        match self.queue.take(IDLE_LOOK) {
+        match self.house.queue.take(IDLE_LOOK) {
             Work::Batch(batch) => {
                 if !self.write(&batch) {
                     return false;
                 }
-                self.queue.done(batch);
-                if self.mode == Sync::Always {
+                self.house.queue.done(batch);
+                if self.house.mode == Sync::Always {
                     self.force();
                 }
                 self.put_away_if_due();
                 true
             }
             Work::Look => {
-                self.look = self.look.min(Instant::now());
-                match self.between() {
-                    Ok(()) => self.voice.resume(&self.ledger),
-                    Err(why) => self.stall(&why),
+                self.hear();
+                if self.disk.is_some() {
+                    self.look_around();
+                } else {
+                    self.look_at_the_only_one();
                 }
                 true
             }
@@ -165,16 +161,26 @@ impl<D: Disk> Writer<D> {
     /// Forces what is written to the disk.
     pub fn finish(mut self) -> Ended {
         self.syncer = None;
-        let trouble = self.ledger.set_stall(None).map(|stall| stall.sentence);
-        self.flusher.flush();
-        Ended { trouble, mend: self.mend }
+        let trouble = self.house.ledger.set_stall(None).map(|stall| stall.sentence);
+        for desk in &self.desks {
+            desk.flusher.flush();
+            desk.flusher.page().end();
+        }
+        self.house.ledger.enter_quiet();
+        let mend = self.desks.iter().filter(|desk| desk.mend).map(|desk| desk.file.path().to_owned()).collect();
+        Ended { trouble, mend }
     }
 
-    /// Forces what is written to the disk, and tells who promises that.
-    fn force(&self) {
-        let written = self.queue.stored();
-        if self.flusher.flush() {
-            self.queue.forced(written);
+    /// Forces what is written to the disk, and tells who promises that: when it is all of it, in whichever file.
+    fn force(&mut self) {
+        let written = self.house.queue.stored();
+        let mut safe = true;
+        for desk in &mut self.desks {
+            desk.touched &= !desk.flusher.flush_if(desk.touched);
+            safe &= !desk.touched && !desk.flusher.page().is_broken();
+        }
+        if safe {
+            self.house.queue.forced(written);
         }
     }
 
@@ -184,33 +190,35 @@ impl<D: Disk> Writer<D> {
     fn write(&mut self, batch: &Batch) -> bool {
         let (mut at, mut counted, mut flushed) = (0, 0, 0);
         while at < batch.len() {
-            match self.step(batch, at) {
+            let stepped = self.desk_of(batch.part(at).1).and_then(|()| self.step(batch, at));
+            match stepped {
                 Ok(0) => {}
                 Ok(n) => {
                     at += n;
                     let before = counted;
                     counted = counted.max(at);
                     let (payload, added) = batch.account(before, counted);
-                    self.ledger.stored(payload, added, self.file.size());
+                    let desk = &mut self.desks[self.current];
                     // Not only when the whole batch is written: a disk that trickles may take hours for it.
+                    desk.wrote(payload, added);
                     self.syncer.iter().for_each(Syncer::dirty);
-                    self.voice.resume(&self.ledger);
-                    if !self.queue.wrote(counted - before) {
+                    desk.voice.resume(&self.house.ledger);
+                    if !self.house.queue.wrote(counted - before) {
                         return false;
                     }
                 }
-                Err(why) => match self.leave(batch, at, why) {
+                Err(stuck) => match self.leave(batch, at, stuck) {
                     Ok(begin) => at = begin,
-                    Err(why) => {
-                        self.stall(&why);
-                        if self.queue.is_abandoned() {
+                    Err(stuck) => {
+                        self.stall(&stuck);
+                        if self.house.queue.is_abandoned() {
                             return false;
                         }
-                        if self.mode == Sync::Always && flushed < counted {
+                        if self.house.mode == Sync::Always && flushed < counted {
                             self.force();
                             flushed = counted;
                         }
-                        self.queue.pause(self.retry);
+                        self.house.queue.pause(self.house.retry);
                     }
                 },
             }
@@ -219,103 +227,103 @@ impl<D: Disk> Writer<D> {
     }
 
     /// One write, from `at` to at most the next place where something else is to be done. Returns the bytes written.
-    fn step(&mut self, batch: &Batch, at: usize) -> Result<usize, String> {
-        let end = if batch.is_end(at, self.lines) {
-            self.between()?;
-            self.end_of_write(batch, at)?
+    fn step(&mut self, batch: &Batch, at: usize) -> Result<usize, Stuck> {
+        self.hear();
+        let (part, _) = batch.part(at);
+        let between = batch.is_end(at, self.house.lines);
+        if between && !self.wanted.is_empty() {
+            self.put_all_away();
+        }
+        let Self { house, desks, current, rooms, min_free, .. } = self;
+        let desk = &mut desks[*current];
+        let here = |why| Stuck { why, at: None };
+        if between {
+            desk.between(house).map_err(here)?;
+        }
+        let room = rooms.entry(desk.file.id.0).or_insert_with(|| Headroom::new(*min_free));
+        let end = if between {
+            desk.end_of_write(batch, at, part, room, house).map_err(here)?
         } else {
-            self.hear();
-            batch.end_after(at, self.lines)
+            batch.end_after(at, house.lines)
         };
-        let n = self.put(|file| file.write(&batch.bytes()[at..end]))?;
-        self.headroom.spent(n as u64);
+        let n = desk.put(&batch.bytes()[at..end]).map_err(here)?;
+        room.spent(n as u64);
         Ok(n)
     }
 
-    /// One system call; 0 when a signal came between.
-    fn put(&mut self, write: impl FnOnce(&mut OutputFile<D>) -> io::Result<usize>) -> Result<usize, String> {
-        match write(&mut self.file) {
-            Ok(0) => Err("the system wrote nothing".into()),
-            Ok(n) => Ok(n),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(0),
-            Err(e) => Err(io_reason(&e)),
+    fn leave(&mut self, batch: &Batch, at: usize, stuck: Stuck) -> Result<usize, Stuck> {
+        if stuck.at.is_some() {
+            return Err(stuck);
         }
-    }
-
-    /// Up to where may be written at once: a full file is put away after the record that filled it.
-    fn end_of_write(&mut self, batch: &Batch, at: usize) -> Result<usize, String> {
-        let mut end = batch.len();
-        if self.patience.is_none()
-            && let Some(room) = rotation::room(self.rotate.size, self.file.size())
-            && room < (end - at) as u64
-        {
-            end = batch.end_after(at + usize::try_from(room).unwrap_or(end), self.lines);
-        }
-        let (file, want) = (&self.file, (end - at) as u64);
-        let free = || file.disk.free(&file.file);
-        let allowed = self.headroom.allow(want, Instant::now(), free).map_err(|e| io_reason(&e))?;
-        if allowed < want {
-            end = batch.end_before(at, at + usize::try_from(allowed).unwrap_or(0), self.lines);
-        }
-        if end == at {
-            self.headroom.was_low();
-            return Err("less space is left on its disk than shall stay free (min_free)".into());
-        }
-        Ok(end)
-    }
-
-    /// What is done between two records: orders, a look at the file's name, rotation, the end of a half record that a
-    /// crash left. `Err`: nothing may be written now.
-    fn between(&mut self) -> Result<(), String> {
-        self.hear();
-        let now = Instant::now();
-        if self.asked || now >= self.look {
-            let found = self.file.find(self.asked);
-            if found.is_ok() {
-                self.asked = false;
-                self.look = now + LOOK;
-            }
-            self.found(found?);
-        }
-        self.put_away_if_due();
-        if self.mend && self.queue.is_writing() {
-            self.mend_line()?;
-        }
-        Ok(())
-    }
-
-    fn mend_line(&mut self) -> Result<(), String> {
-        while self.mend {
-            if self.put(|file| file.write(b"\n"))? == 1 {
-                self.ledger.stored(0, 1, self.file.size());
-                self.mend = false;
-                self.voice.mended();
-            }
-        }
-        Ok(())
+        let wanted = !self.wanted.is_empty();
+        let left = self.desks[self.current].leave(batch, at, stuck.why, wanted, &self.house);
+        left.map_err(|why| Stuck { why, at: None })
     }
 
     /// Takes the orders.
     fn hear(&mut self) {
-        while let Some(order) = self.queue.ordered() {
+        while let Some(order) = self.house.queue.ordered() {
             match order {
-                Order::Reopen => (self.asked, self.patience) = (true, None),
+                Order::Reopen => self.desks.iter_mut().for_each(Desk::ask),
                 Order::Rotate(answer) => self.wanted.push(answer),
             }
         }
     }
 
-    /// Whoever waits for a rotation hears that there is none now.
-    fn refuse(&mut self, why: &str) {
+    /// Puts all files away because somebody wants it.
+    fn put_all_away(&mut self) {
+        let many = self.disk.is_some();
+        let named = |desk: &Desk<D>, why| if many { format!("{}: {why}", desk.file.path().display()) } else { why };
+        let put_away = |desk: &mut Desk<D>| {
+            desk.put_away_if_due(true, &self.house).map(|answer| answer.map_err(|why| named(desk, why)))
+        };
+        let answers: Vec<Answer> = self.desks.iter_mut().filter_map(put_away).collect();
+        let answer: Answer = answers.into_iter().collect::<Result<Vec<_>, _>>().map(|all| all.concat());
         for wanted in self.wanted.drain(..) {
-            let _ = wanted.send(Err(why.to_owned()));
+            let _ = wanted.send(answer.clone());
         }
     }
 
-    fn stall(&mut self, reason: &str) {
-        self.refuse(reason);
-        self.voice.stall(&self.ledger, reason);
+    fn put_away_if_due(&mut self) {
+        if !self.wanted.is_empty() {
+            self.put_all_away();
+        }
+        for desk in &mut self.desks {
+            desk.put_away_if_due(false, &self.house);
+        }
     }
+
+    fn look_at_the_only_one(&mut self) {
+        let desk = &mut self.desks[0];
+        desk.look = desk.look.min(Instant::now());
+        match desk.look_at_name(&self.house) {
+            Ok(()) => {
+                self.put_away_if_due();
+                self.desks[0].voice.resume(&self.house.ledger);
+            }
+            Err(why) => self.stall(&Stuck { why, at: None }),
+        }
+    }
+
+    fn stall(&mut self, stuck: &Stuck) {
+        // Whoever waits for a rotation hears that there is none now.
+        for wanted in self.wanted.drain(..) {
+            let _ = wanted.send(Err(stuck.why.clone()));
+        }
+        match &stuck.at {
+            Some(path) => self.house.voice(path).stall(&self.house.ledger, &stuck.why),
+            None => self.desks[self.current].voice.stall(&self.house.ledger, &stuck.why),
+        }
+    }
+}
+
+/// Nothing may be written now.
+#[derive(Debug)]
+struct Stuck {
+    /// The end of a sentence.
+    why: String,
+    /// The file that cannot be opened; `None`: it is about the current one.
+    at: Option<PathBuf>,
 }
 
 #[cfg(test)]

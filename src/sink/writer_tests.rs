@@ -34,7 +34,7 @@ fn start(disk: &Fake, case: &Case, ledger: &StreamLedger) -> (Writer<Fake>, Arc<
             min_free: 1,
             trail: Trail::nowhere(),
         };
-        let writer = Writer::new(file, Arc::clone(&queue), ledger.clone(), options, None).unwrap();
+        let writer = Writer::new(file, Arc::clone(&queue), ledger.clone(), options).unwrap();
         return (writer.without_pauses(), queue);
     }
     panic!("it does not start");
@@ -263,13 +263,12 @@ fn the_archives_of_a_link_that_leads_elsewhere_are_kept_there() {
         stream: "main".into(),
         sync: Sync::Never,
         fresh_line: true,
-        rotate: rotate.clone(),
+        rotate,
         min_free: 0,
         trail: Trail::nowhere(),
     };
-    let keeper = Keeper::start(file.place(), &rotate, "main", Trail::nowhere()).unwrap();
     let (queue, ledger) = (Arc::new(Queue::default()), StreamLedger::new());
-    let mut writer = Writer::new(file, Arc::clone(&queue), ledger, options, Some(keeper)).unwrap();
+    let mut writer = Writer::new(file, Arc::clone(&queue), ledger, options).unwrap();
     std::fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink(&other, &link).unwrap();
     for n in 0..3 {
@@ -285,3 +284,6 @@ fn the_archives_of_a_link_that_leads_elsewhere_are_kept_there() {
         std::thread::yield_now();
     }
 }
+
+#[path = "many_tests.rs"]
+mod many;
