@@ -13,7 +13,8 @@
 //! - [`history`]: reads what sinks wrote
 //! - [`demo`]: an embedded jump host that shows the whole path
 //!
-//! Leaves, imported by all of them: [`archive`], [`audit`], [`error`], [`escape`], [`ledger`], [`paths`], [`plan`].
+//! Leaves, imported by all of them: [`archive`], [`audit`], [`error`], [`escape`], [`ledger`], [`paths`], [`plan`],
+//! [`syslog`].
 
 pub mod archive;
 pub mod audit;
@@ -32,3 +33,4 @@ pub mod plan;
 pub mod profile;
 pub mod sink;
 pub mod ssh;
+pub mod syslog;

@@ -19,7 +19,6 @@ use std::time::Instant;
 use datagrams::Sessions;
 
 pub use answers::{LINGER, Mouth};
-use jiff::Timestamp;
 pub use keywords::Keywords;
 pub use sender::{Ear, Sender};
 use tokio::sync::Notify;
@@ -29,7 +28,7 @@ pub use why::{End, Reject};
 use crate::audit::{Event, Trail};
 use crate::ledger::StreamLedger;
 use crate::plan::StreamPlan;
-use crate::sink::{Meta, Pen, Records, SinkHandle};
+use crate::sink::{Meta, Records, SinkHandle};
 
 /// Bytes of unfinished records that all senders of a stream may hold together. Beyond it those of senders that
 /// hold more than the average are split: 4,096 senders with 256 KiB each would be a gigabyte.
@@ -180,8 +179,7 @@ impl Inner {
     /// Lets `fill` hand over records of the sender of `meta`; with what it returns comes the position of their end. Its bytes are
     /// to be entered in the ledger by `fill`: the writer must not store bytes that the ledger has not received.
     fn push<T>(&self, meta: &Meta, fill: impl FnOnce(&mut dyn Records) -> T) -> (T, u64) {
-        let now = Timestamp::now();
-        self.sink.push_and_tell(|batch| fill(&mut Pen::new(batch, &self.plan.format, meta, now)))
+        self.sink.write(&self.plan.format, meta, fill)
     }
 
     fn meta(&self, peer: &str, connection: u64) -> Meta {

@@ -71,6 +71,8 @@ pub struct Ended {
     pub trouble: Option<String>,
     /// What follows the file's bytes begins with a line end of ours.
     pub mend: bool,
+    /// Records that were written and that nobody has read.
+    pub unread: u64,
 }
 
 impl<D: Disk> Writer<D> {
@@ -82,7 +84,7 @@ impl<D: Disk> Writer<D> {
         options: Options,
         keeper: Option<Keeper>,
     ) -> io::Result<Self> {
-        let Options { stream, sync: mode, fresh_line: lines, rotate, min_free, trail } = options;
+        let Options { stream, sync: mode, fresh_line: lines, rotate, min_free, trail, side } = options;
         let flusher = Arc::new(Flusher::new(&file, ledger.clone()));
         let syncer = match mode {
             Sync::Interval => Some(Syncer::start(Arc::clone(&flusher))?),
@@ -92,7 +94,7 @@ impl<D: Disk> Writer<D> {
         let begun = if file.size() > 0 { rotation::begun(newest, file.modified()) } else { Timestamp::now() };
         ledger.output(file.size());
         let trouble = file.trouble.clone();
-        let voice = Voice { stream, output: file.path().to_owned(), trail };
+        let voice = Voice { stream, output: file.path().to_owned(), trail, side };
         if let Some(sentence) = &trouble {
             voice.warn(sentence);
         }
@@ -167,7 +169,7 @@ impl<D: Disk> Writer<D> {
         self.syncer = None;
         let trouble = self.ledger.set_stall(None).map(|stall| stall.sentence);
         self.flusher.flush();
-        Ended { trouble, mend: self.mend }
+        Ended { trouble, mend: self.mend, unread: 0 }
     }
 
     /// Forces what is written to the disk, and tells who promises that.
@@ -203,7 +205,8 @@ impl<D: Disk> Writer<D> {
                     Ok(begin) => at = begin,
                     Err(why) => {
                         self.stall(&why);
-                        if self.queue.is_abandoned() {
+                        // At the end nobody waits for a second output.
+                        if self.queue.is_abandoned() || self.voice.side && self.queue.is_closed() {
                             return false;
                         }
                         if self.mode == Sync::Always && flushed < counted {

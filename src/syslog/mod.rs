@@ -1,0 +1,3 @@
+//! Syslog, as bytes: what a message looks like.
+
+pub mod format;
