@@ -16,7 +16,7 @@ use crate::collector::events::{Event, Launch, Up};
 use crate::collector::{self, OpenLog, Options, Report, launch, log};
 use crate::error::{Error, Result};
 use crate::paths::Paths;
-use crate::plan::{Compress, Framing, Plan, Sync};
+use crate::plan::{Compress, Framing, Plan, StreamPlan, Sync, To};
 use crate::profile::{self, Overrides};
 use crate::ssh::Phase;
 
@@ -102,6 +102,8 @@ fn failed(error: Error, json: bool, printer: Printer) -> Error {
 }
 
 async fn start(plan: Plan, run: &RunArgs, paths: &Paths, printer: Printer) -> Result<()> {
+    let to_stdout = plan.streams.iter().flat_map(StreamPlan::outputs).any(|output| *output.to() == To::Stdout);
+    let printer = if to_stdout { printer.aside() } else { printer };
     for warning in profile::review(&plan) {
         printer.warning(&warning);
     }

@@ -109,7 +109,7 @@ pub async fn run(
     let holder = Holder {
         name: plan.name.clone(),
         pid: std::process::id(),
-        outputs: plan.streams.iter().map(|s| s.out.name().to_owned()).collect(),
+        outputs: plan.streams.iter().flat_map(|s| s.outputs()).filter_map(|o| o.file().map(Path::to_owned)).collect(),
     };
     let lock = Lock::acquire(paths, &holder)?;
     // Whatever is made from here on is ours: nobody else has this name.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -15,8 +16,11 @@ use crate::error::{Error, Result};
 use crate::intake::Intake;
 use crate::ledger::StreamLedger;
 use crate::paths::Paths;
-use crate::plan::{Plan, StreamPlan};
-use crate::sink::{self, OpenFailure, OutputFile, Report, Rescue, Sink, SinkHandle};
+use crate::plan::{Framing, Output, Plan, To};
+use crate::sink::{self, OpenFailure, Opened, Report, Rescue, Sink, SinkHandle};
+
+/// A command that was started for nothing, and reads to the end of its input, has ended by then.
+const COMMANDS_END: Duration = Duration::from_secs(1);
 
 /// Every stream's door, queue and writer.
 #[derive(Debug)]
@@ -29,31 +33,36 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Opens every file of `plan` and starts the writers.
+    /// Opens every file of `plan`, prepares what is none, and starts the writers.
     ///
     /// # Errors
     /// Names the file, and the collector that has it if that is the reason. Files made on the way are removed.
     pub fn open(plan: &Plan, paths: &Paths, trail: &Trail) -> Result<Self> {
-        let mut files = Vec::new();
+        let mut opened = Vec::new();
         for stream in &plan.streams {
-            match OutputFile::open(stream.out.name()) {
-                Ok(file) => files.push(file),
-                Err(failure) => {
-                    let created = files.iter().filter(|f: &&OutputFile| f.was_created());
-                    created.for_each(|f| remove_empty(f.place()));
-                    return Err(match failure {
-                        OpenFailure::Other(error) => error,
-                        OpenFailure::Locked => locked(plan, stream, paths),
-                    });
+            let lines = stream.framing != Framing::Raw;
+            for output in stream.outputs() {
+                match Opened::open(output, lines) {
+                    Ok(open) => opened.push(open),
+                    Err(failure) => {
+                        opened.iter().filter_map(Opened::created).for_each(remove_empty);
+                        return Err(match failure {
+                            OpenFailure::Other(error) => error,
+                            OpenFailure::Locked => locked(plan, output, paths),
+                        });
+                    }
                 }
             }
         }
-        let created = files.iter().filter(|f| f.was_created()).map(|f| f.place().to_owned()).collect();
+        let created = opened.iter().filter_map(Opened::created).map(Path::to_owned).collect();
         let mut all = Self { intakes: Vec::new(), sinks: Vec::new(), wakers: Vec::new(), created };
-        for (stream, file) in plan.streams.iter().zip(files) {
+        let mut opened = opened.into_iter();
+        for stream in &plan.streams {
             let ledger = StreamLedger::new();
             let options = sink::Options::of(stream, trail.clone());
-            let sink = Sink::start(file, ledger.clone(), options)
+            let mut outputs = opened.by_ref().take(1 + stream.also.len());
+            let first = outputs.next().expect("each output is open");
+            let sink = Sink::start_all(first, outputs.collect(), ledger.clone(), &options)
                 .map_err(|e| Error::failed(format!("cannot start the writer of {}: {e}", stream.out)))?;
             all.wakers.push(tokio::spawn(sink.handle().run_waker()));
             all.intakes.push(Intake::new(stream.clone(), ledger, sink.handle(), trail.clone()));
@@ -80,6 +89,14 @@ impl Outputs {
         self.sinks.iter().map(Sink::handle).collect()
     }
 
+    /// Waits until an output is over for good: nobody reads standard output any more. The sentence that says so.
+    pub async fn broken(&self) -> String {
+        match self.intakes.iter().position(|intake| *intake.plan().out.to() == To::Stdout) {
+            Some(index) => self.sinks[index].handle().broken().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Every writer looks what stands under its file's name, and goes on there.
     pub fn reopen(&self) {
         self.sinks.iter().for_each(|s| s.handle().reopen());
@@ -90,17 +107,23 @@ impl Outputs {
     /// # Errors
     /// The future's: which file, and why.
     pub fn rotate(&self) -> impl Future<Output = Result<Vec<Rotated>>> + Send + use<> {
-        let all: Vec<_> = self.intakes.iter().map(|i| i.plan().clone()).zip(self.handles()).collect();
+        let mut all = Vec::new();
+        for (intake, sink) in self.intakes.iter().zip(&self.sinks) {
+            let plan = intake.plan();
+            let outputs = plan.outputs().cloned().zip(sink.handle().each());
+            all.extend(outputs.filter(|(out, _)| out.is_on_disk()).map(|(out, sink)| (plan.name.clone(), out, sink)));
+        }
         async move {
             let mut answers = Vec::new();
-            let turns: Vec<_> =
-                all.into_iter().map(|(plan, sink)| (plan, tokio::spawn(async move { sink.rotate().await }))).collect();
-            for (plan, turn) in turns {
-                let out = &plan.out;
+            let begin = |(stream, out, sink): (_, _, SinkHandle)| {
+                (stream, out, tokio::spawn(async move { sink.rotate().await }))
+            };
+            let turns: Vec<_> = all.into_iter().map(begin).collect();
+            for (stream, out, turn) in turns {
                 let turn = turn.await.unwrap_or_else(|_| Err("reclog failed".into()));
                 let turned = turn.map_err(|why| Error::failed(format!("cannot rotate {out}: {why}")))?;
                 let (archive, bytes) = turned.map_or((None, 0), |t| (Some(t.archive), t.bytes));
-                answers.push(Rotated { stream: plan.name, output: plan.out.name().to_owned(), archive, bytes });
+                answers.push(Rotated { stream, output: out.name().to_owned(), archive, bytes });
             }
             Ok(answers)
         }
@@ -115,7 +138,9 @@ impl Outputs {
     /// ended give up; what they leave goes to `rescue`.
     pub async fn finish(self, give_up: &CancellationToken, rescue: Option<&Rescue>) -> Vec<Report> {
         let mut ends = JoinSet::new();
-        for sink in self.sinks {
+        for (sink, intake) in self.sinks.into_iter().zip(&self.intakes) {
+            // Whoever reads standard output no more wants no rest of it either.
+            let rescue = rescue.filter(|_| *intake.plan().out.to() != To::Stdout);
             ends.spawn(sink.finish_or_rescue(give_up.clone(), rescue.cloned()));
         }
         let reports = ends.join_all().await;
@@ -126,8 +151,17 @@ impl Outputs {
     /// Nothing came of it: the writers end, and files that were made for it and are empty go.
     pub async fn undo(mut self) {
         let created = std::mem::take(&mut self.created);
-        // Nothing was queued: there is nothing to wait for.
-        self.finish(&CancellationToken::new(), None).await;
+        // Nothing was queued: there is nothing to wait for but the end of commands.
+        let give_up = CancellationToken::new();
+        let patience = tokio::spawn({
+            let give_up = give_up.clone();
+            async move {
+                tokio::time::sleep(COMMANDS_END).await;
+                give_up.cancel();
+            }
+        });
+        self.finish(&give_up, None).await;
+        patience.abort();
         for file in &created {
             take_back(file);
         }
@@ -149,13 +183,12 @@ fn take_back(file: &Path) {
     }
 }
 
-fn locked(plan: &Plan, stream: &StreamPlan, paths: &Paths) -> Error {
-    let out = &stream.out;
-    match lock::writer_of(paths, stream.out.name()) {
-        // Our own lock names the file, too: then it is another stream of this plan, under another name.
+fn locked(plan: &Plan, out: &Output, paths: &Paths) -> Error {
+    match lock::writer_of(paths, out.name()) {
+        // Our own lock names the file, too: then it is another output of this plan, under another name.
         Some(holder) if holder.pid == std::process::id() => {
-            Error::usage(format!("two streams of \"{}\" write the same file {out}", plan.name))
-                .hint("give each stream an `out` of its own")
+            Error::usage(format!("two outputs of \"{}\" are the same file {out}", plan.name))
+                .hint("give each stream an `out` of its own, and each output a file of its own")
         }
         Some(holder) => Error::failed(format!(
             "the file {out} is written by the collector \"{}\" (pid {})",
@@ -170,6 +203,7 @@ fn locked(plan: &Plan, stream: &StreamPlan, paths: &Paths) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::OutputFile;
 
     #[test]
     fn an_empty_file_is_taken_back_unless_another_collector_has_it_now() {

@@ -194,7 +194,8 @@ impl Sink {
             }
             Opened::Duct(duct::Place { path, duct, shape }) => {
                 let queue = Arc::new(Queue::new(false));
-                let voice = Voice { stream: stream.clone(), output: path.clone(), trail: options.trail, side: options.side };
+                let voice =
+                    Voice { stream: stream.clone(), output: path.clone(), trail: options.trail, side: options.side };
                 // A daemon gets messages, which always have an end.
                 let lines = fresh_line || shape == side::Shape::Syslog;
                 duct::writer::Writer::new(duct, Arc::clone(&queue), ledger.clone(), voice, lines).spawn(end)?;

@@ -148,9 +148,7 @@ impl Duct for Link {
     fn gone(&mut self) -> Option<Gone> {
         let gone = match &mut self.line {
             Some(Line::Stream(stream)) => stream.gone(),
-            Some(Line::Udp { socket, .. }) => {
-                socket.take_error().ok().flatten().map(|e| Gone::because(io_reason(&e)))
-            }
+            Some(Line::Udp { socket, .. }) => socket.take_error().ok().flatten().map(|e| Gone::because(io_reason(&e))),
             _ => None,
         };
         if gone.is_some() {

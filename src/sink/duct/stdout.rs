@@ -28,9 +28,7 @@ impl Duct for Stdout {
                 super::wait::writable(rustix::stdio::stdout(), super::TICK);
                 Ok(Put::To(at))
             }
-            Err(rustix::io::Errno::PIPE) => {
-                Err(Gone { for_good: true, ..Gone::because("nobody reads it any more") })
-            }
+            Err(rustix::io::Errno::PIPE) => Err(Gone { for_good: true, ..Gone::because("nobody reads it any more") }),
             Err(e) => Err(Gone::because(io_reason(&io::Error::from(e)))),
         }
     }

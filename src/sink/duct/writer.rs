@@ -8,12 +8,12 @@ use tokio::sync::oneshot;
 use super::backoff::Backoff;
 use super::{Duct, Gone, Put, TICK};
 use crate::ledger::StreamLedger;
+use crate::sink::LOST;
 use crate::sink::batch::Batch;
 use crate::sink::orders::Order;
 use crate::sink::queue::{Queue, Work};
 use crate::sink::voice::Voice;
 use crate::sink::writer::Ended;
-use crate::sink::LOST;
 
 /// How often an idle one looks whether what it writes to is still there.
 const IDLE_LOOK: Duration = Duration::from_millis(500);
