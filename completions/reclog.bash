@@ -423,7 +423,7 @@ _reclog() {
             return 0
             ;;
         reclog__subcmd__listen)
-            opts="-f -q -v -h -V --out --framing --strip-cr --nul --max-line --max-connections --sync --min-free --rotate-size --rotate-every --rotate-total --rotate-age --keep --compress --name --foreground --drain-timeout --keep-trying --json --quiet --verbose --help --version"
+            opts="-f -q -v -h -V --out --format --prefix --keyword-file --allow --deny --framing --strip-cr --nul --max-line --max-connections --max-per-address --max-new --max-rate --max-bytes --idle-timeout --sync --min-free --rotate-size --rotate-every --rotate-total --rotate-age --keep --compress --name --foreground --drain-timeout --keep-trying --json --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -444,6 +444,37 @@ _reclog() {
                     fi
                     return 0
                     ;;
+                --format)
+                    COMPREPLY=($(compgen -W "raw prefix json" -- "${cur}"))
+                    return 0
+                    ;;
+                --prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keyword-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deny)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --framing)
                     COMPREPLY=($(compgen -W "lines raw syslog relp" -- "${cur}"))
                     return 0
@@ -453,6 +484,26 @@ _reclog() {
                     return 0
                     ;;
                 --max-connections)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-per-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-new)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --idle-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -674,7 +725,7 @@ _reclog() {
             return 0
             ;;
         reclog__subcmd__up)
-            opts="-i -p -F -J -o -f -q -v -h -V --remote-port --bind --relay --no-probe --probe-every --identity --port --ssh-config --jump --out --framing --strip-cr --nul --max-line --max-connections --sync --min-free --rotate-size --rotate-every --rotate-total --rotate-age --keep --compress --name --foreground --drain-timeout --keep-trying --json --save --force --quiet --verbose --help --version"
+            opts="-i -p -F -J -o -f -q -v -h -V --remote-port --bind --relay --no-probe --probe-every --identity --port --ssh-config --jump --out --format --prefix --keyword-file --allow --deny --framing --strip-cr --nul --max-line --max-connections --max-per-address --max-new --max-rate --max-bytes --idle-timeout --sync --min-free --rotate-size --rotate-every --rotate-total --rotate-age --keep --compress --name --foreground --drain-timeout --keep-trying --json --save --force --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -787,6 +838,37 @@ _reclog() {
                     fi
                     return 0
                     ;;
+                --format)
+                    COMPREPLY=($(compgen -W "raw prefix json" -- "${cur}"))
+                    return 0
+                    ;;
+                --prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keyword-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deny)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --framing)
                     COMPREPLY=($(compgen -W "lines raw syslog relp" -- "${cur}"))
                     return 0
@@ -796,6 +878,26 @@ _reclog() {
                     return 0
                     ;;
                 --max-connections)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-per-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-new)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --idle-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -876,9 +978,19 @@ _reclog_with_names() {
             " up"*" --jump"|\
             " up"*" -o"|\
             " up"*" --out"|\
+            " up"*" --format"|\
+            " up"*" --prefix"|\
+            " up"*" --keyword-file"|\
+            " up"*" --allow"|\
+            " up"*" --deny"|\
             " up"*" --framing"|\
             " up"*" --max-line"|\
             " up"*" --max-connections"|\
+            " up"*" --max-per-address"|\
+            " up"*" --max-new"|\
+            " up"*" --max-rate"|\
+            " up"*" --max-bytes"|\
+            " up"*" --idle-timeout"|\
             " up"*" --sync"|\
             " up"*" --min-free"|\
             " up"*" --rotate-size"|\
@@ -891,9 +1003,19 @@ _reclog_with_names() {
             " up"*" --drain-timeout"|\
             " up"*" --save"|\
             " listen"*" --out"|\
+            " listen"*" --format"|\
+            " listen"*" --prefix"|\
+            " listen"*" --keyword-file"|\
+            " listen"*" --allow"|\
+            " listen"*" --deny"|\
             " listen"*" --framing"|\
             " listen"*" --max-line"|\
             " listen"*" --max-connections"|\
+            " listen"*" --max-per-address"|\
+            " listen"*" --max-new"|\
+            " listen"*" --max-rate"|\
+            " listen"*" --max-bytes"|\
+            " listen"*" --idle-timeout"|\
             " listen"*" --sync"|\
             " listen"*" --min-free"|\
             " listen"*" --rotate-size"|\

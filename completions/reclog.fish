@@ -50,13 +50,25 @@ complete -c reclog -n "__fish_reclog_using_subcommand up" -s p -l port -d 'Port 
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s F -l ssh-config -d 'Configuration file to read instead of the user\'s and the system\'s ssh_config' -r -F
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s J -l jump -d 'Go through these hosts, in order: [user@]host[:port]; several with commas between, or repeated' -r -f -a "(__fish_print_hostnames)"
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s o -d 'Keyword of ssh_config, as ssh takes it; repeatable' -r
-complete -c reclog -n "__fish_reclog_using_subcommand up" -l out -d 'File to append to' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l out -d 'Where records go: a file to append to, - (with --foreground), exec:COMMAND, syslog+udp://HOST:PORT, syslog+tcp:// or syslog+unix:///PATH; repeatable, the first one is what senders wait for' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l format -d 'What records look like [default: raw]' -r -f -a "raw\t'As they came'
+prefix\t'With text in front'
+json\t'One JSON object a line'"
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l prefix -d 'Text in front of every record: {time}, {peer}, {keyword}, {stream}, {n}; means --format prefix' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l keyword-file -d 'File with the word that senders have to say first; -: ask for it' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l allow -d 'Let only these senders in: an address or CIDR; repeatable [default: all]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l deny -d 'Never let these senders in: an address or CIDR; repeatable' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l framing -d 'How bytes become records [default: lines]' -r -f -a "lines\t'LF ends a record; lines of several senders never mix'
 raw\t'Bytes as they come'
 syslog\t'Syslog over TCP: octet counting or LF, as each record says itself'
 relp\t'RELP: syslog, acknowledged when it is stored'"
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l max-line -d 'Longest record, line end included; longer ones are split [default: 256KiB]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l max-connections -d 'Senders that may be connected at once [default: 4096]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l max-per-address -d 'Senders of one address that may be connected at once [default: 2048]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l max-new -d 'New connections a second and address [default: 10000]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l max-rate -d 'Bytes a second and address, such as 1MB/s; who sends more is closed; 0: no limit [default: 0]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l max-bytes -d 'Bytes of one connection; who sends more is closed; 0: no limit [default: 0]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l idle-timeout -d 'Close senders that say nothing for so long; 0: never [default: 0]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l sync -d 'When to force written bytes to the disk [default: interval (every second)]' -r -f -a "never\t'Only at `down`'
 interval\t'Every second while there is something new'
 always\t'After every batch'"
@@ -84,13 +96,25 @@ complete -c reclog -n "__fish_reclog_using_subcommand up" -s q -l quiet -d 'Say 
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s v -l verbose -d 'Say more; twice: everything'
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reclog -n "__fish_reclog_using_subcommand up" -s V -l version -d 'Print version'
-complete -c reclog -n "__fish_reclog_using_subcommand listen" -l out -d 'File to append to' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l out -d 'Where records go: a file to append to, - (with --foreground), exec:COMMAND, syslog+udp://HOST:PORT, syslog+tcp:// or syslog+unix:///PATH; repeatable, the first one is what senders wait for' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l format -d 'What records look like [default: raw]' -r -f -a "raw\t'As they came'
+prefix\t'With text in front'
+json\t'One JSON object a line'"
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l prefix -d 'Text in front of every record: {time}, {peer}, {keyword}, {stream}, {n}; means --format prefix' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l keyword-file -d 'File with the word that senders have to say first; -: ask for it' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l allow -d 'Let only these senders in: an address or CIDR; repeatable [default: all]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l deny -d 'Never let these senders in: an address or CIDR; repeatable' -r
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l framing -d 'How bytes become records [default: lines]' -r -f -a "lines\t'LF ends a record; lines of several senders never mix'
 raw\t'Bytes as they come'
 syslog\t'Syslog over TCP: octet counting or LF, as each record says itself'
 relp\t'RELP: syslog, acknowledged when it is stored'"
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l max-line -d 'Longest record, line end included; longer ones are split [default: 256KiB]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l max-connections -d 'Senders that may be connected at once [default: 4096]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l max-per-address -d 'Senders of one address that may be connected at once [default: 2048]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l max-new -d 'New connections a second and address [default: 10000]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l max-rate -d 'Bytes a second and address, such as 1MB/s; who sends more is closed; 0: no limit [default: 0]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l max-bytes -d 'Bytes of one connection; who sends more is closed; 0: no limit [default: 0]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l idle-timeout -d 'Close senders that say nothing for so long; 0: never [default: 0]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l sync -d 'When to force written bytes to the disk [default: interval (every second)]' -r -f -a "never\t'Only at `down`'
 interval\t'Every second while there is something new'
 always\t'After every batch'"

@@ -32,7 +32,10 @@ pub async fn run(args: DoctorArgs, paths: &Paths, printer: Printer) -> Result<()
 }
 
 async fn examine(args: DoctorArgs, paths: &Paths, printer: Printer) -> Result<()> {
-    let flags = Overrides { out: args.out, ..overrides(&args.target, args.remote_port, args.bind.as_ref(), &args.ssh) };
+    let flags = Overrides {
+        out: args.out.into_iter().collect(),
+        ..overrides(&args.target, args.remote_port, args.bind.as_ref(), &args.ssh)
+    };
     let (resolved, has_output) = profile::resolve_look(&flags, paths)?;
     let plan = resolved.plan;
     let Some(way) = &plan.ssh else { return Err(doctor::no_jump_host(&plan.name)) };

@@ -27,9 +27,25 @@ pub struct SshArgs {
 /// Options about the stream `main`.
 #[derive(Debug, Args, Default, Clone)]
 pub struct StreamArgs {
-    /// File to append to
+    /// Where records go: a file to append to, - (with --foreground), exec:COMMAND, syslog+udp://HOST:PORT, syslog+tcp:// or
+    /// syslog+unix:///PATH; repeatable, the first one is what senders wait for
+    #[arg(long, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub out: Vec<PathBuf>,
+    /// What records look like [default: raw]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<FormatArg>,
+    /// Text in front of every record: {time}, {peer}, {keyword}, {stream}, {n}; means --format prefix
+    #[arg(long, value_name = "TEMPLATE")]
+    pub prefix: Option<String>,
+    /// File with the word that senders have to say first; -: ask for it
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub out: Option<PathBuf>,
+    pub keyword_file: Option<PathBuf>,
+    /// Let only these senders in: an address or CIDR; repeatable [default: all]
+    #[arg(long, value_name = "CIDR")]
+    pub allow: Vec<String>,
+    /// Never let these senders in: an address or CIDR; repeatable
+    #[arg(long, value_name = "CIDR")]
+    pub deny: Vec<String>,
     /// How bytes become records [default: lines]
     #[arg(long, value_name = "FRAMING")]
     pub framing: Option<FramingArg>,
@@ -45,6 +61,21 @@ pub struct StreamArgs {
     /// Senders that may be connected at once [default: 4096]
     #[arg(long, value_name = "N")]
     pub max_connections: Option<usize>,
+    /// Senders of one address that may be connected at once [default: 2048]
+    #[arg(long, value_name = "N")]
+    pub max_per_address: Option<usize>,
+    /// New connections a second and address [default: 10000]
+    #[arg(long, value_name = "N")]
+    pub max_new: Option<u32>,
+    /// Bytes a second and address, such as 1MB/s; who sends more is closed; 0: no limit [default: 0]
+    #[arg(long, value_name = "SIZE")]
+    pub max_rate: Option<String>,
+    /// Bytes of one connection; who sends more is closed; 0: no limit [default: 0]
+    #[arg(long, value_name = "SIZE")]
+    pub max_bytes: Option<String>,
+    /// Close senders that say nothing for so long; 0: never [default: 0]
+    #[arg(long, value_name = "TIME")]
+    pub idle_timeout: Option<String>,
     /// When to force written bytes to the disk [default: interval (every second)]
     #[arg(long, value_name = "WHEN")]
     pub sync: Option<SyncArg>,
@@ -102,6 +133,17 @@ pub enum FramingArg {
     Syslog,
     /// RELP: syslog, acknowledged when it is stored
     Relp,
+}
+
+/// Values of `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// As they came
+    Raw,
+    /// With text in front
+    Prefix,
+    /// One JSON object a line
+    Json,
 }
 
 /// Values of `--sync`.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{ListenArgs, UpArgs};
-use super::options::{CompressArg, FramingArg, RunArgs, SshArgs, StreamArgs, SyncArg};
+use super::options::{CompressArg, FormatArg, FramingArg, RunArgs, SshArgs, StreamArgs, SyncArg};
 use super::place::Place;
 use super::printer::Printer;
 use super::prompt::Prompt;
@@ -17,7 +17,7 @@ use crate::collector::{self, OpenLog, Options, Report, launch, log};
 use crate::error::{Error, Result};
 use crate::paths::Paths;
 use crate::plan::{Compress, Framing, Plan, StreamPlan, Sync, To};
-use crate::profile::{self, Overrides};
+use crate::profile::{self, LimitFlags, Overrides, Shape};
 use crate::ssh::Phase;
 
 /// Starts a collector on a jump host.
@@ -56,6 +56,22 @@ fn overrides(ssh: SshArgs, stream: StreamArgs, run: &RunArgs) -> Overrides {
     Overrides {
         name: run.name.clone(),
         out: stream.out,
+        format: stream.format.map(|f| match f {
+            FormatArg::Raw => Shape::Raw,
+            FormatArg::Prefix => Shape::Prefix,
+            FormatArg::Json => Shape::Json,
+        }),
+        prefix: stream.prefix,
+        keyword_file: stream.keyword_file,
+        limits: LimitFlags {
+            allow: stream.allow,
+            deny: stream.deny,
+            max_per_address: stream.max_per_address,
+            max_new: stream.max_new,
+            max_rate: stream.max_rate,
+            max_bytes: stream.max_bytes,
+            idle_timeout: stream.idle_timeout,
+        },
         identities: ssh.identity,
         port: ssh.port,
         ssh_config: ssh.ssh_config,
@@ -101,9 +117,29 @@ fn failed(error: Error, json: bool, printer: Printer) -> Error {
     error
 }
 
+/// Whether records go to standard output.
+fn has_stdout(plan: &Plan) -> bool {
+    plan.streams.iter().flat_map(StreamPlan::outputs).any(|output| *output.to() == To::Stdout)
+}
+
+/// Refuses standard output as an output where it is not there, or has another use.
+fn check_stdout(plan: &Plan, run: &RunArgs) -> Result<()> {
+    if !has_stdout(plan) {
+        return Ok(());
+    }
+    if !run.foreground {
+        return Err(Error::usage("the output - is standard output, and a collector in the background has none")
+            .hint("add --foreground, or name a file"));
+    }
+    if run.json {
+        return Err(Error::usage("--json and the output - both write to standard output").hint("leave one of them out"));
+    }
+    Ok(())
+}
+
 async fn start(plan: Plan, run: &RunArgs, paths: &Paths, printer: Printer) -> Result<()> {
-    let to_stdout = plan.streams.iter().flat_map(StreamPlan::outputs).any(|output| *output.to() == To::Stdout);
-    let printer = if to_stdout { printer.aside() } else { printer };
+    check_stdout(&plan, run).map_err(|error| failed(error, run.json, printer))?;
+    let printer = if has_stdout(&plan) { printer.aside() } else { printer };
     for warning in profile::review(&plan) {
         printer.warning(&warning);
     }

@@ -3,10 +3,10 @@
 use crate::error::{Error, Result};
 use crate::plan::{Relay, Transport, is_loopback};
 use crate::profile::address::Address;
+use crate::profile::flags::{StreamFlags, listed};
 use crate::profile::problem::Problem;
 use crate::profile::raw::RawStream;
 use crate::profile::store::Profile;
-use crate::profile::streams::{StreamFlags, listed};
 
 /// A place that senders connect to, and who opens it.
 pub(super) struct Door {

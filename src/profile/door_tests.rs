@@ -39,7 +39,7 @@ fn flags_about_doors_override_the_profile() {
         Overrides { no_probe: true, ..Overrides::default() },
         Overrides { probe_every: Some("1m".into()), ..Overrides::default() },
     ] {
-        let error = resolve_listen("unix:/run/x", &Overrides { out: Some("/tmp/x".into()), ..given }).unwrap_err();
+        let error = resolve_listen("unix:/run/x", &Overrides { out: vec!["/tmp/x".into()], ..given }).unwrap_err();
         assert!(error.message.contains("is about SSH, and `listen` uses none"), "{error:?}");
     }
     let wrong = |every: &str| home.refused(&Overrides { probe_every: Some(every.into()), ..complete("jump") });

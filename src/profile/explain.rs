@@ -8,15 +8,15 @@ use crate::escape::escape_str;
 use crate::paths::Paths;
 use crate::plan::{
     DEFAULT_DRAIN_TIMEOUT, DEFAULT_KEEPALIVE, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE,
-    DEFAULT_PROBE_EVERY, Framing, Plan, Relay, Rotate, SshPlan, StreamPlan, Sync, Transport,
+    DEFAULT_PROBE_EVERY, Framing, Output, Plan, Relay, Rotate, SshPlan, StreamPlan, Sync, Transport,
 };
 use crate::profile::address::Address;
 use crate::profile::resolve::resolve_profile;
 use crate::profile::review::review;
-use crate::profile::rotate;
 use crate::profile::store::find;
 use crate::profile::target::Target;
 use crate::profile::units::{show_duration, show_size, sync_name};
+use crate::profile::{keywords, limits, rotate, shape};
 
 /// A profile that was found sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,18 +120,23 @@ fn stream_rows(stream: &StreamPlan, remote: bool) -> Vec<(&'static str, String)>
         Transport::TcpAndUdp => format!("{place}, TCP and UDP"),
         Transport::Tcp | Transport::Unix(_) => place,
     };
-    let mut rows = vec![
-        ("senders", place),
-        ("out", stream.out.to_string()),
+    let mut rows = vec![("senders", place), ("out", stream.out.to_string())];
+    rows.extend(stream.also.iter().map(|out| ("also", out.to_string())));
+    rows.push(("format", shape::explain(&stream.format)));
+    rows.extend(stream.keywords.iter().map(|keyword| ("keyword", keywords::explain(keyword))));
+    rows.extend([
         ("framing", default(stream.framing.as_str().to_owned(), stream.framing == Framing::default())),
         ("max_line", default(show_size(stream.max_line as u64), stream.max_line == DEFAULT_MAX_LINE)),
         (
             "max_connections",
             default(stream.max_connections.to_string(), stream.max_connections == DEFAULT_MAX_CONNECTIONS),
         ),
-        ("sync", default(sync_name(stream.sync).to_owned(), stream.sync == Sync::default())),
-        ("min_free", default(show_size(stream.min_free), stream.min_free == DEFAULT_MIN_FREE)),
-    ];
+    ]);
+    rows.extend(limits::explain(&stream.limits, stream.transport.socket().is_none()));
+    if [&stream.out].into_iter().chain(&stream.also).any(Output::is_on_disk) {
+        rows.push(("sync", default(sync_name(stream.sync).to_owned(), stream.sync == Sync::default())));
+        rows.push(("min_free", default(show_size(stream.min_free), stream.min_free == DEFAULT_MIN_FREE)));
+    }
     for (key, set) in [("strip_cr", stream.ends.strip_cr), ("nul", stream.ends.nul)] {
         if set {
             rows.push((key, "yes".to_owned()));

@@ -1,8 +1,9 @@
 //! YAML as written becomes the plan as meant.
 //!
 //! In flow order: `position` walks the file and knows where everything stands, `raw` is the file as written (`scalar`
-//! reads its values, `units` and `target` the texts in them), `resolve` lays flags over it and makes a
-//! [`Plan`](crate::plan::Plan), `explain` says what the plan means. `store` is the folder of saved profiles, `write`
+//! reads its values, `units` and `target` the texts in them), `flags` is the command line as typed, `resolve` lays it over the
+//! profile and makes a [`Plan`](crate::plan::Plan); `door`, `outputs`, `shape`, `keywords`, `limits` and `rotate` each know one
+//! subject of a stream, `framing` what does not go together. `explain` says what the plan means. `store` is the folder of saved profiles, `write`
 //! turns a plan back into YAML.
 //!
 //! Everything that is wrong with a profile is [`Kind::Usage`](crate::error::Kind::Usage), with file, line and column.
@@ -11,8 +12,12 @@ mod address;
 mod door;
 mod edit;
 mod explain;
+mod flags;
 mod framing;
+mod keywords;
+mod limits;
 mod nearest;
+mod outputs;
 mod position;
 mod problem;
 mod raw;
@@ -20,6 +25,7 @@ mod resolve;
 mod review;
 mod rotate;
 mod scalar;
+mod shape;
 mod ssh;
 mod store;
 mod streams;
@@ -30,9 +36,12 @@ mod write;
 pub use address::Address;
 pub use edit::edit;
 pub use explain::{Checked, check};
+pub use flags::Overrides;
+pub use limits::LimitFlags;
 pub use nearest::{did_you_mean, nearest};
-pub use resolve::{Overrides, Resolved, resolve_listen, resolve_look, resolve_up};
+pub use resolve::{Resolved, resolve_listen, resolve_look, resolve_up};
 pub use review::review;
+pub use shape::Shape;
 pub use store::{Listed, Profile, find, init, list, path, remove, save, show};
 pub use target::Target;
 pub use units::{parse_duration, parse_size, show_duration, show_size};

@@ -5,14 +5,17 @@
 use std::fmt;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
-use crate::plan::{Framing, Relay, Sync, is_name};
+use crate::plan::{Framing, Relay, Sync, Template, is_name};
 use crate::profile::address::Address;
+use crate::profile::keywords::RawKeywords;
 use crate::profile::position::{check_form, misfit};
 use crate::profile::problem::{Problem, quote};
 use crate::profile::rotate::RawRotate;
 use crate::profile::scalar::{self, OptionValues};
+use crate::profile::shape::Shape;
 use crate::profile::target::Target;
 
 /// A profile.
@@ -88,9 +91,26 @@ pub(super) struct RawStream {
     /// Instead of all of these: a place of this machine.
     #[serde(deserialize_with = "scalar::listen")]
     pub listen: Option<Address>,
-    /// The file; relative to the profile's folder.
-    #[serde(deserialize_with = "scalar::path")]
-    pub out: Option<String>,
+    /// Outputs, the first is the stream's; paths are relative to the profile's folder.
+    #[serde(deserialize_with = "scalar::outputs")]
+    pub out: Vec<String>,
+    /// What records look like.
+    #[serde(deserialize_with = "scalar::format")]
+    pub format: Option<Shape>,
+    /// The text in front of them.
+    #[serde(deserialize_with = "scalar::prefix")]
+    pub prefix: Option<Template>,
+    /// The file of the word that is to be said first.
+    #[serde(deserialize_with = "scalar::keyword_file")]
+    pub keyword_file: Option<String>,
+    /// Several of them, with names.
+    pub keywords: RawKeywords,
+    /// Networks that may send.
+    #[serde(deserialize_with = "scalar::nets")]
+    pub allow: Vec<IpNet>,
+    /// Networks that may not.
+    #[serde(deserialize_with = "scalar::nets")]
+    pub deny: Vec<IpNet>,
     /// How bytes become records.
     #[serde(deserialize_with = "scalar::framing")]
     pub framing: Option<Framing>,
@@ -106,6 +126,21 @@ pub(super) struct RawStream {
     /// Senders at once.
     #[serde(deserialize_with = "scalar::max_connections")]
     pub max_connections: Option<usize>,
+    /// Senders of one address at once.
+    #[serde(deserialize_with = "scalar::max_per_address")]
+    pub max_per_address: Option<usize>,
+    /// New connections a second and address.
+    #[serde(deserialize_with = "scalar::max_new")]
+    pub max_new: Option<u32>,
+    /// Bytes a second and address; 0: no bound.
+    #[serde(deserialize_with = "scalar::max_rate")]
+    pub max_rate: Option<u64>,
+    /// Bytes of one connection; 0: no bound.
+    #[serde(deserialize_with = "scalar::max_bytes")]
+    pub max_bytes: Option<u64>,
+    /// How long a sender may say nothing; 0: for ever.
+    #[serde(deserialize_with = "scalar::idle_timeout")]
+    pub idle_timeout: Option<Duration>,
     /// When to force bytes to the disk.
     #[serde(deserialize_with = "scalar::sync")]
     pub sync: Option<Sync>,
@@ -133,11 +168,22 @@ pub(super) const LEVELS: [(&str, &[&str]); 4] = [
             "remote_socket",
             "listen",
             "out",
+            "format",
+            "prefix",
+            "keyword_file",
+            "keywords",
+            "allow",
+            "deny",
             "framing",
             "strip_cr",
             "nul",
             "max_line",
             "max_connections",
+            "max_per_address",
+            "max_new",
+            "max_rate",
+            "max_bytes",
+            "idle_timeout",
             "sync",
             "min_free",
             "rotate",
@@ -219,8 +265,9 @@ impl<'de> Deserialize<'de> for SshOptions {
 }
 
 /// A key that a person chose, refused at its own place when `wrong` says why.
-struct Key {
-    wrong: fn(&str) -> Option<String>,
+pub(super) struct Key {
+    /// Why it cannot be one, if so.
+    pub wrong: fn(&str) -> Option<String>,
 }
 
 impl<'de> DeserializeSeed<'de> for Key {
@@ -300,11 +347,26 @@ mod tests {
             stream("remote_port: \"55514\""),
             stream("remote_port: 70000"),
             stream("remote_port: -1"),
-            stream("out: [a]"),
+            stream("out: [a, 5]"),
             stream("out: 5"),
+            stream("out: [a, logs/]"),
             stream("max_line: 10x"),
             stream("max_line: 3"),
             stream("max_connections: 0"),
+            stream("keyword_file: \"-\""),
+            stream("keywords: word"),
+            stream("keywords: { a b: word }"),
+            stream("keywords: { a: }"),
+            stream("allow: [10.0.0.0/8, 10.0.0.1/8]"),
+            stream("deny: jump.example.org"),
+            stream("allow: 10"),
+            stream("format: jsn"),
+            stream("prefix: \"{tiem} \""),
+            stream("max_per_address: 0"),
+            stream("max_new: many"),
+            stream("max_rate: 1MB/h"),
+            stream("max_bytes: some"),
+            stream("idle_timeout: 1ms"),
             stream("sync: alwyas"),
             stream("framing: true"),
             stream("bind: \"a:b\""),
@@ -328,12 +390,29 @@ mod tests {
         hint: write the number without quotes
         line 3, column 18: `70000` is not a port (1 to 65535, or 0 to let one be chosen)
         line 3, column 18: expected a port (1 to 65535, or 0 to let one be chosen), not integer `-1`
-        line 3, column 10: expected a path, as text, not a list
-        line 3, column 10: expected a path, as text, not integer `5`
+        line 3, column 14: expected a path as text, or a list of outputs, not integer `5`
         hint: put it in quotes, if that is what you mean
+        line 3, column 10: expected a path as text, or a list of outputs, not integer `5`
+        hint: put it in quotes, if that is what you mean
+        line 3, column 14: `logs/` is a folder; name the file in it
         line 3, column 15: `10x` is not a size; write a number of bytes, or `100MB`, `256KiB`
         line 3, column 15: `3` is not between 64 bytes and 16MiB
         line 3, column 22: `0` is not between 1 and 100000
+        line 3, column 19: a profile names a file; `--keyword-file -` on the command line asks
+        line 3, column 15: expected a map of names and the files of their keywords, not string "word"
+        line 3, column 17: `a b` cannot name a keyword: 1 to 64 letters, digits, `.`, `_`, `-`
+        line 3, column 15: a keyword without a file
+        line 3, column 25: `10.0.0.1/8` has bits behind its mask; `10.0.0.0/8` is the network, `10.0.0.1` the machine
+        line 3, column 11: `jump.example.org` is no network; write an address or CIDR such as 192.0.2.7, 10.0.0.0/8, 2001:db8::/32
+        line 3, column 12: expected an address or network as text, or a list of them, not integer `10`
+        hint: put it in quotes, if that is what you mean
+        line 3, column 13: `format` is one of raw, prefix, json, not `jsn`; did you mean `json`?
+        line 3, column 13: {tiem} is no placeholder here; there are {time}, {peer}, {keyword}, {stream}, {n}
+        line 3, column 22: `0` is not between 1 and 100000
+        line 3, column 14: expected a number, not string "many"
+        line 3, column 15: `1MB/h` is no size a second; write `1MB/s`, `500KiB/s`, or a number of bytes
+        line 3, column 16: `some` is not a size; write a number of bytes, or `100MB`, `256KiB`
+        line 3, column 19: `1ms` is not between 100ms and a year
         line 3, column 11: `sync` is one of never, interval, always, not `alwyas`; did you mean `always`?
         line 3, column 14: expected `lines`, `raw`, `syslog` or `relp`, not boolean `true`
         line 3, column 11: `a:b` is no address to bind; the port stands elsewhere

@@ -1,88 +1,24 @@
 //! Flags laid over a profile, everything filled in: the plan as meant.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::paths::Paths;
 use crate::plan::{
-    Compress, DEFAULT_DRAIN_TIMEOUT, DEFAULT_PROBE_EVERY, Framing, Plan, Relay, SshPlan, Sync, Transport, is_loopback,
-    is_name, name_from,
+    DEFAULT_DRAIN_TIMEOUT, DEFAULT_PROBE_EVERY, Plan, Relay, SshPlan, Transport, is_loopback, is_name, name_from,
 };
 use crate::profile::address::Address;
 use crate::profile::door::Door;
+use crate::profile::flags::{Overrides, StreamFlags, listed};
 use crate::profile::nearest::did_you_mean;
 use crate::profile::problem::{Problem, quote};
-use crate::profile::raw::{RawProfile, RawStream};
-use crate::profile::rotate::RawRotate;
+use crate::profile::raw::RawProfile;
 use crate::profile::ssh::{config_file, group_options, split_option, ssh_of};
 use crate::profile::store::{self, Profile};
-use crate::profile::streams::{StreamFlags, check_streams, listed, on_disk, stream_plan, streams_of};
-use crate::profile::target::{Target, check_bind, hops};
-use crate::profile::{rotate, scalar, units};
-
-/// What the command line says; everything may be missing. Texts are as typed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Overrides {
-    /// Saved profile, path of one, or `[user@]host[:port]`.
-    pub target: Option<String>,
-    /// `--name`
-    pub name: Option<String>,
-    /// `--save`: the collector is called like the profile that is about to be saved.
-    pub save: Option<String>,
-    /// `--remote-port`
-    pub remote_port: Option<u16>,
-    /// `--bind`
-    pub bind: Option<String>,
-    /// `--relay`
-    pub relay: bool,
-    /// `--out`, relative to the working directory.
-    pub out: Option<PathBuf>,
-    /// `-i`, relative to the working directory.
-    pub identities: Vec<PathBuf>,
-    /// `-p`
-    pub port: Option<u16>,
-    /// `-F`, relative to the working directory.
-    pub ssh_config: Option<PathBuf>,
-    /// `-J`: hops, several with commas between.
-    pub jump: Vec<String>,
-    /// `-o`: `KEY=VALUE` or `KEY VALUE`.
-    pub options: Vec<String>,
-    /// `--framing`
-    pub framing: Option<Framing>,
-    /// `--strip-cr`
-    pub strip_cr: bool,
-    /// `--nul`
-    pub nul: bool,
-    /// `--max-line`: a size.
-    pub max_line: Option<String>,
-    /// `--max-connections`
-    pub max_connections: Option<usize>,
-    /// `--sync`
-    pub sync: Option<Sync>,
-    /// `--min-free`: a size.
-    pub min_free: Option<String>,
-    /// `--rotate-size`: a size.
-    pub rotate_size: Option<String>,
-    /// `--rotate-every`: `hourly`, `daily` or a time of day.
-    pub rotate_every: Option<String>,
-    /// `--rotate-total`: a size.
-    pub rotate_total: Option<String>,
-    /// `--rotate-age`: a duration.
-    pub rotate_age: Option<String>,
-    /// `--keep`
-    pub keep: Option<u32>,
-    /// `--compress`
-    pub compress: Option<Compress>,
-    /// `--drain-timeout`: a duration.
-    pub drain_timeout: Option<String>,
-    /// `--keep-trying`
-    pub keep_trying: bool,
-    /// `--probe-every`: a duration.
-    pub probe_every: Option<String>,
-    /// `--no-probe`
-    pub no_probe: bool,
-}
+use crate::profile::streams::{check_streams, on_disk, only_stream, streams_of};
+use crate::profile::target::{Target, hops};
+use crate::profile::units;
 
 /// The plan and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,11 +50,13 @@ pub fn resolve_up(flags: &Overrides, paths: &Paths) -> Result<Resolved> {
 /// As [`resolve_up`].
 pub fn resolve_look(flags: &Overrides, paths: &Paths) -> Result<(Resolved, bool)> {
     let is_profile = flags.target.as_ref().is_some_and(|reference| store::file_of(reference, paths).is_some());
-    let named = is_profile || flags.out.is_some();
+    let named = is_profile || !flags.out.is_empty();
     let mut flags = flags.clone();
     if !is_profile {
         flags.remote_port.get_or_insert(0);
-        flags.out.get_or_insert_with(|| std::env::temp_dir().join("reclog.log"));
+        if flags.out.is_empty() {
+            flags.out.push(std::env::temp_dir().join("reclog.log"));
+        }
     }
     resolve_up(&flags, paths).map(|resolved| (resolved, named))
 }
@@ -141,12 +79,10 @@ pub fn resolve_listen(address: &str, flags: &Overrides) -> Result<Resolved> {
         _ if at.port == 0 => "listen".to_owned(),
         _ => format!("listen-{}", at.port),
     };
-    let Some(out) = flags.stream.out.clone() else {
+    let Some(stream) = only_stream(at.into(), &flags.stream)? else {
         return Err(Error::usage(format!("listening on {} needs --out: the file to write", quote(address)))
             .hint(format!("reclog listen {address} --out ~/{default}.log")));
     };
-    let stream = stream_plan("main", at.into(), out, &RawStream::default(), &flags.stream);
-    super::framing::Clash::of_flags(&stream)?;
     let plan = Plan {
         name: flags.name.unwrap_or(default),
         ssh: None,
@@ -161,24 +97,6 @@ pub fn resolve_listen(address: &str, flags: &Overrides) -> Result<Resolved> {
 /// The plan of a profile as it stands, without flags.
 pub(super) fn resolve_profile(profile: &Profile) -> Result<Plan> {
     from_profile(profile, &Checked::new(&Overrides::default())?).map(|resolved| resolved.plan)
-}
-
-impl Overrides {
-    /// The flags given that make no sense without SSH.
-    fn ssh_flags(&self) -> Vec<&'static str> {
-        listed(&[
-            ("--remote-port", self.remote_port.is_some()),
-            ("--bind", self.bind.is_some()),
-            ("--relay", self.relay),
-            ("--probe-every", self.probe_every.is_some()),
-            ("--no-probe", self.no_probe),
-            ("--identity", !self.identities.is_empty()),
-            ("--port", self.port.is_some()),
-            ("--ssh-config", self.ssh_config.is_some()),
-            ("--jump", !self.jump.is_empty()),
-            ("-o", !self.options.is_empty()),
-        ])
-    }
 }
 
 /// [`Overrides`], each found sound by itself.
@@ -255,13 +173,13 @@ fn from_target(reference: &str, flags: &Checked, paths: &Paths) -> Result<Resolv
     };
     let target = Target::parse(reference).map_err(|why| with_meant(Error::usage(why)))?;
     let name = flags.name.clone().unwrap_or_else(|| name_from(&target.host));
-    let (Some(port), Some(out)) = (flags.stream.remote_port, flags.stream.out.clone()) else {
-        let missing =
-            listed(&[("--remote-port", flags.stream.remote_port.is_none()), ("--out", flags.stream.out.is_none())]);
+    let missing =
+        listed(&[("--remote-port", flags.stream.remote_port.is_none()), ("--out", flags.stream.out.is_empty())]);
+    if !missing.is_empty() {
         let port = flags.stream.remote_port.unwrap_or(55514);
-        let out = flags.stream.out.as_ref().map_or_else(
+        let out = flags.stream.out.first().map_or_else(
             || format!("~/{}.log", name_from(&target.host)),
-            |out| crate::escape::escape_str(&out.display().to_string()),
+            |out| crate::escape::escape_str(&out.to_string()),
         );
         let verb = if missing.len() == 1 { "is" } else { "are" };
         return Err(with_meant(Error::usage(format!(
@@ -270,16 +188,16 @@ fn from_target(reference: &str, flags: &Checked, paths: &Paths) -> Result<Resolv
             missing.join(" and "),
         )))
         .hint(format!("reclog up {target} --remote-port {port} --out {out}")));
-    };
+    }
     let bind = flags.stream.bind.clone().unwrap_or_else(|| "*".to_owned());
     let relay = if flags.stream.relay { Relay::Always } else { Relay::Never };
     if flags.stream.relay && is_loopback(&bind) {
         return Err(Error::usage(format!("--relay is for addresses that sshd does not bind, and {bind} is not one"))
             .hint("leave out --relay, or --bind"));
     }
+    let port = flags.stream.remote_port.unwrap_or_default();
     let door = Door { address: Address { transport: Transport::Tcp, bind, port }, relay };
-    let stream = stream_plan("main", door, out, &RawStream::default(), &flags.stream);
-    super::framing::Clash::of_flags(&stream)?;
+    let streams = only_stream(door, &flags.stream)?.into_iter().collect();
     let mut ssh = flags.ssh.clone();
     if let (Some(here), Some(there)) = (ssh.port, target.port)
         && here != there
@@ -295,7 +213,7 @@ fn from_target(reference: &str, flags: &Checked, paths: &Paths) -> Result<Resolv
         plan: Plan {
             name,
             ssh: Some(ssh),
-            streams: vec![stream],
+            streams,
             drain_timeout,
             keep_trying: flags.keep_trying,
             probe_every: flags.probe_every(None),
@@ -371,31 +289,6 @@ fn no_target(paths: &Paths) -> Error {
         error.hint(format!("saved profiles: {}", saved.join(", ")))
     };
     error.hint("reclog up user@jump.example.org --remote-port 55514 --out ~/file.log")
-}
-
-impl StreamFlags {
-    fn new(flags: &Overrides) -> Result<Self> {
-        let wrong = |flag: &'static str| move |why: String| Error::usage(format!("{flag}: {why}"));
-        let out = flags.out.as_deref().map(|out| crate::profile::streams::output(out, Path::new(".")));
-        Ok(Self {
-            remote_port: flags.remote_port,
-            bind: flags.bind.as_deref().map(check_bind).transpose().map_err(wrong("--bind"))?,
-            relay: flags.relay,
-            out: out.transpose().map_err(wrong("--out"))?,
-            framing: flags.framing,
-            strip_cr: flags.strip_cr,
-            nul: flags.nul,
-            max_line: flags.max_line.as_deref().map(scalar::max_line_text).transpose().map_err(wrong("--max-line"))?,
-            max_connections: flags
-                .max_connections
-                .map(|count| units::max_connections(count as u64))
-                .transpose()
-                .map_err(wrong("--max-connections"))?,
-            sync: flags.sync,
-            min_free: flags.min_free.as_deref().map(rotate::min_free).transpose().map_err(wrong("--min-free"))?,
-            rotate: RawRotate::from_flags(flags)?,
-        })
-    }
 }
 
 #[cfg(test)]

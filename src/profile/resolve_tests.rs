@@ -1,10 +1,15 @@
 use super::*;
-use crate::plan::DEFAULT_MAX_LINE;
+use crate::plan::{Compress, DEFAULT_MAX_LINE, Framing, Sync};
+use crate::profile::limits::LimitFlags;
+use crate::profile::shape::Shape;
 use crate::profile::store::save;
 use proptest::prelude::*;
+use std::path::Path;
 
 #[path = "door_tests.rs"]
 mod doors;
+#[path = "who_tests.rs"]
+mod who;
 
 /// A configuration folder with profiles in it.
 struct Home {
@@ -46,7 +51,7 @@ fn flags(target: &str) -> Overrides {
 
 /// Flags that need no profile.
 fn complete(target: &str) -> Overrides {
-    Overrides { remote_port: Some(5), out: Some("/tmp/x.log".into()), ..flags(target) }
+    Overrides { remote_port: Some(5), out: vec!["/tmp/x.log".into()], ..flags(target) }
 }
 
 const TREMPLIN: &str = "target: me@jump.example.org:2222
@@ -87,7 +92,7 @@ fn flags_override_the_profile_and_describe_the_stream_main() {
         name: Some("other".into()),
         remote_port: Some(0),
         bind: Some("[::1]".into()),
-        out: Some("/tmp/x.log".into()),
+        out: vec!["/tmp/x.log".into()],
         identities: vec!["/k1".into(), "/k2".into()],
         port: Some(22),
         ssh_config: Some("/c".into()),
@@ -195,8 +200,8 @@ fn impossible_profiles_are_refused_with_their_place() {
         "target: a@jump\nssh:\n  user: b",
         "target: jump:1\nssh:\n  port: 2",
         "target: jump\nstreams:\n  main: { remote_port: 1, out: logs/ }",
-        "target: jump\nstreams:\n  main: { remote_port: 1, out: 'exec:cat' }",
-        "target: jump\nstreams:\n  main: { remote_port: 1, out: '{date}.log' }",
+        "target: jump\nstreams:\n  main: { remote_port: 1, out: 'exec:' }",
+        "target: jump\nstreams:\n  main: { remote_port: 1, out: '{day}.log' }",
         "target: jump\nstreams:\n  main: { remote_port: 1, out: '~bob/x' }",
     ];
     let all = cases.map(|text| {
@@ -228,8 +233,8 @@ fn impossible_profiles_are_refused_with_their_place() {
     line 3, column 9: `user` says `b` and `target` says `a`
     line 3, column 9: `port` says 2 and `target` says 1
     line 3, column 32: `logs/` is a folder; name the file in it
-    line 3, column 32: `exec:cat` is not the path of a file
-    line 3, column 32: `{date}.log` holds braces; placeholders are not known here
+    line 3, column 32: `exec:` cannot be used: `exec:` names no command; write exec:COMMAND
+    line 3, column 32: `{day}.log` cannot be used: {day} is no placeholder here; there are {peer_ip}, {keyword}, {stream}, {date}, {hour}
     line 3, column 32: only your own `~/` is known here; write `~bob/x` in full
     "##);
 }
@@ -291,9 +296,9 @@ fn wrong_flags_are_refused_by_their_name() {
         ("--name", wrong(|f| f.name = Some("a/b".into()))),
         ("--save", wrong(|f| f.save = Some(".x".into()))),
         ("--bind", wrong(|f| f.bind = Some(String::new()))),
-        ("--out", wrong(|f| f.out = Some("/tmp/".into()))),
-        ("--out", wrong(|f| f.out = Some("-".into()))),
-        ("--out", wrong(|f| f.out = Some("..".into()))),
+        ("--out", wrong(|f| f.out = vec!["/tmp/".into()])),
+        ("--out", wrong(|f| f.out = vec!["http://x/".into()])),
+        ("--out", wrong(|f| f.out = vec!["..".into()])),
         ("--port", wrong(|f| f.port = Some(0))),
         ("--identity", wrong(|f| f.identities = vec!["".into()])),
         ("--jump", wrong(|f| f.jump = vec!["a,b c".into()])),
@@ -311,6 +316,17 @@ fn wrong_flags_are_refused_by_their_name() {
         ("--rotate-total", wrong(|f| f.rotate_total = Some("-1".into()))),
         ("--rotate-age", wrong(|f| f.rotate_age = Some("0".into()))),
         ("--keep", wrong(|f| f.keep = Some(0))),
+        ("--out", wrong(|f| f.out = vec!["/a".into(), "/x/../a".into()])),
+        ("--out", wrong(|f| f.out = vec!["/{date}/../a".into()])),
+        ("--keyword-file", wrong(|f| f.keyword_file = Some("".into()))),
+        ("--prefix", wrong(|f| f.prefix = Some("{peer_ip}".into()))),
+        ("--allow", wrong(|f| f.limits.allow = vec!["10.0.0.0/8".into(), "10.0.0.1/8".into()])),
+        ("--deny", wrong(|f| f.limits.deny = vec!["nobody".into()])),
+        ("--max-per-address", wrong(|f| f.limits.max_per_address = Some(0))),
+        ("--max-new", wrong(|f| f.limits.max_new = Some(0))),
+        ("--max-rate", wrong(|f| f.limits.max_rate = Some("1MB/m".into()))),
+        ("--max-bytes", wrong(|f| f.limits.max_bytes = Some("much".into()))),
+        ("--idle-timeout", wrong(|f| f.limits.idle_timeout = Some("1ms".into()))),
     ] {
         assert!(text.starts_with(&format!("{flag}: ")), "{text}");
     }
@@ -346,7 +362,7 @@ fn hops_come_from_the_command_line_else_from_the_profile() {
 
 #[test]
 fn listen_needs_a_file_and_names_itself_after_its_port() {
-    let out = |out: Option<&str>| Overrides { out: out.map(Into::into), ..Overrides::default() };
+    let out = |out: Option<&str>| Overrides { out: out.map(Into::into).into_iter().collect(), ..Overrides::default() };
     let plan = |address: &str| resolve_listen(address, &out(Some("/tmp/x"))).unwrap().plan;
     assert_eq!((plan("5514").name.as_str(), plan("5514").ssh), ("listen-5514", None));
     assert_eq!(plan("[::1]:0").name, "listen");
@@ -357,6 +373,33 @@ fn listen_needs_a_file_and_names_itself_after_its_port() {
     assert!(resolve_listen("high", &out(Some("/tmp/x"))).is_err());
     let ssh = Overrides { port: Some(22), ..out(Some("/tmp/x")) };
     assert!(resolve_listen("5514", &ssh).unwrap_err().message.starts_with("--port"));
+}
+
+/// What is said about who may send, and what records look like.
+fn who() -> impl Strategy<Value = (Vec<PathBuf>, Option<Shape>, Option<String>, Option<PathBuf>, LimitFlags)> {
+    let net = "([1-9][0-9]?\\.){3}[1-9]|10\\.[0-9]\\.0\\.0/16|2001:db8:[1-9a-f]{1,4}::/48|::1";
+    let nets = || prop::collection::vec(net, 0..3);
+    let bounds = (1_usize..=100_000, 1_u32..=1_000_000, any::<u32>(), any::<u64>(), 0_u32..1 << 20);
+    let limits = (nets(), nets(), prop::option::of(bounds)).prop_map(|(allow, deny, bounds)| {
+        let (each, new, rate, bytes, idle) = bounds.map_or_else(Default::default, |(each, new, rate, bytes, idle)| {
+            (Some(each), Some(new), Some(rate), Some(bytes >> 1), Some(idle))
+        });
+        LimitFlags {
+            allow,
+            deny,
+            max_per_address: each,
+            max_new: new,
+            max_rate: rate.map(|n: u32| format!("{n}/s")),
+            max_bytes: bytes.map(|n: u64| n.to_string()),
+            idle_timeout: idle.map(|n: u32| format!("{n}s")),
+        }
+    });
+    let other =
+        prop::sample::select(vec!["exec:cat >'x'", "syslog+tcp://h:1", "-", "/l/{stream}/{date}.log", "{keyword}"]);
+    let shape = prop::sample::select(vec![None, Some(Shape::Raw), Some(Shape::Prefix), Some(Shape::Json)]);
+    let prefix = prop::option::of("[ -z]{0,3}\\{(time|peer|n)\\}[ -z]{0,3}");
+    let also = prop::option::of(other.prop_map(PathBuf::from)).prop_map(|also| also.into_iter().collect());
+    (also, shape, prefix, prop::option::of(path()), limits)
 }
 
 /// A path that needs care in YAML.
@@ -394,14 +437,20 @@ fn any_flags() -> impl Strategy<Value = Overrides> {
         any::<bool>(),
     );
     let probes = (any::<bool>(), any::<bool>(), prop::option::of(1_u32..=86_400));
-    (target, ssh, stream, rotate, probes).prop_map(|(target, ssh, stream, rotate, (relay, no_probe, probe_every))| {
+    (target, ssh, stream, rotate, probes, who()).prop_map(|(target, ssh, stream, rotate, probes, who)| {
+        let (relay, no_probe, probe_every) = probes;
+        let (also, shape, prefix, keyword_file, limits) = who;
         let (identities, ssh_config, options, jump, bind) = ssh;
         let (size, every, total, age, keep, compress, min_free, keep_trying) = rotate;
         let (port, out, raw, max_line, max_connections, sync, drain) = stream;
         Overrides {
             remote_port: Some(port),
             bind: Some(bind.into()),
-            out: Some(out),
+            out: [vec![out], also].concat(),
+            format: shape,
+            prefix,
+            keyword_file,
+            limits,
             identities,
             ssh_config,
             jump,

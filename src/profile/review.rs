@@ -22,9 +22,19 @@ fn warnings(stream: &StreamPlan, remote: bool, file: Option<&Metadata>) -> Vec<S
             (port, true) => format!("port {port} of the jump host"),
             (_, false) => format!("{} of this machine", Address::of(stream)),
         };
-        all.push(format!(
-            "stream {name}: whoever reaches {door} can write to the file; let a firewall or `bind` decide who does"
-        ));
+        let way = if remote { "up to the jump host" } else { "from sender to here" };
+        match (stream.limits.allow.is_empty(), stream.keywords.is_empty()) {
+            (true, true) => all.push(format!(
+                "stream {name}: whoever reaches {door} can write to the file; let a firewall, `bind`, `allow` or \
+                 `keyword_file` decide who does"
+            )),
+            (true, false) => all.push(format!(
+                "stream {name}: whoever reaches {door} and knows the keyword can write to the file; it crosses the network in \
+                 clear {way}: it keeps noise out, and is no authentication"
+            )),
+            // The address of a connection is known for certain.
+            (false, _) => {}
+        }
     }
     if let Some(file) = file.filter(|file| file.is_file()) {
         let mode = file.permissions().mode();
@@ -37,7 +47,7 @@ fn warnings(stream: &StreamPlan, remote: bool, file: Option<&Metadata>) -> Vec<S
             ));
         }
     }
-    if !is_bounded(&stream.rotate) {
+    if stream.out.is_on_disk() && !is_bounded(&stream.rotate) {
         all.push(format!("stream {name}: nothing bounds what is kept; `rotate: {{ size: 100MB, keep: 10 }}` does"));
     }
     all
@@ -52,7 +62,7 @@ fn is_bounded(rotate: &Rotate) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Compress, Every, Output};
+    use crate::plan::{Compress, Every, Keyword, Limits, Output, Source};
     use std::time::Duration;
 
     fn stream(bind: &str, rotate: Rotate, out: &std::path::Path) -> StreamPlan {
@@ -72,13 +82,32 @@ mod tests {
         assert_eq!(
             said("*", bounded(), true),
             [
-                "stream main: whoever reaches port 55514 of the jump host can write to the file; let a firewall or `bind` decide who does"
+                "stream main: whoever reaches port 55514 of the jump host can write to the file; let a firewall, `bind`, `allow` or `keyword_file` decide who does"
             ]
         );
         assert!(said("192.0.2.1", bounded(), false)[0].contains("192.0.2.1:55514 of this machine"));
         for bind in ["localhost", "127.0.0.1", "::1", "127.9.9.9"] {
             assert_eq!(said(bind, bounded(), true), Vec::<String>::new(), "{bind}");
         }
+    }
+
+    #[test]
+    fn a_keyword_is_told_to_be_a_filter_and_a_list_of_addresses_says_enough() {
+        let file = "/nowhere/out".as_ref();
+        let keywords = vec![Keyword { name: "default".into(), from: Source::Given }];
+        let guarded = StreamPlan { keywords, ..stream("*", bounded(), file) };
+        let said = warnings(&guarded, true, None).concat();
+        assert!(said.contains("knows the keyword") && said.contains("in clear up to the jump host"), "{said}");
+        assert!(warnings(&guarded, false, None).concat().contains("from sender to here"));
+        let limits = Limits { allow: vec!["10.0.0.0/8".parse().unwrap()], ..Limits::default() };
+        assert_eq!(warnings(&StreamPlan { limits, ..guarded }, true, None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_files_grow() {
+        let out = Output::parse("exec:cat").unwrap();
+        let stream = StreamPlan { out, ..stream("::1", Rotate::default(), "/nowhere/out".as_ref()) };
+        assert_eq!(warnings(&stream, true, None), Vec::<String>::new());
     }
 
     #[test]

@@ -6,10 +6,9 @@ use serde_yaml::{Mapping, Value};
 
 use crate::error::{Error, Result};
 use crate::plan::{Compress, Every, Rotate};
+use crate::profile::flags::{Overrides, listed};
 use crate::profile::nearest::did_you_mean;
 use crate::profile::problem::quote;
-use crate::profile::resolve::Overrides;
-use crate::profile::streams::listed;
 use crate::profile::units::{named, parse_duration, parse_size, show_duration, show_size};
 use crate::profile::{scalar, units};
 

@@ -6,13 +6,15 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Unexpected, Visitor};
 
-use crate::plan::{Compress, Every, Framing, Relay, Sync};
+use crate::plan::{Compress, Every, Framing, Relay, Sync, Template};
 use crate::profile::address::{self, Address};
 use crate::profile::problem::quote;
+use crate::profile::shape::{self, Shape};
 use crate::profile::target::{self, Target, check_bind};
-use crate::profile::{rotate, units};
+use crate::profile::{keywords, limits, outputs, rotate, units};
 
 /// Reads text.
 type FromText<T> = fn(&str) -> Result<T, String>;
@@ -98,6 +100,22 @@ rules! {
     max_line: usize = "a size such as 256KiB", Some(max_line_text), Some(units::max_line);
     /// `max_connections`
     max_connections: usize = "a number", None, Some(units::max_connections);
+    /// `max_per_address`
+    max_per_address: usize = "a number", None, Some(limits::max_per_address);
+    /// `max_new`
+    max_new: u32 = "a number", None, Some(limits::max_new);
+    /// `max_rate`
+    max_rate: u64 = "a size a second such as 1MB/s", Some(limits::rate), Some(Ok);
+    /// `max_bytes`
+    max_bytes: u64 = "a size such as 1GB", Some(units::parse_size), Some(Ok);
+    /// `idle_timeout`
+    idle_timeout: Duration = "a duration such as 10m", Some(limits::idle_timeout), Some(limits::idle_number);
+    /// `keyword_file`
+    keyword_file: String = "the path of a file, as text", Some(keywords::file_text), None;
+    /// `format`
+    format: Shape = "`raw`, `prefix` or `json`", Some(shape::shape), None;
+    /// `prefix`
+    prefix: Template = "text with placeholders such as {time}", Some(shape::template), None;
     /// `framing`
     framing: Framing = "`lines`, `raw`, `syslog` or `relp`", Some(units::framing), None;
     /// `sync`
@@ -173,6 +191,18 @@ pub(super) fn hops<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Str
     target::hops(&all.into_iter().map(|hop| hop.0).collect::<Vec<_>>()).map_err(D::Error::custom)
 }
 
+/// `out`: one output or a list of them.
+pub(super) fn outputs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let all = deserializer.deserialize_any(OneOrMany::<OutputItem>(PhantomData))?;
+    Ok(all.into_iter().map(|item| item.0).collect())
+}
+
+/// `allow` and `deny`: one network or a list of them.
+pub(super) fn nets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let all = deserializer.deserialize_any(OneOrMany::<NetItem>(PhantomData))?;
+    Ok(all.into_iter().map(|item| item.0).collect())
+}
+
 /// The value of an `options` key: text, number or truth value, or a list of them; never empty.
 pub(super) struct OptionValues(pub Vec<String>);
 
@@ -198,6 +228,34 @@ impl Item for PathItem {
 
     fn from_text(text: &str) -> Result<Self, String> {
         path_text(text).map(Self)
+    }
+
+    fn from_other(_: String) -> Option<Self> {
+        None
+    }
+}
+
+struct OutputItem(String);
+
+impl Item for OutputItem {
+    const EXPECTED: &'static str = "a path as text, or a list of outputs";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        outputs::text(text).map(Self)
+    }
+
+    fn from_other(_: String) -> Option<Self> {
+        None
+    }
+}
+
+struct NetItem(IpNet);
+
+impl Item for NetItem {
+    const EXPECTED: &'static str = "an address or network as text, or a list of them";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        limits::net(text).map(Self)
     }
 
     fn from_other(_: String) -> Option<Self> {

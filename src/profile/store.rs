@@ -11,6 +11,7 @@ use crate::paths::{Paths, absolute, expand_tilde};
 use crate::plan::{Plan, is_name, name_from};
 use crate::profile::explain::summary;
 use crate::profile::nearest::did_you_mean;
+use crate::profile::position;
 use crate::profile::problem::{Problem, quote};
 use crate::profile::raw::RawProfile;
 use crate::profile::resolve::{check_name, resolve_profile};
@@ -50,6 +51,12 @@ impl Profile {
     /// `problem`, with this file's name and the place in it.
     pub(super) fn error(&self, problem: Problem) -> Error {
         problem.into_error(&self.path, &self.text)
+    }
+
+    /// Whether the key at the end of `path` is written.
+    pub(super) fn has(&self, path: &[&str]) -> bool {
+        let path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
+        position::of_key(&self.text, &path).is_some()
     }
 
     /// The path, for messages.

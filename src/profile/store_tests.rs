@@ -1,6 +1,7 @@
 use super::*;
 use crate::profile::explain::check;
-use crate::profile::resolve::{Overrides, resolve_up};
+use crate::profile::flags::Overrides;
+use crate::profile::resolve::resolve_up;
 use std::os::unix::fs::PermissionsExt;
 
 fn home() -> (tempfile::TempDir, Paths) {
@@ -14,7 +15,7 @@ fn plan(paths: &Paths) -> Plan {
     let flags = Overrides {
         target: Some("me@jump:2222".into()),
         remote_port: Some(5),
-        out: Some("/tmp/x.log".into()),
+        out: vec!["/tmp/x.log".into()],
         identities: vec!["/k".into()],
         options: vec!["Compression=yes".into()],
         ..Overrides::default()

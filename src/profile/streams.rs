@@ -1,84 +1,23 @@
 //! The streams of a plan: the profile's, with what the command line says about `main`.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use crate::archive::aside;
 use crate::error::{Error, Result};
 use crate::paths::{absolute, expand_tilde};
-use crate::plan::{
-    DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Ends, Format, Framing, Limits, Output, StreamPlan,
-    Sync,
-};
+use crate::plan::{DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Ends, Keyword, Output, StreamPlan};
 use crate::profile::address::Address;
 use crate::profile::door::{Door, door};
+use crate::profile::flags::StreamFlags;
 use crate::profile::framing::Clash;
-use crate::profile::problem::{Problem, quote};
+use crate::profile::keywords::{self, KeywordFlag};
+use crate::profile::limits::RawLimits;
+use crate::profile::outputs::{self, Meeting, normal};
+use crate::profile::problem::Problem;
 use crate::profile::raw::RawStream;
-use crate::profile::rotate::RawRotate;
 use crate::profile::scalar;
+use crate::profile::shape::ShapeFlags;
 use crate::profile::store::Profile;
 use crate::profile::target::overlap;
-
-/// What the command line says about the stream `main`, checked.
-#[derive(Debug, Clone, Default)]
-pub(super) struct StreamFlags {
-    /// `--remote-port`
-    pub remote_port: Option<u16>,
-    /// `--bind`
-    pub bind: Option<String>,
-    /// `--relay`
-    pub relay: bool,
-    /// `--out`, absolute.
-    pub out: Option<PathBuf>,
-    /// `--framing`
-    pub framing: Option<Framing>,
-    /// `--strip-cr`
-    pub strip_cr: bool,
-    /// `--nul`
-    pub nul: bool,
-    /// `--max-line` in bytes.
-    pub max_line: Option<usize>,
-    /// `--max-connections`
-    pub max_connections: Option<usize>,
-    /// `--sync`
-    pub sync: Option<Sync>,
-    /// `--min-free` in bytes.
-    pub min_free: Option<u64>,
-    /// `--rotate-size` and its like.
-    pub rotate: RawRotate,
-}
-
-impl StreamFlags {
-    /// Those given that make no sense for a Unix socket.
-    pub fn about_a_port(&self) -> Vec<&'static str> {
-        listed(&[
-            ("--remote-port", self.remote_port.is_some()),
-            ("--bind", self.bind.is_some()),
-            ("--relay", self.relay),
-        ])
-    }
-
-    fn given(&self) -> Vec<&'static str> {
-        let mut given = self.about_a_port();
-        given.extend(listed(&[
-            ("--out", self.out.is_some()),
-            ("--framing", self.framing.is_some()),
-            ("--strip-cr", self.strip_cr),
-            ("--nul", self.nul),
-            ("--max-line", self.max_line.is_some()),
-            ("--max-connections", self.max_connections.is_some()),
-            ("--sync", self.sync.is_some()),
-            ("--min-free", self.min_free.is_some()),
-        ]));
-        given.extend(self.rotate.given());
-        given
-    }
-}
-
-/// The flags that are set.
-pub(super) fn listed(flags: &[(&'static str, bool)]) -> Vec<&'static str> {
-    flags.iter().filter(|(_, set)| *set).map(|(flag, _)| *flag).collect()
-}
 
 /// The streams of `profile`, with flags laid over `main`.
 pub(super) fn streams_of(profile: &Profile, flags: &StreamFlags) -> Result<Vec<StreamPlan>> {
@@ -119,31 +58,45 @@ fn one(profile: &Profile, name: &str, raw: &RawStream, flags: &StreamFlags, list
         profile.error(problem.hint(hint))
     };
     let door = door(profile, name, raw, flags, listens)?;
-    let out = match (&flags.out, &raw.out) {
-        (Some(out), _) => out.clone(),
-        (None, Some(out)) => output(Path::new(out), profile.folder())
-            .map_err(|why| profile.error(Problem::value(&["streams", name, "out"], why)))?,
-        (None, None) => return Err(missing("out", "add `out: ~/file.log`")),
-    };
-    let stream = stream_plan(name, door, out, raw, flags);
-    Clash::of_profile(&stream, profile)?;
+    let mut outs = flags.out.clone();
+    if outs.is_empty() {
+        for out in &raw.out {
+            outs.push(
+                outputs::output(Path::new(out), profile.folder())
+                    .map_err(|why| profile.error(Problem::value(&["streams", name, "out"], why)))?,
+            );
+        }
+    }
+    ShapeFlags::check(profile, name, raw)?;
+    let keywords = keywords::of_profile(profile, name, raw)?;
+    let stream =
+        stream_plan(name, door, outs, keywords, raw, flags).ok_or_else(|| missing("out", "add `out: ~/file.log`"))?;
+    Clash::check(&stream, flags, Some(profile))?;
     Ok(stream)
 }
 
-/// A stream with all defaults filled in.
-pub(super) fn stream_plan(name: &str, door: Door, out: PathBuf, raw: &RawStream, flags: &StreamFlags) -> StreamPlan {
+/// A stream with all defaults filled in; `None` without an output. `keywords` are those of `raw`.
+pub(super) fn stream_plan(
+    name: &str,
+    door: Door,
+    outs: Vec<Output>,
+    keywords: Vec<Keyword>,
+    raw: &RawStream,
+    flags: &StreamFlags,
+) -> Option<StreamPlan> {
     let Door { address: Address { transport, bind, port }, relay } = door;
-    StreamPlan {
+    let mut outs = outs.into_iter();
+    Some(StreamPlan {
         name: name.to_owned(),
         transport,
         bind,
         port,
         relay,
-        out: Output::file_at(out),
-        also: Vec::new(),
-        format: Format::default(),
-        keywords: Vec::new(),
-        limits: Limits::default(),
+        out: outs.next()?,
+        also: outs.collect(),
+        format: flags.shape.over(raw),
+        keywords: KeywordFlag::over(flags.keyword.as_ref(), keywords),
+        limits: flags.limits.over(&RawLimits::of(raw)),
         framing: flags.framing.or(raw.framing).unwrap_or_default(),
         ends: Ends {
             strip_cr: flags.strip_cr || raw.strip_cr.unwrap_or_default(),
@@ -154,7 +107,19 @@ pub(super) fn stream_plan(name: &str, door: Door, out: PathBuf, raw: &RawStream,
         sync: flags.sync.or(raw.sync).unwrap_or_default(),
         rotate: flags.rotate.over(&raw.rotate.clone().unwrap_or_default()),
         min_free: flags.min_free.or(raw.min_free).unwrap_or(DEFAULT_MIN_FREE),
+    })
+}
+
+/// The only stream of a command line that names no profile; `None` without an output.
+pub(super) fn only_stream(door: Door, flags: &StreamFlags) -> Result<Option<StreamPlan>> {
+    let stream = stream_plan("main", door, flags.out.clone(), Vec::new(), &RawStream::default(), flags);
+    if let Some(stream) = &stream {
+        Clash::check(stream, flags, None)?;
+        if let Some(meeting) = outputs::meeting(std::slice::from_ref(stream)) {
+            return Err(Error::usage(format!("--out: {}", meeting.message)).hint(meeting.hint));
+        }
     }
+    Ok(stream)
 }
 
 /// Refuses streams that would be in each other's way: the same port, or the same file.
@@ -174,26 +139,15 @@ pub(super) fn check_streams(streams: &[StreamPlan], profile: &Profile) -> Result
                 );
                 return Err(profile.error(Problem::key(&["streams", b], message)));
             }
-            if normal(first.out.name()) == normal(second.out.name()) {
-                let out = quote(&second.out.to_string());
-                let message = format!("the streams `{a}` and `{b}` write to the same file {out}");
-                return Err(profile.error(
-                    Problem::key(&["streams", b], message)
-                        .hint("records of one file come from one stream, so that lines stay whole"),
-                ));
-            }
-            let (one, other) = (normal(first.out.name()), normal(second.out.name()));
-            if aside(&one) == other || aside(&other) == one {
-                let out = quote(&second.out.to_string());
-                let message = format!("the stream `{b}` cannot write to {out} beside the file of `{a}`");
-                return Err(profile.error(
-                    Problem::key(&["streams", b], message)
-                        .hint("a file that is put away is called FILE.rotating for a moment; choose another name"),
-                ));
-            }
         }
     }
-    Ok(())
+    let Some(Meeting { stream, same, message, hint }) = outputs::meeting(streams) else { return Ok(()) };
+    let problem = if same {
+        Problem::value(&["streams", &stream, "out"], message)
+    } else {
+        Problem::key(&["streams", &stream], message)
+    };
+    Err(profile.error(problem.hint(hint)))
 }
 
 /// Whether both cannot be open at once.
@@ -201,29 +155,6 @@ fn same_port(a: &StreamPlan, b: &StreamPlan) -> bool {
     let (a_is, b_is) = (&a.transport, &b.transport);
     let transports = (a_is.has_tcp() && b_is.has_tcp()) || (a_is.has_udp() && b_is.has_udp());
     transports && a.port != 0 && a.port == b.port && overlap(&a.bind, &b.bind)
-}
-
-/// An output file as written, made absolute against `folder` without touching the disk.
-pub(super) fn output(written: &Path, folder: &Path) -> Result<PathBuf, String> {
-    if let Some(text) = written.to_str() {
-        scalar::path_text(text)?;
-        // These mean something else than a file of that name, in later versions if not in this one.
-        if text == "-" || text.starts_with("exec:") || text.contains("://") {
-            return Err(format!("{} is not the path of a file", quote(text)));
-        }
-        if text.contains(['{', '}']) {
-            return Err(format!("{} holds braces; placeholders are not known here", quote(text)));
-        }
-        if text.ends_with('/') || text.ends_with("/.") {
-            return Err(format!("{} is a folder; name the file in it", quote(text)));
-        }
-    }
-    if matches!(written.components().next_back(), None | Some(Component::ParentDir | Component::CurDir))
-        || written == Path::new("~")
-    {
-        return Err(format!("{} is a folder; name the file in it", quote(&written.display().to_string())));
-    }
-    Ok(absolute(&folder.join(expanded(written))))
 }
 
 /// A file of the command line: `~/` expanded where the shell did not, relative to the working directory.
@@ -237,19 +168,4 @@ pub(super) fn on_disk(written: &Path) -> Result<PathBuf, String> {
 /// `~` and `~/` replaced by the home directory.
 pub(super) fn expanded(written: &Path) -> PathBuf {
     written.to_str().map_or_else(|| written.to_owned(), expand_tilde)
-}
-
-/// `path` without `.` and `..`, for comparing. Links are not followed: files need not exist yet.
-fn normal(path: &Path) -> PathBuf {
-    let mut parts = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts
 }

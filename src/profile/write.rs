@@ -11,9 +11,9 @@ use crate::plan::{
 };
 use crate::profile::address::Address;
 use crate::profile::problem::quote;
-use crate::profile::rotate;
 use crate::profile::target::Target;
 use crate::profile::units::{show_duration, show_size, sync_name};
+use crate::profile::{keywords, limits, outputs, rotate, shape};
 
 /// `plan` as YAML that resolves to it again, but for its name. Defaults are left out: whoever reads it sees what was
 /// chosen.
@@ -89,7 +89,9 @@ fn stream_map(stream: &StreamPlan, remote: bool) -> Result<Mapping> {
     } else {
         put(&mut map, "listen", Address::of(stream).to_string());
     }
-    put(&mut map, "out", text_of(stream.out.name())?);
+    put(&mut map, "out", outputs::write(stream)?);
+    shape::write(&stream.format, &mut map);
+    keywords::write(&stream.keywords, &mut map)?;
     if stream.framing != Framing::default() {
         put(&mut map, "framing", stream.framing.as_str());
     }
@@ -104,6 +106,7 @@ fn stream_map(stream: &StreamPlan, remote: bool) -> Result<Mapping> {
     if stream.max_connections != DEFAULT_MAX_CONNECTIONS {
         put(&mut map, "max_connections", stream.max_connections as u64);
     }
+    limits::write(&stream.limits, &mut map);
     if stream.sync != Sync::default() {
         put(&mut map, "sync", sync_name(stream.sync));
     }
@@ -124,11 +127,13 @@ fn put_map(map: &mut Mapping, key: &str, value: Mapping) {
     }
 }
 
-fn one_or_many(mut values: Vec<Value>) -> Value {
+/// A list, or its only element.
+pub(super) fn one_or_many(mut values: Vec<Value>) -> Value {
     if values.len() == 1 { values.remove(0) } else { Value::Sequence(values) }
 }
 
-fn text_of(path: &Path) -> Result<Value> {
+/// A path as text.
+pub(super) fn text_of(path: &Path) -> Result<Value> {
     path.to_str().map(Value::from).ok_or_else(|| {
         let shown = quote(&crate::escape::escape(path.as_os_str().as_encoded_bytes()));
         Error::usage(format!("cannot save the path {shown}: it is not UTF-8"))
