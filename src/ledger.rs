@@ -243,12 +243,15 @@ pub struct StreamSnapshot {
 /// One output in the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputSnapshot {
-    /// The file.
+    /// The file, or the output as written. The stream's own comes first.
     pub path: PathBuf,
-    /// Bytes in the current file; of many, in those that are open.
+    /// Bytes in the current file; of many, in those that are open; of what is no file, bytes written since the collector started.
     pub bytes: u64,
     /// Rotations since the collector started.
     pub rotations: u64,
+    /// Records that it did not get: those of a second output, for the first one keeps senders waiting instead.
+    #[serde(default)]
+    pub lost: u64,
 }
 
 /// What a collector does; the order is that of urgency, the most urgent last.

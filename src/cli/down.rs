@@ -15,6 +15,7 @@ use crate::control::{DownReport, Reply, Request};
 use crate::error::{Error, Result};
 use crate::escape::escape_str;
 use crate::paths::Paths;
+use crate::plan::Output;
 
 /// A collector that has answered is gone within this time.
 const LAST_BREATH: Duration = Duration::from_secs(5);
@@ -150,9 +151,11 @@ pub fn tell(report: &DownReport, json: bool, printer: Printer) -> Result<()> {
         }
         for stream in &report.streams {
             if let Some(rescue) = &stream.rescue {
-                let files: Vec<_> = stream.snapshot.outputs.iter().map(|o| words::path(&o.path)).collect();
-                let (rescue, file) = (words::path(rescue), files.join(", "));
-                error = error.hint(format!("they follow {file}, as they are: cat {rescue} >> {file}"));
+                let Some(first) = stream.snapshot.outputs.first() else { continue };
+                let (rescue, file) = (words::path(rescue), words::path(&first.path));
+                let is_file = Output::parse(&first.path).is_ok_and(|output| output.file().is_some());
+                let hint = if is_file { format!(": cat {rescue} >> {file}") } else { format!(", in {rescue}") };
+                error = error.hint(format!("they follow {file}, as they are{hint}"));
             }
         }
         return Err(error);
@@ -175,14 +178,14 @@ fn lost(report: &DownReport) -> String {
 fn summary(report: &DownReport) -> String {
     let mut text = format!("✔ {} is down", report.name);
     for stream in report.streams.iter().map(|s| &s.snapshot) {
-        let files: Vec<String> = stream.outputs.iter().map(|o| words::path(&o.path)).collect();
+        let first = stream.outputs.first().map(|output| words::path(&output.path)).unwrap_or_default();
         text.push_str(&format!(
             "\n  {}: {}, {} from {} in {}",
             stream.name,
             words::plural(stream.records, "record"),
             words::bytes(stream.ledger.stored),
             words::plural(stream.senders.accepted, "sender"),
-            files.join(", ")
+            first
         ));
         if stream.senders.cut > 0 {
             text.push_str(&format!("; {} cut off", words::plural(stream.senders.cut, "sender")));
@@ -192,6 +195,10 @@ fn summary(report: &DownReport) -> String {
         }
         if let Some(lost) = stream.datagrams_lost.filter(|lost| *lost > 0) {
             text.push_str(&format!("; {} lost", words::plural(lost, "datagram")));
+        }
+        let also: Vec<String> = stream.outputs.iter().skip(1).map(|output| words::path(&output.path)).collect();
+        if !also.is_empty() {
+            text.push_str(&format!("; also in {}", also.join(", ")));
         }
     }
     text

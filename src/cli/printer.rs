@@ -16,6 +16,8 @@ pub struct Printer {
     quiet: bool,
     /// `-v` so many times.
     pub verbose: u8,
+    /// Standard output is for something else.
+    aside: bool,
 }
 
 const RED: Style = AnsiColor::Red.on_default().bold();
@@ -26,15 +28,23 @@ impl Printer {
     /// `--quiet` and `-v`.
     #[must_use]
     pub fn new(quiet: bool, verbose: u8) -> Self {
-        Self { quiet, verbose }
+        Self { quiet, verbose, aside: false }
+    }
+
+    /// The same for a command whose standard output belongs to records: what else goes there goes to stderr.
+    #[must_use]
+    pub fn aside(self) -> Self {
+        Self { aside: true, ..self }
     }
 
     /// Writes `text` to stdout as it is.
     ///
     /// # Errors
     /// When stdout is closed or full; that nobody reads any more (`| head`) is none.
-    #[expect(clippy::unused_self, reason = "who prints needs a printer")]
     pub fn data(self, text: &str) -> Result<()> {
+        if self.aside {
+            return settle(anstream::stderr().write_all(text.as_bytes()));
+        }
         let mut out = anstream::stdout();
         settle(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
     }
@@ -43,8 +53,10 @@ impl Printer {
     ///
     /// # Errors
     /// As [`Printer::data`].
-    #[expect(clippy::unused_self, reason = "who prints needs a printer")]
     pub fn bytes(self, bytes: &[u8]) -> Result<()> {
+        if self.aside {
+            return settle(io::stderr().write_all(bytes));
+        }
         let mut out = io::stdout().lock();
         settle(out.write_all(bytes).and_then(|()| out.flush()))
     }

@@ -71,6 +71,16 @@ fn text(snapshot: &Snapshot) -> String {
         }
         text.push_str(&head(collector, Timestamp::now()));
         text.push_str(&table(collector));
+        for stream in &collector.streams {
+            for output in stream.outputs.iter().skip(1) {
+                let lost = if output.lost > 0 {
+                    format!("  ({} lost)", words::plural(output.lost, "record"))
+                } else {
+                    String::new()
+                };
+                text.push_str(&format!("    {} → {}{lost}\n", stream.name, words::path(&output.path)));
+            }
+        }
         for sentence in &collector.health {
             text.push_str(&indented(&format!("! {sentence}"), "  ", width(&std::io::stdout())));
         }
@@ -120,7 +130,7 @@ fn table(c: &CollectorSnapshot) -> String {
             Reach::LoopbackOnly => "loopback",
             Reach::Unproven => "unproven",
         };
-        let files: Vec<String> = s.outputs.iter().map(|o| words::path(&o.path)).collect();
+        let file = s.outputs.first().map(|output| words::path(&output.path)).unwrap_or_default();
         // What nearly all have is not worth a column.
         let framing =
             if s.framing == Framing::default().as_str() { String::new() } else { format!(" ({})", s.framing) };
@@ -137,7 +147,7 @@ fn table(c: &CollectorSnapshot) -> String {
             words::count(s.records),
             words::bytes(s.ledger.stored),
             if c.target.is_some() { reach.to_owned() } else { "local".to_owned() },
-            files.join(", "),
+            file,
         ]);
     }
     for column in table.column_iter_mut().take(6) {

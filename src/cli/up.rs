@@ -18,7 +18,7 @@ use crate::collector::events::{Event, Launch, Up};
 use crate::collector::{self, OpenLog, Options, Report, launch, log};
 use crate::error::{Error, Result};
 use crate::paths::Paths;
-use crate::plan::{Compress, Framing, Plan, Source, Sync, To};
+use crate::plan::{Compress, Framing, Plan, Source, StreamPlan, Sync, To};
 use crate::profile::{self, LimitFlags, Overrides, Shape};
 use crate::ssh::Phase;
 
@@ -125,10 +125,14 @@ fn failed(error: Error, json: bool, printer: Printer) -> Error {
     error
 }
 
+/// Whether records go to standard output.
+fn has_stdout(plan: &Plan) -> bool {
+    plan.streams.iter().flat_map(StreamPlan::outputs).any(|output| *output.to() == To::Stdout)
+}
+
 /// Refuses standard output as an output where it is not there, or has another use.
 fn check_stdout(plan: &Plan, run: &RunArgs) -> Result<()> {
-    let mut outs = plan.streams.iter().flat_map(|stream| [&stream.out].into_iter().chain(&stream.also));
-    if !outs.any(|out| *out.to() == To::Stdout) {
+    if !has_stdout(plan) {
         return Ok(());
     }
     if !run.foreground {
@@ -143,6 +147,7 @@ fn check_stdout(plan: &Plan, run: &RunArgs) -> Result<()> {
 
 async fn start(plan: Plan, keyword_file: Option<&Path>, run: &RunArgs, paths: &Paths, printer: Printer) -> Result<()> {
     check_stdout(&plan, run).map_err(|error| failed(error, run.json, printer))?;
+    let printer = if has_stdout(&plan) { printer.aside() } else { printer };
     for warning in profile::review(&plan) {
         printer.warning(&warning);
     }

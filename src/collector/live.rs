@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -11,7 +10,7 @@ use super::state::State;
 use crate::audit::Trail;
 use crate::ledger::{self, CollectorSnapshot, OutputSnapshot, Reach, StreamLedger, StreamSnapshot};
 use crate::plan::{Plan, StreamPlan, is_loopback};
-use crate::sink::SinkHandle;
+use crate::sink::{STUCK, SideView, SinkHandle};
 use crate::ssh::Finding;
 
 /// Shared between the supervisor, which writes, and the control socket, which reads.
@@ -65,9 +64,6 @@ impl LiveStream {
         }
     }
 }
-
-/// A write that takes longer is a stall: the disk or the network behind it does not answer.
-const STUCK: Duration = Duration::from_millis(700);
 
 impl Live {
     /// A collector that begins; the troubles of `trail` are its own, and so are words that are `stale`.
@@ -173,6 +169,17 @@ impl Live {
             }
             health.extend(counts.rotate_trouble);
             health.extend(stream.unreached());
+            let first = OutputSnapshot {
+                path: plan.out.name().to_owned(),
+                bytes: counts.output_bytes,
+                rotations: counts.rotations,
+                lost: 0,
+            };
+            let also = sink.sides().into_iter().map(|SideView { path, bytes, rotations, lost, health: troubles }| {
+                health.extend(troubles);
+                OutputSnapshot { path, bytes, rotations, lost }
+            });
+            let outputs = std::iter::once(first).chain(also).collect();
             streams.push(StreamSnapshot {
                 name: plan.name.clone(),
                 remote_port: *port,
@@ -183,11 +190,7 @@ impl Live {
                 reach: stream.reach(),
                 reach_checked: stream.found.as_ref().map(|(_, checked)| *checked),
                 finding: stream.found.as_ref().map(|(finding, _)| finding.clone()),
-                outputs: vec![OutputSnapshot {
-                    path: plan.out.name().to_owned(),
-                    bytes: counts.output_bytes,
-                    rotations: counts.rotations,
-                }],
+                outputs,
                 senders: counts.senders,
                 records: counts.records,
                 split: counts.split,

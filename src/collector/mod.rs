@@ -27,7 +27,7 @@ mod supervisor;
 mod waits;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -81,6 +81,12 @@ fn allow_many_files() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
+/// The files that are ours while this runs, templates as they are written.
+fn on_disk(plan: &Plan) -> Vec<PathBuf> {
+    let all = plan.streams.iter().flat_map(StreamPlan::outputs);
+    all.filter(|output| output.is_on_disk()).map(|output| output.name().to_owned()).collect()
+}
+
 /// Descriptors that senders on local ports leave to everything else: files, control socket, libraries.
 const RESERVE: usize = 64;
 
@@ -115,11 +121,7 @@ pub async fn run(
     let signals = Signals::listen()?;
     allow_many_files();
     fit_descriptors(&mut plan);
-    let holder = Holder {
-        name: plan.name.clone(),
-        pid: std::process::id(),
-        outputs: plan.streams.iter().map(|s| s.out.name().to_owned()).collect(),
-    };
+    let holder = Holder { name: plan.name.clone(), pid: std::process::id(), outputs: on_disk(&plan) };
     let lock = Lock::acquire(paths, &holder)?;
     // Whatever is made from here on is ours: nobody else has this name.
     let folder = paths.collector_state(&plan.name);

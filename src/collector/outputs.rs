@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -16,8 +17,11 @@ use crate::error::{Error, Result};
 use crate::intake::Intake;
 use crate::ledger::StreamLedger;
 use crate::paths::Paths;
-use crate::plan::{Plan, StreamPlan, To};
-use crate::sink::{self, Archived, Files, OpenFailure, OutputFile, Report, Rescue, Sink, SinkHandle};
+use crate::plan::{Framing, Output, Plan, To};
+use crate::sink::{self, Archived, OpenFailure, Opened, Report, Rescue, Sink, SinkHandle};
+
+/// A command that was started for nothing, and reads to the end of its input, has ended by then.
+const COMMANDS_END: Duration = Duration::from_secs(1);
 
 /// Every stream's door, queue and writer.
 #[derive(Debug)]
@@ -32,35 +36,38 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Opens every file of `plan` and starts the writers.
+    /// Opens every file of `plan`, prepares what is none, and starts the writers.
     ///
     /// # Errors
     /// Names the file, and the collector that has it if that is the reason. Files made on the way are removed.
     pub fn open(plan: &Plan, paths: &Paths, trail: &Trail) -> Result<Self> {
-        let mut opened: Vec<Opened> = Vec::new();
+        let mut opened = Vec::new();
         for stream in &plan.streams {
-            match open(stream, paths) {
-                Ok(output) => opened.push(output),
-                Err(failure) => {
-                    opened.iter().filter_map(Opened::created).for_each(remove_empty);
-                    return Err(match failure {
-                        OpenFailure::Other(error) => error,
-                        OpenFailure::Locked => locked(plan, stream, paths),
-                    });
+            let lines = stream.framing != Framing::Raw;
+            for output in stream.outputs() {
+                match open(output, &stream.name, lines, paths) {
+                    Ok(open) => opened.push(open),
+                    Err(failure) => {
+                        opened.iter().filter_map(Opened::created).for_each(remove_empty);
+                        return Err(match failure {
+                            OpenFailure::Other(error) => error,
+                            OpenFailure::Locked => locked(plan, output, paths),
+                        });
+                    }
                 }
             }
         }
         let created = opened.iter().filter_map(Opened::created).map(Path::to_owned).collect();
         let mut all =
             Self { intakes: Vec::new(), sinks: Vec::new(), wakers: Vec::new(), keyring: Keyring::default(), created };
-        for (stream, output) in plan.streams.iter().zip(opened) {
+        let mut opened = opened.into_iter();
+        for stream in &plan.streams {
             let ledger = StreamLedger::new();
             let options = sink::Options::of(stream, trail.clone());
-            let started = match output {
-                Opened::File(file) => Sink::start(file, ledger.clone(), options),
-                Opened::Files(files) => Sink::start_files(files, ledger.clone(), options),
-            };
-            let sink = started.map_err(|e| Error::failed(format!("cannot start the writer of {}: {e}", stream.out)))?;
+            let mut outputs = opened.by_ref().take(1 + stream.also.len());
+            let first = outputs.next().expect("each output is open");
+            let sink = Sink::start_all(first, outputs.collect(), ledger.clone(), &options)
+                .map_err(|e| Error::failed(format!("cannot start the writer of {}: {e}", stream.out)))?;
             all.wakers.push(tokio::spawn(sink.handle().run_waker()));
             all.intakes.push(Intake::new(stream.clone(), ledger, sink.handle(), trail.clone()));
             all.sinks.push(sink);
@@ -86,6 +93,14 @@ impl Outputs {
         self.sinks.iter().map(Sink::handle).collect()
     }
 
+    /// Waits until an output is over for good: nobody reads standard output any more. The sentence that says so.
+    pub async fn broken(&self) -> String {
+        match self.intakes.iter().position(|intake| *intake.plan().out.to() == To::Stdout) {
+            Some(index) => self.sinks[index].handle().broken().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Has `keyring` read again whenever outputs are [reopened](Self::reopen).
     pub fn keep(&mut self, keyring: Keyring) {
         self.keyring = keyring;
@@ -102,21 +117,27 @@ impl Outputs {
     /// # Errors
     /// The future's: which file, and why.
     pub fn rotate(&self) -> impl Future<Output = Result<Vec<Rotated>>> + Send + use<> {
-        let all: Vec<_> = self.intakes.iter().map(|i| i.plan().clone()).zip(self.handles()).collect();
+        let mut all = Vec::new();
+        for (intake, sink) in self.intakes.iter().zip(&self.sinks) {
+            let plan = intake.plan();
+            let outputs = plan.outputs().cloned().zip(sink.handle().each());
+            all.extend(outputs.filter(|(out, _)| out.is_on_disk()).map(|(out, sink)| (plan.name.clone(), out, sink)));
+        }
         async move {
             let mut answers = Vec::new();
-            let turns: Vec<_> =
-                all.into_iter().map(|(plan, sink)| (plan, tokio::spawn(async move { sink.rotate().await }))).collect();
-            for (plan, turn) in turns {
-                let out = &plan.out;
+            let begin = |(stream, out, sink): (_, _, SinkHandle)| {
+                (stream, out, tokio::spawn(async move { sink.rotate().await }))
+            };
+            let turns: Vec<_> = all.into_iter().map(begin).collect();
+            for (stream, out, turn) in turns {
                 let turn = turn.await.unwrap_or_else(|_| Err("reclog failed".into()));
                 let turned = turn.map_err(|why| Error::failed(format!("cannot rotate {out}: {why}")))?;
                 if turned.is_empty() {
-                    let output = plan.out.name().to_owned();
-                    answers.push(Rotated { stream: plan.name.clone(), output, archive: None, bytes: 0 });
+                    let output = out.name().to_owned();
+                    answers.push(Rotated { stream: stream.clone(), output, archive: None, bytes: 0 });
                 }
                 answers.extend(turned.into_iter().map(|Archived { file, archive, bytes }| Rotated {
-                    stream: plan.name.clone(),
+                    stream: stream.clone(),
                     output: file,
                     archive: Some(archive),
                     bytes,
@@ -135,7 +156,9 @@ impl Outputs {
     /// ended give up; what they leave goes to `rescue`.
     pub async fn finish(self, give_up: &CancellationToken, rescue: Option<&Rescue>) -> Vec<Report> {
         let mut ends = JoinSet::new();
-        for sink in self.sinks {
+        for (sink, intake) in self.sinks.into_iter().zip(&self.intakes) {
+            // Whoever reads standard output no more wants no rest of it either.
+            let rescue = rescue.filter(|_| *intake.plan().out.to() != To::Stdout);
             ends.spawn(sink.finish_or_rescue(give_up.clone(), rescue.cloned()));
         }
         let reports = ends.join_all().await;
@@ -146,41 +169,31 @@ impl Outputs {
     /// Nothing came of it: the writers end, and files that were made for it and are empty go.
     pub async fn undo(mut self) {
         let created = std::mem::take(&mut self.created);
-        // Nothing was queued: there is nothing to wait for.
-        self.finish(&CancellationToken::new(), None).await;
+        // Nothing was queued: there is nothing to wait for but the end of commands.
+        let give_up = CancellationToken::new();
+        let patience = tokio::spawn({
+            let give_up = give_up.clone();
+            async move {
+                tokio::time::sleep(COMMANDS_END).await;
+                give_up.cancel();
+            }
+        });
+        self.finish(&give_up, None).await;
+        patience.abort();
         for file in &created {
             take_back(file);
         }
     }
 }
 
-/// An output, before its writer.
-enum Opened {
-    File(OutputFile),
-    Files(Files),
-}
-
-impl Opened {
-    /// What was not there before.
-    fn created(&self) -> Option<&Path> {
-        match self {
-            Self::File(file) => file.was_created().then(|| file.place()),
-            Self::Files(_) => None,
-        }
+fn open(output: &Output, stream: &str, lines: bool, paths: &Paths) -> std::result::Result<Opened, OpenFailure> {
+    // The files of a template have locks of their own; who will have them all is told before the first record.
+    if let To::Files(template) = output.to()
+        && let Some(holder) = lock::other_with(paths, output.name())
+    {
+        return Err(OpenFailure::Other(taken(&format!("the files {template} are"), &holder)));
     }
-}
-
-fn open(stream: &StreamPlan, paths: &Paths) -> std::result::Result<Opened, OpenFailure> {
-    match stream.out.to() {
-        To::Files(template) => {
-            // Its files have locks of their own; who will have them all is told before the first record.
-            if let Some(holder) = lock::other_with(paths, stream.out.name()) {
-                return Err(OpenFailure::Other(taken(&format!("the files {template} are"), &holder)));
-            }
-            Files::of(template, &stream.name).map(Opened::Files).map_err(OpenFailure::Other)
-        }
-        _ => OutputFile::open(stream.out.name()).map(Opened::File),
-    }
+    Opened::open(output, stream, lines)
 }
 
 /// Removes a file that is empty; whoever calls has its lock.
@@ -205,13 +218,12 @@ fn taken(what: &str, holder: &Holder) -> Error {
         .hint(format!("stop it with `reclog down {name}`, or choose another --out"))
 }
 
-fn locked(plan: &Plan, stream: &StreamPlan, paths: &Paths) -> Error {
-    let out = &stream.out;
-    match lock::writer_of(paths, stream.out.name()) {
-        // Our own lock names the file, too: then it is another stream of this plan, under another name.
+fn locked(plan: &Plan, out: &Output, paths: &Paths) -> Error {
+    match lock::writer_of(paths, out.name()) {
+        // Our own lock names the file, too: then it is another output of this plan, under another name.
         Some(holder) if holder.pid == std::process::id() => {
-            Error::usage(format!("two streams of \"{}\" write the same file {out}", plan.name))
-                .hint("give each stream an `out` of its own")
+            Error::usage(format!("two outputs of \"{}\" are the same file {out}", plan.name))
+                .hint("give each stream an `out` of its own, and each output a file of its own")
         }
         Some(holder) => taken(&format!("the file {out} is"), &holder),
         None => Error::failed(format!("another program holds a lock on {out}"))
@@ -222,6 +234,7 @@ fn locked(plan: &Plan, stream: &StreamPlan, paths: &Paths) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::OutputFile;
 
     #[test]
     fn an_empty_file_is_taken_back_unless_another_collector_has_it_now() {

@@ -89,7 +89,8 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
     attention.least = LAST_WRITES;
     attention.deadline = attention.deadline.max(Instant::now() + LAST_WRITES);
     let reports = attention.wait(&intakes, outputs.finish(&give_up, Some(&rescue)), &give_up).await?;
-    let report = DownReport { notes, ..report(name.to_owned(), live.snapshot().streams, reports) };
+    let mut report = report(name.to_owned(), live.snapshot().streams, reports);
+    report.notes.splice(..0, notes);
     tracing::info!(lost = report.lost, rescue = ?report.rescue, "down");
     lives.over();
     tell(attention.goodbyes, attention.commands, &report);
@@ -100,16 +101,17 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
 pub fn report(name: String, streams: Vec<StreamSnapshot>, reports: Vec<sink::Report>) -> DownReport {
     let mut streams: Vec<_> =
         streams.into_iter().map(|snapshot| FinalStream { snapshot, lost: 0, rescue: None }).collect();
-    let mut trouble = Vec::new();
+    let (mut trouble, mut notes) = (Vec::new(), Vec::new());
     for report in reports {
         if let Some(stream) = streams.iter_mut().find(|s| s.snapshot.name == report.stream) {
             (stream.lost, stream.rescue) = (report.lost, report.rescue);
         }
         trouble.extend(report.trouble);
+        notes.extend(report.notes);
     }
     let lost = streams.iter().map(|s| s.lost).sum();
     let rescue = streams.iter().find_map(|s| s.rescue.clone());
-    DownReport { name, streams, lost, rescue, trouble, notes: Vec::new() }
+    DownReport { name, streams, lost, rescue, trouble, notes }
 }
 
 /// Gives the totals to whoever waits for them, and to who asks as long as the socket is there: a `down` that comes in the

@@ -196,6 +196,7 @@ impl Supervisor {
                     pause = None;
                     ended
                 }
+                why = self.outputs.broken() => return Some(self.broken(&why)),
                 Some(command) = self.commands.recv() => match self.commanded(command) {
                     Some(event) => event,
                     None => continue,
@@ -367,6 +368,13 @@ impl Supervisor {
     fn cut(&mut self, why: &str) {
         self.outputs.intakes().iter().for_each(|intake| intake.lost(Instant::now()));
         self.lives.ended(why);
+    }
+
+    /// The output is over for good: senders need not wait for it.
+    fn broken(&mut self, why: &str) -> Error {
+        tracing::error!("{why}");
+        self.now = true;
+        Error::failed(why)
     }
 
     /// Nobody waits for it any more: whoever sends now is not waited for either.

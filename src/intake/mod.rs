@@ -29,7 +29,6 @@ use std::time::Instant;
 use datagrams::Sessions;
 
 pub use answers::{LINGER, Mouth};
-use jiff::Timestamp;
 pub use keywords::Keywords;
 use limits::Addresses;
 pub use pool::MAX_WAITING;
@@ -44,7 +43,7 @@ pub use why::{End, Reject};
 use crate::audit::Trail;
 use crate::ledger::StreamLedger;
 use crate::plan::{Framing, StreamPlan};
-use crate::sink::{Meta, Pen, Records, SinkHandle};
+use crate::sink::{Look, Meta, Records, SinkHandle};
 
 /// Bytes of unfinished records that all senders of a stream may hold together. Beyond it those of senders that
 /// hold more than the average are split: 4,096 senders with 256 KiB each would be a gigabyte.
@@ -212,13 +211,8 @@ impl Inner {
     /// Lets `fill` hand over records of the sender of `meta`; with what it returns comes the position of their end. Its bytes are
     /// to be entered in the ledger by `fill`: the writer must not store bytes that the ledger has not received.
     fn push<T>(&self, meta: &Meta, fill: impl FnOnce(&mut dyn Records) -> T) -> (T, u64) {
-        let now = Timestamp::now();
         let syslog = matches!(self.plan.framing, Framing::Syslog | Framing::Relp);
-        let aim = self.sink.aim(meta, now);
-        self.sink.push_and_tell(|batch| {
-            batch.aim(&aim);
-            fill(&mut Pen::new(batch, &self.plan.format, meta, now).reading_syslog(syslog))
-        })
+        self.sink.write(Look { format: &self.plan.format, syslog }, meta, fill)
     }
 
     fn meta(&self, peer: &str, connection: u64) -> Meta {

@@ -129,6 +129,13 @@ pub struct StreamPlan {
     pub min_free: u64,
 }
 
+impl StreamPlan {
+    /// Where the records go, what counts first.
+    pub fn outputs(&self) -> impl Iterator<Item = &Output> {
+        std::iter::once(&self.out).chain(&self.also)
+    }
+}
+
 #[cfg(test)]
 impl StreamPlan {
     /// A stream for tests: lines to a TCP port, nothing chosen.

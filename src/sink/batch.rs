@@ -126,6 +126,42 @@ impl Batch {
         }
     }
 
+    /// As [`one_record`](Self::one_record), for bytes that have no line ends: it counts as one all the same.
+    pub fn one_chunk(&mut self, from: usize) {
+        if self.bytes.len() > from {
+            self.inner.push((from, self.bytes.len()));
+        }
+    }
+
+    /// Appends what `other` has after its first `from` bytes, with the account of it.
+    pub fn copy(&mut self, other: &Self, from: usize) {
+        let mut at = from;
+        for run in &other.runs[other.runs.partition_point(|run| run.end <= from)..] {
+            let payload = other.payload_before(run.end) - other.payload_before(at);
+            self.bytes.extend_from_slice(&other.bytes[at..run.end]);
+            self.account_for(payload, run.end - at - payload);
+            at = run.end;
+        }
+        let (ours, theirs) = (self.bytes.len(), other.bytes.len());
+        let records = &other.inner[other.inner.partition_point(|(_, end)| *end <= from)..];
+        self.inner.extend(records.iter().map(|(begin, end)| (begin + ours - theirs, end + ours - theirs)));
+    }
+
+    /// Records of which not everything is among the first `at` bytes. Without `lines` they are the
+    /// [chunks](Self::one_chunk).
+    #[must_use]
+    pub fn records_after(&self, at: usize, lines: bool) -> u64 {
+        if !lines {
+            return (self.inner.len() - self.inner.partition_point(|(_, end)| *end <= at)) as u64;
+        }
+        let (mut at, mut records) = (at, 0);
+        while at < self.bytes.len() {
+            at = self.end_after(at + 1, true);
+            records += 1;
+        }
+        records
+    }
+
     /// Bytes of memory that its contents take: many short records take more for the account than for themselves.
     #[must_use]
     pub fn weight(&self) -> usize {
@@ -305,7 +341,51 @@ mod tests {
         assert_eq!(batch.part(0), (5, &None));
     }
 
+    #[test]
+    fn records_are_counted_that_are_not_whole_before_a_place() {
+        let mut batch = Batch::default();
+        batch.payload(b"one\n\n");
+        let from = batch.len();
+        batch.payload(b"t\nw\no\n");
+        batch.one_record(from);
+        let after = |at| batch.records_after(at, true);
+        assert_eq!([0, 3, 4, 5, 6, 10, 11].map(after), [3, 3, 2, 1, 1, 1, 0]);
+        let mut chunks = Batch::default();
+        for chunk in [&b"a\nb"[..], b"", b"c"] {
+            let from = chunks.len();
+            chunks.payload(chunk);
+            chunks.one_chunk(from);
+        }
+        assert_eq!([0, 2, 3, 4].map(|at| chunks.records_after(at, false)), [2, 2, 1, 0]);
+    }
+
     proptest! {
+        #[test]
+        fn a_copy_of_the_end_is_that_end(
+            records in prop::collection::vec((any::<bool>(), "[a\n]{0,6}"), 0..12),
+            from in 0usize..12,
+        ) {
+            let (mut all, mut copy, mut start) = (Batch::default(), Batch::default(), 0);
+            copy.added(b"before\n");
+            for (n, (ours, text)) in records.iter().enumerate() {
+                if n == from {
+                    start = all.len();
+                }
+                let begin = all.len();
+                all.payload(text.as_bytes());
+                if *ours { all.added(b"\n") } else { all.payload(b"\n") }
+                all.one_record(begin);
+            }
+            copy.copy(&all, start);
+            prop_assert_eq!(&copy.bytes()[7..], &all.bytes()[start..]);
+            for at in start..=all.len() {
+                let there = at - start + 7;
+                prop_assert_eq!(copy.account(7, there), all.account(start, at));
+                prop_assert_eq!(copy.is_end(there, true), all.is_end(at, true));
+                prop_assert_eq!(copy.records_after(there, true), all.records_after(at, true));
+            }
+        }
+
         #[test]
         fn any_way_of_cutting_a_write_gives_the_same_account(
             runs in prop::collection::vec((0..3, 0usize..20, 0usize..20), 0..12),

@@ -42,12 +42,14 @@ pub struct House<D: Disk> {
     pub retry: Duration,
     pub stream: String,
     pub trail: Trail,
+    /// Nobody waits for it: it is one of the second outputs.
+    pub side: bool,
 }
 
 impl<D: Disk> House<D> {
     /// Tells about `output`.
     pub fn voice(&self, output: &Path) -> Voice {
-        Voice { stream: self.stream.clone(), output: output.to_owned(), trail: self.trail.clone() }
+        Voice { stream: self.stream.clone(), output: output.to_owned(), trail: self.trail.clone(), side: self.side }
     }
 }
 

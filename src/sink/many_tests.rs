@@ -21,7 +21,7 @@ fn aims() -> [Aim; 3] {
 fn start_many(disk: &Fake, sync: Sync, ledger: &StreamLedger, rotate: Rotate) -> (Writer<Fake>, Arc<Queue>) {
     let queue = Arc::new(Queue::new(sync == Sync::Always));
     let trail = Trail::nowhere();
-    let options = Options { stream: "main".into(), sync, fresh_line: true, rotate, min_free: 1, trail };
+    let options = Options { stream: "main".into(), sync, fresh_line: true, rotate, min_free: 1, trail, side: false };
     let writer = Writer::of_many(Arc::new(disk.clone()), None, Arc::clone(&queue), ledger.clone(), options).unwrap();
     (writer.without_pauses().with_room_for(OPEN), queue)
 }

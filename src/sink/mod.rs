@@ -8,6 +8,7 @@ mod below;
 mod clock;
 mod desk;
 mod disk;
+mod duct;
 #[cfg(test)]
 #[path = "fake_tests.rs"]
 mod fake;
@@ -18,6 +19,7 @@ mod headroom;
 mod json;
 mod keeper;
 mod mount;
+mod opened;
 mod orders;
 mod pack;
 mod pen;
@@ -28,6 +30,8 @@ mod retention;
 mod rotation;
 mod route;
 mod router;
+mod scribe;
+mod side;
 mod sync;
 mod turn;
 mod voice;
@@ -37,23 +41,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use batch::{Aim, Batch};
-use disk::Disk;
 pub use file::{OpenFailure, OutputFile};
 pub use files::Files;
+use jiff::Timestamp;
+pub use opened::Opened;
 use orders::Order;
 pub use orders::{Answer, Archived};
-pub use pen::{Meta, Pen};
+pub use pen::{Look, Meta, Pen};
 pub use queue::LIMIT as QUEUE;
 use queue::Queue;
 pub use queue::Safe;
 pub use records::{End, Records};
 pub use rescue::Rescue;
 use router::Router;
+pub use side::{SIDE_QUEUE, SideView};
+use side::{Side, Sides};
+use voice::Voice;
 pub use writer::OPEN_FILES;
 use writer::{Ended, Writer};
 
@@ -69,6 +76,8 @@ pub const RESCUED: &str = "rescued";
 /// A writer that was told to give up looks at the flag between two system calls; one that hangs in one (a dead network
 /// disk) is not waited for.
 const LAST_CALL: Duration = Duration::from_secs(1);
+/// A write that takes longer is a stall: the disk or the network behind it does not answer.
+pub const STUCK: Duration = Duration::from_millis(700);
 /// A rotation forces up to a whole file to the disk; nobody waits longer for its answer.
 const ROTATION: Duration = Duration::from_secs(60);
 
@@ -83,6 +92,10 @@ pub struct Sink {
     stream: String,
     ledger: StreamLedger,
     done: oneshot::Receiver<Ended>,
+    /// LF ends a record.
+    lines: bool,
+    /// The second outputs, in the order of the handle's.
+    also: Vec<Sink>,
 }
 
 /// What intake holds: the entrance of the queue. Cheap to clone.
@@ -91,6 +104,7 @@ pub struct SinkHandle {
     queue: Arc<Queue>,
     /// Where there are many files.
     router: Option<Arc<Router>>,
+    sides: Sides,
 }
 
 /// How an output is written.
@@ -108,6 +122,8 @@ pub struct Options {
     pub min_free: u64,
     /// Hears of stalls and rotations.
     pub trail: Trail,
+    /// Nobody waits for it: it is one of the second outputs.
+    pub side: bool,
 }
 
 impl Options {
@@ -121,6 +137,7 @@ impl Options {
             rotate: plan.rotate.clone(),
             min_free: plan.min_free,
             trail,
+            side: false,
         }
     }
 }
@@ -136,6 +153,8 @@ pub struct Report {
     pub rescue: Option<PathBuf>,
     /// Why, and other trouble, in sentences.
     pub trouble: Vec<String>,
+    /// What became of the second outputs, in sentences.
+    pub notes: Vec<String>,
 }
 
 impl Sink {
@@ -144,10 +163,7 @@ impl Sink {
     /// # Errors
     /// When the system has no thread left.
     pub fn start(file: OutputFile, ledger: StreamLedger, options: Options) -> std::io::Result<Self> {
-        let queue = Arc::new(Queue::new(options.sync == Sync::Always));
-        let (path, stream) = (file.path().to_owned(), options.stream.clone());
-        let writer = Writer::new(file, Arc::clone(&queue), ledger.clone(), options)?;
-        Self::begin(SinkHandle { queue, router: None }, writer, path, None, stream, ledger)
+        Self::start_all(Opened::File(file), Vec::new(), ledger, &options)
     }
 
     /// As [`start`](Self::start), for as many `files` as records name.
@@ -155,24 +171,65 @@ impl Sink {
     /// # Errors
     /// When the system has no thread left.
     pub fn start_files(files: Files, ledger: StreamLedger, options: Options) -> std::io::Result<Self> {
-        let queue = Arc::new(Queue::new(options.sync == Sync::Always));
-        let (path, root) = (files.router.route().written().to_owned(), files.router.route().fixed().to_owned());
-        let (stream, template) = (options.stream.clone(), files.router.route().template().clone());
-        let writer = Writer::of_many(files.disk, Some(template), Arc::clone(&queue), ledger.clone(), options)?;
-        Self::begin(SinkHandle { queue, router: Some(files.router) }, writer, path, Some(root), stream, ledger)
+        Self::start_all(Opened::Files(files), Vec::new(), ledger, &options)
     }
 
-    fn begin<D: Disk>(
-        handle: SinkHandle,
-        writer: Writer<D>,
-        path: PathBuf,
-        root: Option<PathBuf>,
-        stream: String,
+    /// Starts the writer threads of all outputs of a stream. What becomes of bytes is accounted for by the `first` alone.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn start_all(
+        first: Opened,
+        also: Vec<Opened>,
         ledger: StreamLedger,
+        options: &Options,
     ) -> std::io::Result<Self> {
+        let (shape, mut sides, mut sinks) = (first.shape(), Vec::new(), Vec::new());
+        for output in also {
+            let shape = output.shape();
+            let options = Options { side: true, ..options.clone() };
+            let sink = Self::start_one(output, StreamLedger::new(), options.clone())?;
+            sides.push(Side::of(&sink, shape, options));
+            sinks.push(sink);
+        }
+        let mut sink = Self::start_one(first, ledger, options.clone())?;
+        sink.handle.sides = Sides { first: shape, all: sides.into() };
+        sink.also = sinks;
+        Ok(sink)
+    }
+
+    fn start_one(output: Opened, ledger: StreamLedger, options: Options) -> std::io::Result<Self> {
         let (end, done) = oneshot::channel();
-        writer.spawn(end)?;
-        Ok(Self { handle, path, root, stream, ledger, done })
+        let (stream, fresh_line) = (options.stream.clone(), options.fresh_line);
+        let files = || Arc::new(Queue::new(options.sync == Sync::Always));
+        let (mut root, mut router) = (None, None);
+        let (path, queue, lines) = match output {
+            Opened::File(file) => {
+                let (queue, path) = (files(), file.path().to_owned());
+                Writer::new(file, Arc::clone(&queue), ledger.clone(), options)?.spawn(end)?;
+                (path, queue, fresh_line)
+            }
+            Opened::Files(files_of) => {
+                let (queue, route) = (files(), files_of.router.route());
+                let (path, template) = (route.written().to_owned(), route.template().clone());
+                root = Some(route.fixed().to_owned());
+                router = Some(Arc::clone(&files_of.router));
+                Writer::of_many(files_of.disk, Some(template), Arc::clone(&queue), ledger.clone(), options)?
+                    .spawn(end)?;
+                (path, queue, fresh_line)
+            }
+            Opened::Duct(duct::Place { path, duct, shape }) => {
+                let queue = Arc::new(Queue::new(false));
+                let voice =
+                    Voice { stream: stream.clone(), output: path.clone(), trail: options.trail, side: options.side };
+                // A daemon gets messages, which always have an end.
+                let lines = fresh_line || shape == side::Shape::Syslog;
+                duct::writer::Writer::new(duct, Arc::clone(&queue), ledger.clone(), voice, lines).spawn(end)?;
+                (path, queue, lines)
+            }
+        };
+        let handle = SinkHandle { queue, router, sides: Sides::none() };
+        Ok(Self { handle, path, root, stream, ledger, done, lines, also: Vec::new() })
     }
 
     /// The entrance for intake.
@@ -186,26 +243,45 @@ impl Sink {
         self.finish_or_rescue(give_up, None).await
     }
 
-    /// Writes what is queued, forces it to the disk and ends the thread. When `give_up` is cancelled the rest is given up:
+    /// Writes what is queued, forces it to the disk and ends the threads. When `give_up` is cancelled the rest is given up:
     /// it goes where `rescue` says and is discarded as [`RESCUED`] in the ledger, or as [`LOST`] when it cannot be kept.
-    /// No sender may be in any more.
+    /// What second outputs leave is lost to them. No sender may be in any more.
     pub async fn finish_or_rescue(mut self, give_up: CancellationToken, rescue: Option<Rescue>) -> Report {
+        let sides = self.handle.sides.clone();
+        let also = std::mem::take(&mut self.also);
+        let ends: Vec<_> = also.into_iter().map(|side| tokio::spawn(side.end(give_up.clone(), None))).collect();
+        let (mut report, _) = self.end(give_up, rescue).await;
+        for (side, end) in sides.all.iter().zip(ends) {
+            if let Ok((ended, left)) = end.await {
+                side.left(left);
+                report.notes.extend(ended.trouble);
+            }
+            if side.lost() > 0 {
+                report.notes.push(format!("{} records were lost to {}", side.lost(), side.path.display()));
+            }
+        }
+        report
+    }
+
+    /// Ends one output. With the report comes how many records are left.
+    async fn end(mut self, give_up: CancellationToken, rescue: Option<Rescue>) -> (Report, u64) {
         let queue = Arc::clone(&self.handle.queue);
         queue.close();
         let path = self.path.display().to_string();
-        let died = |_| Ended { trouble: Some(format!("the writer of {path} died")), mend: Vec::new() };
+        let died = |_| Ended { trouble: Some(format!("the writer of {path} died")), ..Ended::default() };
         let (ended, hangs) = tokio::select! {
             done = &mut self.done => (done.unwrap_or_else(died), false),
             () = give_up.cancelled() => {
                 queue.abandon();
                 match tokio::time::timeout(LAST_CALL, &mut self.done).await {
                     Ok(done) => (done.unwrap_or_else(died), false),
-                    Err(_) => (Ended { trouble: Some(format!("{path} does not answer")), mend: Vec::new() }, true),
+                    Err(_) => (Ended { trouble: Some(format!("{path} does not answer")), ..Ended::default() }, true),
                 }
             }
         };
         let mut trouble: Vec<String> = ended.trouble.into_iter().collect();
         let rest = queue.take_rest();
+        let left = rest.records(self.lines) + ended.unread;
         let counts = self.ledger.counts();
         let lost = counts.ledger.pending;
         let mut kept = None;
@@ -225,7 +301,8 @@ impl Sink {
             self.ledger.discarded(if kept.is_some() { RESCUED } else { LOST }, lost);
         }
         let sync = counts.sync_trouble.map(|why| format!("cannot force {path} to the disk: {why}"));
-        Report { stream: self.stream, lost, rescue: kept, trouble: trouble.into_iter().chain(sync).collect() }
+        let trouble = trouble.into_iter().chain(sync).collect();
+        (Report { stream: self.stream, lost, rescue: kept, trouble, notes: Vec::new() }, left)
     }
 }
 
@@ -236,16 +313,33 @@ impl SinkHandle {
         self.queue.push(fill)
     }
 
-    /// Where records go that the sender of `meta` hands over at `now`, for [`Batch::aim`].
-    #[must_use]
-    pub fn aim(&self, meta: &Meta, now: Timestamp) -> Aim {
-        self.router.as_ref().map(|router| router.path(meta, now))
-    }
-
     /// As [`push`](Self::push), with the position of the end of what was appended: it is in the output when that is
     /// [safe](Self::safe).
     pub fn push_and_tell<T>(&self, fill: impl FnOnce(&mut Batch) -> T) -> (T, u64) {
         self.queue.push_and_tell(fill)
+    }
+
+    /// Lets `fill` hand over records of the sender of `meta`, which get the shape that each output has; with what it returns
+    /// comes the position of their end, as in [`push_and_tell`](Self::push_and_tell). What it hands over is entered in the
+    /// ledger by `fill`: the writer must not store bytes that the ledger has not received.
+    pub fn write<T>(&self, look: Look, meta: &Meta, fill: impl FnOnce(&mut dyn Records) -> T) -> (T, u64) {
+        let now = Timestamp::now();
+        let aim = self.router.as_ref().map(|router| router.path(meta, now));
+        self.queue.push_and_tell(|batch| {
+            batch.aim(&aim);
+            self.sides.fill(batch, (look, meta, now), fill)
+        })
+    }
+
+    /// The second outputs, as they are now.
+    #[must_use]
+    pub fn sides(&self) -> Vec<SideView> {
+        self.sides.views()
+    }
+
+    /// Waits until the output is over for good; the sentence that says why. Most never are.
+    pub async fn broken(&self) -> String {
+        self.queue.broken().await
     }
 
     /// What is in the output for certain, now and later. While somebody holds this, writes wait for nothing.
@@ -277,9 +371,22 @@ impl SinkHandle {
         self.queue.release();
     }
 
-    /// Looks what stands under the file's name and goes on there, between two records.
+    /// Looks what stands under the files' names and goes on there, between two records.
     pub fn reopen(&self) {
-        self.queue.order(Order::Reopen);
+        for queue in self.queues() {
+            queue.order(Order::Reopen);
+        }
+    }
+
+    fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        std::iter::once(&self.queue).chain(self.sides.all.iter().map(|side| &side.queue))
+    }
+
+    /// The entrances of all outputs, each alone, in the order of the plan.
+    #[must_use]
+    pub fn each(&self) -> Vec<Self> {
+        let alone = |queue: &Arc<Queue>| Self { queue: Arc::clone(queue), router: None, sides: Sides::none() };
+        self.queues().map(alone).collect()
     }
 
     /// Puts the file away, between two records.
@@ -306,6 +413,10 @@ impl SinkHandle {
     /// a record would wait until more follow, with one wake-up a push the thread switches would cost more than the
     /// writing.
     pub async fn run_waker(self) {
-        self.queue.run_waker().await;
+        let mut wakers = tokio::task::JoinSet::new();
+        for queue in self.queues().map(Arc::clone) {
+            wakers.spawn(async move { queue.run_waker().await });
+        }
+        while wakers.join_next().await.is_some() {}
     }
 }

@@ -26,6 +26,15 @@ pub struct Meta {
     pub records: u64,
 }
 
+/// What the records of a stream are to look like.
+#[derive(Debug, Clone, Copy)]
+pub struct Look<'a> {
+    /// The shape.
+    pub format: &'a Format,
+    /// Records are syslog: in JSON, what they say stands beside them.
+    pub syslog: bool,
+}
+
 /// Writes the records of one sender into a batch, in the shape that the stream has.
 ///
 /// In every shape each byte of a sender has a byte that stands for it, so that the account of a batch holds wherever a
@@ -45,14 +54,9 @@ pub struct Pen<'a> {
 
 impl<'a> Pen<'a> {
     /// A pen for what came from the sender of `meta` at `now`.
-    pub fn new(batch: &'a mut Batch, format: &'a Format, meta: &'a Meta, now: Timestamp) -> Self {
-        Self { batch, format, meta, now, front: None, n: meta.records, syslog: false }
-    }
-
-    /// Records are syslog: in JSON, what they say stands beside them.
-    #[must_use]
-    pub fn reading_syslog(self, syslog: bool) -> Self {
-        Self { syslog, ..self }
+    pub fn new(batch: &'a mut Batch, look: Look<'a>, meta: &'a Meta, now: Timestamp) -> Self {
+        let Look { format, syslog } = look;
+        Self { batch, format, meta, now, front: None, n: meta.records, syslog }
     }
 
     /// One record as JSON. `text` is [`valid`] where that is known; `end`: bytes of its line end that the sender sent.

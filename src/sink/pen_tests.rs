@@ -21,7 +21,7 @@ fn prefix(template: &str) -> Format {
 /// What a pen of this format makes of what `fill` hands over.
 fn drawn(format: &Format, meta: &Meta, syslog: bool, fill: impl FnOnce(&mut dyn Records)) -> Batch {
     let mut batch = Batch::default();
-    fill(&mut Pen::new(&mut batch, format, meta, now()).reading_syslog(syslog));
+    fill(&mut Pen::new(&mut batch, Look { format, syslog }, meta, now()));
     batch
 }
 

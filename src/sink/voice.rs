@@ -16,18 +16,25 @@ pub struct Voice {
     pub output: PathBuf,
     /// Hears of it.
     pub trail: Trail,
+    /// Nobody waits for it: it is one of the second outputs.
+    pub side: bool,
 }
 
 impl Voice {
     /// The output takes nothing, for this `reason` (the end of a sentence). A new reason is the same stall.
     pub fn stall(&self, ledger: &StreamLedger, reason: &str) {
-        let sentence = format!("cannot write to {}: {reason}; senders wait", self.output.display());
+        let who = if self.side { "nobody waits for it" } else { "senders wait" };
+        let sentence = format!("cannot write to {}: {reason}; {who}", self.output.display());
         let known = ledger.counts().stall;
         if known.as_ref().is_none_or(|s| s.sentence != sentence) {
             tracing::warn!("{sentence}");
             if known.is_none() {
                 let (stream, output) = (self.stream.clone(), self.output.clone());
-                self.trail.tell(&Event::Stall { stream, output, why: reason.to_owned() });
+                if self.side {
+                    self.tell(&sentence);
+                } else {
+                    self.trail.tell(&Event::Stall { stream, output, why: reason.to_owned() });
+                }
             }
             let since = known.map_or_else(Timestamp::now, |s| s.since);
             let _ = ledger.set_stall(Some(Stall { since, sentence }));
@@ -40,7 +47,11 @@ impl Voice {
             tracing::info!(path = %self.output.display(), "the output takes bytes again");
             let after_ms = u64::try_from(stall.since.duration_until(Timestamp::now()).as_millis()).unwrap_or_default();
             let (stream, output) = (self.stream.clone(), self.output.clone());
-            self.trail.tell(&Event::Resume { stream, output, after_ms });
+            if self.side {
+                self.tell(&format!("{} takes records again", output.display()));
+            } else {
+                self.trail.tell(&Event::Resume { stream, output, after_ms });
+            }
         }
     }
 
@@ -71,6 +82,10 @@ impl Voice {
     /// Something that is no event of its own.
     pub fn warn(&self, sentence: &str) {
         tracing::warn!("{sentence}");
+        self.tell(sentence);
+    }
+
+    fn tell(&self, sentence: &str) {
         self.trail.tell(&Event::Warn { message: format!("{}: {sentence}", self.stream) });
     }
 }

@@ -59,6 +59,8 @@ pub struct Ended {
     pub trouble: Option<String>,
     /// Files of whose bytes the last ones are half a record: what follows them begins with a line end of ours.
     pub mend: Vec<PathBuf>,
+    /// Records that were written and that nobody has read.
+    pub unread: u64,
 }
 
 impl<D: Disk> Writer<D> {
@@ -81,7 +83,7 @@ impl<D: Disk> Writer<D> {
     }
 
     fn with(queue: Arc<Queue>, ledger: StreamLedger, options: Options, template: Option<Template>) -> io::Result<Self> {
-        let Options { stream, sync: mode, fresh_line: lines, rotate, min_free, trail } = options;
+        let Options { stream, sync: mode, fresh_line: lines, rotate, min_free, trail, side } = options;
         let keeper = if rotate == Rotate::default() {
             None
         } else {
@@ -92,7 +94,7 @@ impl<D: Disk> Writer<D> {
             Sync::Interval => Some(Syncer::start(Arc::clone(&flushers))?),
             Sync::Never | Sync::Always => None,
         };
-        let house = House { queue, ledger, flushers, mode, lines, rotate, keeper, retry: RETRY, stream, trail };
+        let house = House { queue, ledger, flushers, mode, lines, rotate, keeper, retry: RETRY, stream, trail, side };
         Ok(Self {
             house,
             desks: Vec::new(),
@@ -168,7 +170,7 @@ impl<D: Disk> Writer<D> {
         }
         self.house.ledger.enter_quiet();
         let mend = self.desks.iter().filter(|desk| desk.mend).map(|desk| desk.file.path().to_owned()).collect();
-        Ended { trouble, mend }
+        Ended { trouble, mend, unread: 0 }
     }
 
     /// Forces what is written to the disk, and tells who promises that: when it is all of it, in whichever file.
@@ -211,7 +213,9 @@ impl<D: Disk> Writer<D> {
                     Ok(begin) => at = begin,
                     Err(stuck) => {
                         self.stall(&stuck);
-                        if self.house.queue.is_abandoned() {
+                        // At the end nobody waits for a second output.
+                        let queue = &self.house.queue;
+                        if queue.is_abandoned() || self.house.side && queue.is_closed() {
                             return false;
                         }
                         if self.house.mode == Sync::Always && flushed < counted {

@@ -33,6 +33,7 @@ fn start(disk: &Fake, case: &Case, ledger: &StreamLedger) -> (Writer<Fake>, Arc<
             rotate: Rotate { size: Some(100), ..Rotate::default() },
             min_free: 1,
             trail: Trail::nowhere(),
+            side: false,
         };
         let writer = Writer::new(file, Arc::clone(&queue), ledger.clone(), options).unwrap();
         return (writer.without_pauses(), queue);
@@ -266,6 +267,7 @@ fn the_archives_of_a_link_that_leads_elsewhere_are_kept_there() {
         rotate,
         min_free: 0,
         trail: Trail::nowhere(),
+        side: false,
     };
     let (queue, ledger) = (Arc::new(Queue::default()), StreamLedger::new());
     let mut writer = Writer::new(file, Arc::clone(&queue), ledger, options).unwrap();

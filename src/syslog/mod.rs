@@ -5,6 +5,7 @@
 
 mod bsd;
 mod data;
+pub mod format;
 mod protocol;
 mod time;
 
