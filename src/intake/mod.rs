@@ -23,6 +23,7 @@ use jiff::Timestamp;
 pub use keywords::Keywords;
 pub use sender::{Ear, Sender};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use why::Kind;
 pub use why::{End, Reject};
 
@@ -50,6 +51,8 @@ struct Inner {
     sink: SinkHandle,
     trail: Trail,
     shut: AtomicBool,
+    /// Senders that are answered are told to go.
+    leaving: CancellationToken,
     /// Whoever is still in is ended from here.
     over: AtomicBool,
     unfinished: AtomicUsize,
@@ -73,6 +76,7 @@ impl Intake {
             sink,
             trail,
             shut: AtomicBool::new(false),
+            leaving: CancellationToken::new(),
             over: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
             listening: AtomicUsize::new(0),
@@ -127,6 +131,7 @@ impl Intake {
     /// Lets nobody in any more; whoever is in may finish.
     pub fn shut(&self) {
         self.0.shut.store(true, Ordering::Release);
+        self.0.leaving.cancel();
         for door in self.0.lock_doors().iter().filter_map(Weak::upgrade) {
             door.lock().unwrap_or_else(PoisonError::into_inner).shut(&self.0);
         }
@@ -241,7 +246,6 @@ mod tests {
     use super::*;
     use crate::plan::{Framing, Output, Transport};
     use crate::sink::{Options, OutputFile, Sink};
-    use tokio_util::sync::CancellationToken;
 
     fn plan(path: &std::path::Path, max_connections: usize, framing: Framing, transport: Transport) -> StreamPlan {
         let out = Output::file_at(path);

@@ -38,6 +38,12 @@ impl Sender {
     /// Takes what arrived; complete records are in the sink's queue when this returns. Await [`Sender::room`] before the
     /// next call, or memory is not bounded.
     pub fn feed(&mut self, bytes: &[u8]) {
+        if self.has_left() {
+            // Stored without an acknowledgement it would stand there twice.
+            self.bytes += bytes.len() as u64;
+            enter(&self.intake.ledger, bytes.len(), Made { taken: bytes.len() as u64, ..Made::default() });
+            return;
+        }
         let Self { intake, meta, framer, held, .. } = self;
         let (made, position) = intake.push(meta, |out| {
             let mut made = framer.feed(bytes, out);
@@ -68,6 +74,11 @@ impl Sender {
     #[must_use]
     pub fn mouth(&self) -> Option<Mouth> {
         self.answers.as_ref().zip(self.ear()).map(|(answers, ear)| answers.mouth(self.intake.sink.safe(), ear))
+    }
+
+    /// Whether it was told to go.
+    fn has_left(&self) -> bool {
+        self.answers.as_ref().is_some_and(Answers::has_left)
     }
 
     /// For whoever knows better than the [`Mouth`] when it has heard the last word. `None`: it is never answered.
@@ -119,6 +130,16 @@ impl Ear {
         intake.listening.fetch_add(1, Ordering::AcqRel);
         Self(intake)
     }
+
+    /// Whether senders are to go as soon as they may.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.0.leaving.is_cancelled()
+    }
+
+    /// Waits until they are.
+    pub(super) async fn leaving(&self) {
+        self.0.leaving.cancelled().await;
+    }
 }
 
 impl Drop for Ear {
@@ -138,6 +159,9 @@ fn enter(ledger: &StreamLedger, bytes: usize, made: Made) {
 
 impl Drop for Sender {
     fn drop(&mut self) {
+        if self.has_left() {
+            self.end.get_or_insert(End::Clean);
+        }
         let Self { intake, meta, framer, held, .. } = self;
         let (records, _) = intake.push(meta, |out| {
             let made = framer.finish(out);
