@@ -59,6 +59,8 @@ struct Acked<'a> {
     /// Since then no answer has come that was waited for.
     waiting: Instant,
     patience: Duration,
+    /// Something has moved, so that more may be possible at once.
+    busy: bool,
     /// `close` was said then.
     closing: Option<Instant>,
     /// No more is sent but what is under way.
@@ -131,6 +133,7 @@ impl<'a> Acked<'a> {
             ever: false,
             waiting: now,
             patience: ack.patience,
+            busy: false,
             closing: None,
             stopping: false,
             said: None,
@@ -284,6 +287,7 @@ impl<'a> Acked<'a> {
             }
         }
         let (opened, in_flight) = (!was_open && session.is_open(), session.in_flight());
+        self.busy = opened || heard.acked > 0;
         if opened {
             self.waiting = now;
             if self.said.take().is_some() {
@@ -334,8 +338,7 @@ impl<'a> Acked<'a> {
     }
 
     fn wait(&mut self, wake: &Wake, deadline: Option<Instant>, now: Instant) -> Result<()> {
-        if self.unsaved > 0 && self.retry.is_none() {
-            // Remembered first, and then the window has room.
+        if std::mem::take(&mut self.busy) {
             return Ok(());
         }
         let reads = !self.stopping && (self.ever || self.settings.keep_trying) && self.spool.has_room();

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
@@ -94,7 +94,10 @@ impl Dial {
 /// The first address that answers.
 fn connect(target: &Target) -> Result<TcpStream, String> {
     let addresses = (target.host.as_str(), target.port).to_socket_addrs();
-    let addresses = addresses.map_err(|e| format!("cannot find the address: {}", lookup_reason(&e)))?;
+    first(addresses.map_err(|e| format!("cannot find the address: {}", lookup_reason(&e)))?)
+}
+
+fn first(addresses: impl Iterator<Item = SocketAddr>) -> Result<TcpStream, String> {
     let mut reason = "the name has no address".to_owned();
     let mut tried = Vec::new();
     for address in addresses {
@@ -131,6 +134,19 @@ fn lookup_reason(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_address_of_a_name_is_tried() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let here = listener.local_addr().unwrap();
+        // Nobody listens there: the port is bound and no more.
+        let dead = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        dead.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+        let dead = dead.local_addr().unwrap().as_socket().unwrap();
+        assert_eq!(first([dead, here].into_iter()).unwrap().peer_addr().unwrap(), here);
+        assert_eq!(first([dead].into_iter()).unwrap_err(), "Connection refused");
+        assert_eq!(first([].into_iter()).unwrap_err(), "the name has no address");
+    }
 
     #[test]
     fn pauses_grow_to_a_bound_and_begin_anew_after_a_good_connection() {

@@ -33,6 +33,8 @@ struct Plain<'a> {
     cuts: u64,
     /// What was said of the last attempts.
     said: Option<String>,
+    /// Something has moved, so that more may be possible at once.
+    busy: bool,
     /// No more is read; wait for the other side's end until then.
     ending: Option<Instant>,
 }
@@ -50,6 +52,7 @@ pub fn run(settings: &Settings, wake: &Wake, talk: &mut dyn FnMut(Said)) -> Resu
         ever: false,
         cuts: 0,
         said: None,
+        busy: false,
         ending: None,
     };
     let mut stop = None;
@@ -90,7 +93,7 @@ impl Plain<'_> {
                 if self.cuts > 0 || self.said.take().is_some() {
                     talk(Said::Note(format!("connected to {}", self.settings.target)));
                 }
-                self.ever = true;
+                (self.ever, self.busy) = (true, true);
             }
             Some(Err(why)) if !self.ever && !self.settings.keep_trying => {
                 return Err(unreachable(self.settings, &why));
@@ -146,7 +149,10 @@ impl Plain<'_> {
         while gone.is_none() && line.is_flushed() && !self.out.is_empty() {
             match line.send(self.out.rest()) {
                 Ok(0) => break,
-                Ok(n) => self.out.wrote(n),
+                Ok(n) => {
+                    self.out.wrote(n);
+                    self.busy = true;
+                }
                 Err(why) => gone = Some(why),
             }
         }
@@ -190,6 +196,9 @@ impl Plain<'_> {
     }
 
     fn wait(&mut self, wake: &Wake, deadline: Option<Instant>, reads: bool, now: Instant) -> Result<()> {
+        if std::mem::take(&mut self.busy) {
+            return Ok(());
+        }
         let input =
             reads && self.ever_or_waiting() && !self.is_over() && self.input.is_some() && self.out.len() < QUEUE;
         let mut until = sooner(deadline, self.ending);

@@ -21,6 +21,9 @@ const BLOCK: usize = 2 * LONGEST;
 /// Files that may wait behind the current one, in descriptors: renamed faster than they are read.
 const MAX_WAITING: usize = 8;
 
+/// Files that took its place while nobody looked, in descriptors; of more the newest are read.
+const MAX_MISSED: usize = 64;
+
 /// A place in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
@@ -132,6 +135,7 @@ impl Tail {
             other => {
                 if let Some(mut old) = renamed(path, place)? {
                     old.read = place.offset;
+                    tail.next = between(path, &old, other.as_ref())?;
                     tail.current = Some(old);
                 }
                 tail.next.extend(other);
@@ -303,6 +307,35 @@ fn renamed(path: &Path, place: &Place) -> io::Result<Option<Open>> {
         }
     }
     Ok(None)
+}
+
+/// What had the path after `old` and before `now`, the oldest first: the files beside it that are called like it with `.` or `-`
+/// and more behind, were written to later, and are not compressed. With a copy among them lines come twice; none is lost.
+fn between(path: &Path, old: &Open, now: Option<&Open>) -> io::Result<VecDeque<Open>> {
+    let written = |meta: &Metadata| (meta.mtime(), meta.mtime_nsec());
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(VecDeque::new()) };
+    let since = written(&old.file.metadata()?);
+    let known = [Some(old), now].map(|open| open.map(|open| (open.dev, open.ino)));
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let other = entry.file_name();
+        let rest = other.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
+        let packed =
+            [".gz", ".zst", ".xz", ".bz2"].iter().any(|end| other.as_encoded_bytes().ends_with(end.as_bytes()));
+        if packed || !rest.is_some_and(|rest| rest.starts_with(b".") || rest.starts_with(b"-")) {
+            continue;
+        }
+        // Gone or put away since the folder was read.
+        let Ok(meta) = entry.metadata() else { continue };
+        if meta.is_file() && written(&meta) > since && !known.contains(&Some((meta.dev(), meta.ino()))) {
+            found.push((written(&meta), entry.path()));
+        }
+    }
+    found.sort();
+    let late = found.len().saturating_sub(MAX_MISSED);
+    found.drain(..late);
+    found.into_iter().filter_map(|(_, path)| open(&path).transpose()).collect()
 }
 
 /// Behind the last LF; where a line is longer than any may be, at the end.

@@ -111,6 +111,18 @@ fn it_goes_on_where_it_was_left_even_in_a_file_that_was_renamed_since() {
     assert_eq!(lines(&mut log.follow(Some(&first))), ["2", "3", "4"], "nothing has taken its place");
     log.append("f", "5\n");
     assert_eq!(lines(&mut log.follow(Some(&first))), ["2", "3", "4", "5"]);
+    // Renamed again and again while nobody looked.
+    log.rename("f", "f.0");
+    log.append("f", "6\n");
+    log.rename("f", "f-2026");
+    log.append("f.2.gz", "packed\n");
+    log.append("other.1", "other\n");
+    log.append("f", "7\n");
+    assert_eq!(lines(&mut log.follow(Some(&first))), ["2", "3", "4", "5", "6", "7"]);
+    for name in ["f-2026", "f"] {
+        std::fs::remove_file(log.path(name)).unwrap();
+    }
+    log.rename("f.0", "f");
     std::fs::remove_file(log.path("f.1")).unwrap();
     assert_eq!(lines(&mut log.follow(Some(&first))), ["5"], "what is gone is gone");
     // Truncated while nobody looked, and longer than the place.
