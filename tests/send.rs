@@ -473,6 +473,12 @@ fn files_are_followed_over_renames_truncation_and_kills() {
         for piece in text.as_bytes().chunks(1777) {
             file.write_all(piece).unwrap();
         }
+        // Files are told apart by the time of their last bytes: the clock of the file system must have moved on.
+        let since = log.metadata().unwrap().modified().unwrap();
+        wait_until("the clock moves on", SOON, || {
+            let clock = env.write("clock", "").metadata().unwrap().modified().unwrap();
+            (clock > since).then_some(())
+        });
         match round % 4 {
             0 | 1 => {
                 // Renamed while half of it is not read; the writer goes on a while with the old one.

@@ -133,8 +133,7 @@ impl Tail {
                 tail.current = Some(open);
             }
             other => {
-                if let Some(mut old) = renamed(path, place)? {
-                    old.read = place.offset;
+                if let Some(old) = renamed(path, place)? {
                     tail.next = between(path, &old, other.as_ref())?;
                     tail.current = Some(old);
                 }
@@ -288,7 +287,7 @@ fn open(path: &Path) -> io::Result<Option<Open>> {
     }
 }
 
-/// The file of a place, which has another name in the same folder now.
+/// The file of a place, which has another name in the same folder now. Truncated meanwhile it is read from its beginning.
 fn renamed(path: &Path, place: &Place) -> io::Result<Option<Open>> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let entries = match std::fs::read_dir(folder) {
@@ -297,45 +296,53 @@ fn renamed(path: &Path, place: &Place) -> io::Result<Option<Open>> {
         Err(e) => return Err(e),
     };
     for entry in entries {
-        let path = entry?.path();
-        let same = std::fs::symlink_metadata(&path).is_ok_and(|m| (m.dev(), m.ino()) == (place.dev, place.ino));
-        if same
-            && let Some(open) = open(&path)?
-            && open.holds(place)?
-        {
-            return Ok(Some(open));
+        let other = entry?.path();
+        let same = std::fs::symlink_metadata(&other).is_ok_and(|m| (m.dev(), m.ino()) == (place.dev, place.ino));
+        if same && let Some(mut open) = open(&other)? {
+            if open.holds(place)? {
+                open.read = place.offset;
+                return Ok(Some(open));
+            }
+            // Any file may have the inode by now, but hardly any of that name.
+            return Ok(is_called_like(&other, path).then_some(open));
         }
     }
     Ok(None)
 }
 
+/// Whether the name is that of `path` with `.` or `-` and more behind, and the file is not compressed.
+fn is_called_like(other: &Path, path: &Path) -> bool {
+    let (Some(other), Some(name)) = (other.file_name(), path.file_name()) else { return false };
+    let other = other.as_encoded_bytes();
+    let packed = [".gz", ".zst", ".xz", ".bz2"].iter().any(|end| other.ends_with(end.as_bytes()));
+    let rest = other.strip_prefix(name.as_encoded_bytes());
+    !packed && rest.is_some_and(|rest| rest.starts_with(b".") || rest.starts_with(b"-"))
+}
+
 /// What had the path after `old` and before `now`, the oldest first: the files beside it that are called like it with `.` or `-`
-/// and more behind, were written to later, and are not compressed. With a copy among them lines come twice; none is lost.
+/// and more behind, were written to later or in the same tick of the clock, and are not compressed. With a copy among them lines
+/// come twice; none is lost.
 fn between(path: &Path, old: &Open, now: Option<&Open>) -> io::Result<VecDeque<Open>> {
     let written = |meta: &Metadata| (meta.mtime(), meta.mtime_nsec());
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(VecDeque::new()) };
+    let Some(folder) = path.parent() else { return Ok(VecDeque::new()) };
     let since = written(&old.file.metadata()?);
     let known = [Some(old), now].map(|open| open.map(|open| (open.dev, open.ino)));
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        let other = entry.file_name();
-        let rest = other.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
-        let packed =
-            [".gz", ".zst", ".xz", ".bz2"].iter().any(|end| other.as_encoded_bytes().ends_with(end.as_bytes()));
-        if packed || !rest.is_some_and(|rest| rest.starts_with(b".") || rest.starts_with(b"-")) {
+        if !is_called_like(&entry.path(), path) {
             continue;
         }
         // Gone or put away since the folder was read.
         let Ok(meta) = entry.metadata() else { continue };
-        if meta.is_file() && written(&meta) > since && !known.contains(&Some((meta.dev(), meta.ino()))) {
-            found.push((written(&meta), entry.path()));
+        if meta.is_file() && written(&meta) >= since && !known.contains(&Some((meta.dev(), meta.ino()))) {
+            found.push((written(&meta), (meta.ctime(), meta.ctime_nsec()), entry.path()));
         }
     }
     found.sort();
     let late = found.len().saturating_sub(MAX_MISSED);
     found.drain(..late);
-    found.into_iter().filter_map(|(_, path)| open(&path).transpose()).collect()
+    found.into_iter().filter_map(|(.., path)| open(&path).transpose()).collect()
 }
 
 /// Behind the last LF; where a line is longer than any may be, at the end.

@@ -14,6 +14,16 @@ impl Log {
         self.dir.path().join(name)
     }
 
+    /// Waits until the clock of the file system has moved on since the file was written to.
+    fn tick(&self, name: &str) {
+        let since = self.path(name).metadata().unwrap().modified().unwrap();
+        while std::fs::write(self.path("clock"), "").and_then(|()| self.path("clock").metadata()?.modified()).unwrap()
+            <= since
+        {
+            std::thread::yield_now();
+        }
+    }
+
     fn append(&self, name: &str, text: &str) {
         let mut file = File::options().append(true).create(true).open(self.path(name)).unwrap();
         file.write_all(text.as_bytes()).unwrap();
@@ -113,6 +123,7 @@ fn it_goes_on_where_it_was_left_even_in_a_file_that_was_renamed_since() {
     assert_eq!(lines(&mut log.follow(Some(&first))), ["2", "3", "4", "5"]);
     // Renamed again and again while nobody looked.
     log.rename("f", "f.0");
+    log.tick("f.0");
     log.append("f", "6\n");
     log.rename("f", "f-2026");
     log.append("f.2.gz", "packed\n");
@@ -130,6 +141,19 @@ fn it_goes_on_where_it_was_left_even_in_a_file_that_was_renamed_since() {
     let (_, place) = tail.line().unwrap().unwrap();
     std::fs::write(log.path("f"), "6\n7\n8\n").unwrap();
     assert_eq!(lines(&mut log.follow(Some(&place))), ["6", "7", "8"]);
+}
+
+#[test]
+fn a_file_that_was_truncated_and_renamed_while_nobody_looked_is_read_from_its_beginning() {
+    let log = Log::new();
+    log.append("f", "");
+    let mut tail = log.follow(None);
+    log.append("f", "one\n");
+    let (_, place) = tail.line().unwrap().unwrap();
+    std::fs::write(log.path("f"), "two, longer\n").unwrap();
+    log.rename("f", "f.1");
+    log.append("f", "three\n");
+    assert_eq!(lines(&mut log.follow(Some(&place))), ["two, longer", "three"]);
 }
 
 #[test]
