@@ -84,12 +84,14 @@ impl Acks {
     }
 
     /// Appends to `out` that no more is wanted, once nothing is owed: whatever is under way then has no acknowledgement, and the
-    /// sender brings it to whoever comes next.
-    pub fn leave(&mut self, out: &mut Vec<u8>) {
-        if !self.owes() && !self.done {
-            out.extend_from_slice(SERVER_CLOSE.as_bytes());
-            (self.done, self.left) = (true, true);
+    /// sender brings it to whoever comes next. Whether it was said now.
+    pub fn leave(&mut self, out: &mut Vec<u8>) -> bool {
+        if self.owes() || self.done {
+            return false;
         }
+        out.extend_from_slice(SERVER_CLOSE.as_bytes());
+        (self.done, self.left) = (true, true);
+        true
     }
 
     /// Whether the sender was told to go, so that what it sends now will come again.

@@ -90,8 +90,9 @@ impl Mouth {
                     return None;
                 }
                 state.acks.say(safe, &mut self.out);
-                if leaving && self.out.is_empty() {
-                    state.acks.leave(&mut self.out);
+                if leaving && self.out.is_empty() && !self.shared.left.is_cancelled() && state.acks.leave(&mut self.out)
+                {
+                    self.ear.told();
                 }
                 if !self.out.is_empty() {
                     break;

@@ -53,6 +53,8 @@ struct Inner {
     shut: AtomicBool,
     /// Senders that are answered are told to go.
     leaving: CancellationToken,
+    /// Those that were told and are still in: nothing more is taken from them, and nobody waits for their end.
+    gone: AtomicUsize,
     /// Whoever is still in is ended from here.
     over: AtomicBool,
     unfinished: AtomicUsize,
@@ -77,6 +79,7 @@ impl Intake {
             trail,
             shut: AtomicBool::new(false),
             leaving: CancellationToken::new(),
+            gone: AtomicUsize::new(0),
             over: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
             listening: AtomicUsize::new(0),
@@ -160,11 +163,21 @@ impl Intake {
 
     /// Returns when no sender is in, and none waits for an answer.
     pub async fn drained(&self) {
+        self.drained_but(|_| 0).await;
+    }
+
+    /// As [`drained`](Self::drained), but for senders that were told to go: their connections end with the way here, and some
+    /// of them listen to nothing before they have something to say.
+    pub async fn deserted(&self) {
+        self.drained_but(|intake| intake.gone.load(Ordering::Acquire)).await;
+    }
+
+    async fn drained_but(&self, gone: impl Fn(&Inner) -> usize) {
         loop {
             let left = self.0.left.notified();
             tokio::pin!(left);
             left.as_mut().enable();
-            if self.open_senders() == 0 && self.0.listening.load(Ordering::Acquire) == 0 {
+            if self.open_senders() <= gone(&self.0) && self.0.listening.load(Ordering::Acquire) == 0 {
                 return;
             }
             left.await;

@@ -131,6 +131,11 @@ impl Ear {
         Self(intake)
     }
 
+    /// The sender was told to go.
+    pub(super) fn told(&self) {
+        self.0.gone.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Whether senders are to go as soon as they may.
     pub(super) fn is_leaving(&self) -> bool {
         self.0.leaving.is_cancelled()
@@ -161,6 +166,7 @@ impl Drop for Sender {
     fn drop(&mut self) {
         if self.has_left() {
             self.end.get_or_insert(End::Clean);
+            self.intake.gone.fetch_sub(1, Ordering::AcqRel);
         }
         let Self { intake, meta, framer, held, .. } = self;
         let (records, _) = intake.push(meta, |out| {
