@@ -11,6 +11,7 @@
 //! - [`sink`]: records become bytes on disk; one writer thread an output
 //! - [`control`]: the socket between a running collector and the verbs
 //! - [`history`]: reads what sinks wrote
+//! - [`send`]: a sender for machines that run reclog; needs none of the rooms before it
 //! - [`demo`]: an embedded jump host that shows the whole path
 //!
 //! Leaves, imported by all of them: [`archive`], [`audit`], [`error`], [`escape`], [`ledger`], [`paths`], [`plan`],
@@ -31,6 +32,7 @@ pub mod ledger;
 pub mod paths;
 pub mod plan;
 pub mod profile;
+pub mod send;
 pub mod sink;
 pub mod ssh;
 pub mod syslog;

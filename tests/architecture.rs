@@ -13,7 +13,7 @@ use source::{lines_without_tests, macros, paths, rooms, without_tests};
 /// Imported by everybody, importing only each other.
 const LEAVES: [&str; 8] = ["archive", "audit", "error", "escape", "ledger", "paths", "plan", "syslog"];
 /// The other rooms, and what each may import beside leaves and itself. Bytes flow from the left to the right.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("sink", &[]),
     ("intake", &["sink"]),
     ("ssh", &["intake"]),
@@ -22,8 +22,10 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("doctor", &["ssh", "intake", "sink"]),
     ("profile", &[]),
     ("history", &[]),
+    // A program of its own on machines that only send.
+    ("send", &[]),
     ("demo", &[]),
-    ("cli", &["collector", "control", "demo", "doctor", "history", "intake", "profile", "sink", "ssh"]),
+    ("cli", &["collector", "control", "demo", "doctor", "history", "intake", "profile", "send", "sink", "ssh"]),
 ];
 /// One crate (or part of one), one door: the rooms that may name it.
 const DOORS: [(&str, &[&str]); 14] = [
@@ -74,6 +76,10 @@ const PURE: &[&str] = &[
     "plan/output.rs",
     "plan/pattern.rs",
     "plan/template.rs",
+    "send/lines.rs",
+    "send/outgoing.rs",
+    "send/records.rs",
+    "send/relp.rs",
     "sink/batch.rs",
     "sink/duct/backoff.rs",
     "sink/front.rs",

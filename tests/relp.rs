@@ -174,6 +174,26 @@ both! {
         down.wait().ok();
     };
 
+    a_drain_tells_senders_to_go_that_are_owed_nothing: |sshd| {
+        let env = Env::new();
+        let up = collector(&env, sshd, &["--drain-timeout", "10min"]);
+        let mut idle = Relp::open(up.port());
+        idle.send("syslog", "<1>one");
+        idle.hear_acks([2]);
+        // Half a frame is nothing that is owed.
+        let mut half = Relp::open(up.port());
+        half.write("2 syslog 100 <1>ha");
+        env.wait_collector("c", "has both", |c| number(&c["streams"][0]["senders"]["open"]) == 2);
+        let down = env.run(&["down", "c", "--json"]).ok().last_event();
+        for mut sender in [idle, half] {
+            assert_eq!(sender.hear(), Some((0, "serverclose".into(), String::new())));
+            assert_eq!(sender.hear(), None, "then the connection ends");
+        }
+        assert_settled(&down["streams"][0], &env.path("f"));
+        assert_eq!(number(&down["streams"][0]["senders"]["cut"]), 0, "{down}");
+        assert_eq!(read(env.path("f")), b"<1>one\n");
+    };
+
     a_sender_that_never_listens_holds_nobody_up: |sshd| {
         let env = Env::new();
         let up = collector(&env, sshd, &[]);
@@ -247,6 +267,109 @@ fn a_real_rsyslogd_is_acknowledged() {
     drop(rsyslog);
     let down = env.run(&["down", "c", "--json", "--now"]).ok().last_event();
     assert_settled(&down["streams"][0], &env.path("f"));
+}
+
+#[test]
+fn a_real_rsyslogd_that_is_quiet_does_not_hold_up_the_end_and_comes_back() {
+    require!("sshd", "rsyslogd", "omrelp.so");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    env.trust(&sshd);
+    let port = free_port();
+    let (text, out) = (port.to_string(), env.arg("f"));
+    let args = ["--remote-port", &text, "--out", &out, "--name", "c", "--framing", "relp", "--drain-timeout", "10min"];
+    env.up(&args);
+    let rsyslog = Rsyslog::start(&env, "module(load=\"omrelp\")", &omrelp(port));
+    let each = 3000;
+    for round in 0..3 {
+        rsyslog.log(round * each..(round + 1) * each);
+        let seen = wait_for_numbers(&env.path("f"), (round + 1) * each);
+        assert!(seen.values().all(|times| *times == 1), "round {round}: something came twice");
+        env.down("c");
+        env.up(&args);
+    }
+    rsyslog.log(3 * each..4 * each);
+    wait_for_numbers(&env.path("f"), 4 * each);
+    drop(rsyslog);
+    env.run(&["down", "c", "--now"]).ok();
+}
+
+/// The helper on the jump host carries answers back, too.
+#[test]
+fn senders_behind_a_relay_are_acknowledged() {
+    require!("sshd", "rsyslogd", "omrelp.so");
+    for interpreter in ["python3", "perl"] {
+        let programs = common::relay::Programs::with(&[interpreter]);
+        let sshd = Sshd::with_lines(&["GatewayPorts no", &programs.line()]);
+        let env = Env::new();
+        env.trust(&sshd);
+        let (port, out) = (free_port(), env.arg("f"));
+        let up = env.up(&[
+            "--remote-port",
+            &port.to_string(),
+            "--out",
+            &out,
+            "--name",
+            "c",
+            "--framing",
+            "relp",
+            "--relay",
+            "--drain-timeout",
+            "10min",
+        ]);
+        let mut sender = Relp::open(up.port());
+        let all: String = (2..20_002).map(|n| frame(n, "syslog", &format!("<1>{n}"))).collect();
+        sender.write(all);
+        sender.hear_acks(2..20_002);
+        sender.next = 20_002;
+        // Acknowledged after the end of its stream, too.
+        sender.send("syslog", "<1>last");
+        sender.send("close", "");
+        sender.shut();
+        sender.hear_acks([20_002]);
+        assert_eq!(sender.hear(), Some((20_003, "rsp".into(), String::new())));
+        assert_eq!(sender.hear(), Some((0, "serverclose".into(), String::new())));
+        assert_eq!(sender.hear(), None);
+        std::fs::remove_file(env.path("f")).unwrap();
+        env.run(&["rotate", "c"]).ok();
+        let rsyslog = Rsyslog::start(&env, "module(load=\"omrelp\")", &omrelp(port));
+        rsyslog.log(0..5000);
+        let seen = wait_for_numbers(&env.path("f"), 5000);
+        assert!(seen.values().all(|times| *times == 1));
+        // Quiet, it is told to go.
+        env.down("c");
+        drop(rsyslog);
+    }
+}
+
+#[test]
+fn a_frame_that_repeats_what_another_session_sent_is_stored_and_acknowledged() {
+    let env = Env::new();
+    let up = collector(&env, None, &[]);
+    // A sender that was cut in the middle of its window comes back: half a frame first, all of it again then.
+    let mut cut = Relp::open(up.port());
+    cut.send("syslog", "<1>a");
+    cut.write("3 syslog 4 <1>");
+    cut.hear_acks([2]);
+    drop(cut);
+    let mut back = Relp::open(up.port());
+    back.send("syslog", "<1>a");
+    back.send("syslog", "<1>b");
+    back.hear_acks([2, 3]);
+    // Out of the window: a number that leaves some out.
+    back.write(frame(200, "syslog", "<1>c"));
+    assert_eq!(back.hear(), Some((0, "serverclose".into(), String::new())));
+    // A second `open` in a session, and numbers that are none.
+    for bytes in
+        [frame(2, "open", ""), "4294967297 syslog 1 x\n".into(), "-2 syslog 1 x\n".into(), "0 syslog 1 x\n".into()]
+    {
+        let mut sender = Relp::open(up.port());
+        sender.write(&bytes);
+        assert_eq!(sender.hear(), Some((0, "serverclose".into(), String::new())), "{bytes:?}");
+    }
+    env.wait_collector("c", "has no sender", |c| number(&c["streams"][0]["senders"]["open"]) == 0);
+    let down = env.run(&["down", "c", "--json"]).ok().last_event();
+    assert_settled(&down["streams"][0], &env.path("f"));
+    assert_eq!(read(env.path("f")), b"<1>a\n<1>a\n<1>b\n");
 }
 
 #[test]

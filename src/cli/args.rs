@@ -4,6 +4,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::args_examine::{DoctorArgs, HardenArgs};
+use super::args_send::SendArgs;
 use super::options::{RunArgs, SshArgs, StreamArgs};
 
 /// Collect log lines from anywhere into a local file, through an SSH jump host
@@ -48,6 +49,8 @@ pub enum Verb {
     Doctor(DoctorArgs),
     /// Print a ready-to-paste sender line
     How(HowArgs),
+    /// Send lines of standard input or of files to a collector
+    Send(SendArgs),
     /// Print, or prove, that the key can do no more than it needs
     Harden(HardenArgs),
     /// Saved profiles

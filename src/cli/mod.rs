@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod args_examine;
+pub mod args_send;
 mod audit;
 pub mod completions;
 pub mod demo;
@@ -21,6 +22,7 @@ pub mod profile;
 mod prompt;
 mod reach;
 mod rotate;
+mod send;
 mod since;
 pub mod snippets;
 mod spinner;
@@ -66,6 +68,7 @@ async fn dispatch(verb: Verb, printer: Printer) -> Result<()> {
         Verb::Audit(args) => audit::run(&args, &paths, printer).await,
         Verb::Kick(args) => kick::run(&args, &paths, printer).await,
         Verb::Rotate(args) => rotate::run(&args, &paths, printer).await,
+        Verb::Send(args) => send::run(args, &paths, printer).await,
         Verb::Harden(args) => harden::run(args, &paths, printer).await,
         Verb::How(args) => how::run(&args, &paths, printer).await,
         Verb::Profile(args) => profile::run(&args, &paths, printer, &mut anstream::stdout()),

@@ -39,7 +39,7 @@ use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::intake::MAX_WAITING;
 use crate::paths::{self, Paths};
-use crate::plan::{Plan, SshPlan, To};
+use crate::plan::{Plan, SshPlan, StreamPlan, To};
 use crate::sink::{OPEN_FILES, Rescue};
 use crate::ssh::{self, Person, Settings};
 use events::Event;

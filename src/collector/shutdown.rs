@@ -135,14 +135,16 @@ fn going_down() -> Reply {
     Reply::Error { error: Error::failed("the collector is going down") }
 }
 
-/// Closes the ports and waits until the last sender is out.
+/// Closes the ports and waits until the last sender is out, or will be when the connection is.
 async fn leave(link: &mut Option<Link>, intakes: &[Intake]) {
     match link {
         Some(Link::Ssh(connection)) => connection.cancel().await,
         Some(Link::Local { stop, .. }) => *stop = None,
         None => {}
     }
-    drained(intakes).await;
+    for intake in intakes {
+        intake.deserted().await;
+    }
 }
 
 async fn drained(intakes: &[Intake]) {

@@ -25,6 +25,8 @@ pub struct Acks {
     over: Option<Over>,
     /// The last word was said.
     done: bool,
+    /// It was ours: nothing that came after it is taken.
+    left: bool,
 }
 
 impl Acks {
@@ -79,6 +81,23 @@ impl Acks {
             out.extend_from_slice(SERVER_CLOSE.as_bytes());
             self.done = true;
         }
+    }
+
+    /// Appends to `out` that no more is wanted, once nothing is owed: whatever is under way then has no acknowledgement, and the
+    /// sender brings it to whoever comes next. Whether it was said now.
+    pub fn leave(&mut self, out: &mut Vec<u8>) -> bool {
+        if self.owes() || self.done {
+            return false;
+        }
+        out.extend_from_slice(SERVER_CLOSE.as_bytes());
+        (self.done, self.left) = (true, true);
+        true
+    }
+
+    /// Whether the sender was told to go, so that what it sends now will come again.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.left
     }
 
     /// Whether everything was said and nothing will follow.

@@ -101,3 +101,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_is_to_go_is_told_when_nothing_is_owed_and_not_twice() {
+    let mut acks = Acks::default();
+    acks.hear(opened(1), 0);
+    let mut out = Vec::new();
+    assert!(!acks.leave(&mut out));
+    assert!(out.is_empty() && !acks.has_left(), "the greeting is owed");
+    said(&mut acks, 0);
+    acks.hear(records(1), 10);
+    assert!(!acks.leave(&mut out));
+    assert!(out.is_empty(), "an acknowledgement is owed");
+    assert_eq!(said(&mut acks, 10), "2 rsp 6 200 OK\n");
+    assert!(acks.leave(&mut out) && !acks.leave(&mut out));
+    assert_eq!(out, b"0 serverclose 0\n");
+    assert!(acks.is_done() && acks.has_left() && !acks.owes());
+}

@@ -44,7 +44,7 @@ impl Shared {
 impl Answers {
     /// The other end, which there is one of. `safe` of the sender's output; a drain waits as long as `ear` is there.
     pub fn mouth(&self, safe: watch::Receiver<Safe>, ear: Ear) -> Mouth {
-        Mouth { shared: Arc::clone(&self.0), safe, out: Vec::new(), _ear: ear }
+        Mouth { shared: Arc::clone(&self.0), safe, out: Vec::new(), ear }
     }
 
     /// Takes what the framing has found; its records end at `position` in the output.
@@ -53,6 +53,11 @@ impl Answers {
             self.0.lock().acks.hear(said, position);
             self.0.told.notify_one();
         }
+    }
+
+    /// Whether the sender was told to go: what comes now is not taken, for it will come again.
+    pub fn has_left(&self) -> bool {
+        self.0.lock().acks.has_left()
     }
 
     /// The sender has ended; `hears`: it may still be told what it waits for.
@@ -69,7 +74,7 @@ pub struct Mouth {
     shared: Arc<Shared>,
     safe: watch::Receiver<Safe>,
     out: Vec<u8>,
-    _ear: Ear,
+    ear: Ear,
 }
 
 impl Mouth {
@@ -78,12 +83,17 @@ impl Mouth {
         self.out.clear();
         loop {
             let safe = *self.safe.borrow_and_update();
+            let leaving = self.ear.is_leaving();
             {
                 let mut state = self.shared.lock();
                 if state.deaf {
                     return None;
                 }
                 state.acks.say(safe, &mut self.out);
+                if leaving && self.out.is_empty() && !self.shared.left.is_cancelled() && state.acks.leave(&mut self.out)
+                {
+                    self.ear.told();
+                }
                 if !self.out.is_empty() {
                     break;
                 }
@@ -94,6 +104,7 @@ impl Mouth {
             tokio::select! {
                 () = self.shared.told.notified() => {}
                 changed = self.safe.changed() => if changed.is_err() { return None },
+                () = self.ear.leaving(), if !leaving => {}
             }
         }
         Some(&self.out)
@@ -109,6 +120,12 @@ impl Mouth {
                 tokio::time::sleep(LINGER).await;
             }
         }
+    }
+
+    /// Whether the sender was told to go and need not be waited for.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.shared.lock().acks.has_left()
     }
 
     /// Whether the sender's connection is gone.

@@ -35,6 +35,7 @@ pub use pool::MAX_WAITING;
 use rejects::Rejects;
 pub use sender::{Ear, Leavings, Sender};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 pub use watch::Leash;
 use watch::Watch;
 use why::Kind;
@@ -68,6 +69,10 @@ struct Inner {
     sink: SinkHandle,
     trail: Trail,
     shut: AtomicBool,
+    /// Senders that are answered are told to go.
+    leaving: CancellationToken,
+    /// Those that were told and are still in: nothing more is taken from them, and nobody waits for their end.
+    gone: AtomicUsize,
     /// Whoever is still in is ended from here.
     over: AtomicBool,
     unfinished: AtomicUsize,
@@ -96,6 +101,8 @@ impl Intake {
             sink,
             trail,
             shut: AtomicBool::new(false),
+            leaving: CancellationToken::new(),
+            gone: AtomicUsize::new(0),
             over: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
             listening: AtomicUsize::new(0),
@@ -157,6 +164,7 @@ impl Intake {
     /// Lets nobody in any more; whoever is in may finish.
     pub fn shut(&self) {
         self.0.shut.store(true, Ordering::Release);
+        self.0.leaving.cancel();
         for door in self.0.lock_doors().iter().filter_map(Weak::upgrade) {
             door.lock().unwrap_or_else(PoisonError::into_inner).shut(&self.0);
         }
@@ -186,11 +194,21 @@ impl Intake {
 
     /// Returns when no sender is in, and none waits for an answer.
     pub async fn drained(&self) {
+        self.drained_but(|_| 0).await;
+    }
+
+    /// As [`drained`](Self::drained), but for senders that were told to go: their connections end with the way here, and some
+    /// of them listen to nothing before they have something to say.
+    pub async fn deserted(&self) {
+        self.drained_but(|intake| intake.gone.load(Ordering::Acquire)).await;
+    }
+
+    async fn drained_but(&self, gone: impl Fn(&Inner) -> usize) {
         loop {
             let left = self.0.left.notified();
             tokio::pin!(left);
             left.as_mut().enable();
-            if self.open_senders() == 0 && self.0.listening.load(Ordering::Acquire) == 0 {
+            if self.open_senders() <= gone(&self.0) && self.0.listening.load(Ordering::Acquire) == 0 {
                 return;
             }
             left.await;
@@ -229,7 +247,6 @@ mod tests {
     use super::*;
     use crate::plan::{Output, Transport};
     use crate::sink::{Options, OutputFile, Sink};
-    use tokio_util::sync::CancellationToken;
 
     fn plan(path: &std::path::Path, max_connections: usize, framing: Framing, transport: Transport) -> StreamPlan {
         let out = Output::file_at(path);

@@ -192,6 +192,11 @@ impl Sender {
     }
 
     fn frame(&mut self, bytes: &[u8]) {
+        if self.has_left() {
+            // Stored without an acknowledgement it would stand there twice.
+            enter(&self.intake.ledger, bytes.len(), Made { taken: bytes.len() as u64, ..Made::default() });
+            return;
+        }
         let Self { intake, meta, framer, held, .. } = self;
         let (made, position) = intake.push(meta, |out| {
             let mut made = framer.feed(bytes, out);
@@ -231,6 +236,11 @@ impl Sender {
     #[must_use]
     pub fn mouth(&self) -> Option<Mouth> {
         self.answers.as_ref().zip(self.ear()).map(|(answers, ear)| answers.mouth(self.intake.sink.safe(), ear))
+    }
+
+    /// Whether it was told to go.
+    fn has_left(&self) -> bool {
+        self.answers.as_ref().is_some_and(Answers::has_left)
     }
 
     /// For whoever knows better than the [`Mouth`] when it has heard the last word. `None`: it is never answered.
@@ -319,6 +329,21 @@ impl Ear {
         intake.listening.fetch_add(1, Ordering::AcqRel);
         Self(intake)
     }
+
+    /// The sender was told to go.
+    pub(super) fn told(&self) {
+        self.0.gone.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether senders are to go as soon as they may.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.0.leaving.is_cancelled()
+    }
+
+    /// Waits until they are.
+    pub(super) async fn leaving(&self) {
+        self.0.leaving.cancelled().await;
+    }
 }
 
 impl Drop for Ear {
@@ -338,6 +363,10 @@ fn enter(ledger: &StreamLedger, bytes: usize, made: Made) {
 
 impl Drop for Sender {
     fn drop(&mut self) {
+        if self.has_left() {
+            self.end.get_or_insert(End::Clean);
+            self.intake.gone.fetch_sub(1, Ordering::AcqRel);
+        }
         let _ = self.ousted();
         match &self.stage {
             Stage::Before(gate) => {

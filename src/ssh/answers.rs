@@ -13,7 +13,10 @@ pub async fn speak(mut mouth: Mouth, channel: Voice) {
         () = talk(&mut mouth, &channel) => {}
         () = patience => {}
     }
-    if !mouth.is_deaf() {
+    if mouth.has_left() {
+        // It may not listen before it has something to send: the server closes it, and says so with its own CLOSE.
+        let _ = timeout(LINGER, channel.close()).await;
+    } else if !mouth.is_deaf() {
         // EOF and not CLOSE, as for senders that are not answered.
         let _ = timeout(LINGER, channel.eof()).await;
     }

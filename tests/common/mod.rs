@@ -129,7 +129,7 @@ fn package(program: &str) -> &str {
         "ip" => "iproute2",
         "nft" => "nftables",
         "rsyslogd" => "rsyslog",
-        "omrelp.so" => "rsyslog-relp",
+        "omrelp.so" | "imrelp.so" => "rsyslog-relp",
         "logger" => "bsdutils",
         "dropbear" | "dropbearkey" => "dropbear-bin",
         "tinysshd" | "tinysshd-makekey" => "tinysshd",
