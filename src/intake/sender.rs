@@ -251,6 +251,12 @@ impl Sender {
         self.ousted().map(|why| Leavings { intake: Arc::clone(&self.intake), why })
     }
 
+    /// Senders that are in, at least 1.
+    #[must_use]
+    pub fn senders(&self) -> usize {
+        self.intake.ledger.senders_open().max(1)
+    }
+
     /// Waits while the output takes no more.
     pub async fn room(&self) {
         self.intake.sink.room().await;
