@@ -4,6 +4,7 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -94,7 +95,7 @@ fn connections_that_say_nothing_through_sshd_keep_nobody_out_either() {
 
 /// How long the lines of a quiet sender take from its write to the file, while 200 connections of another address flood; sorted.
 /// With it comes what the flood brought, in bytes a second.
-fn delays(env: &Env, port: u16, lines: usize) -> (Vec<Duration>, u64) {
+fn delays(out: &Path, port: u16, lines: usize) -> (Vec<Duration>, u64) {
     let (over, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let floods: Vec<_> = (0..200)
         .map(|_| {
@@ -111,7 +112,7 @@ fn delays(env: &Env, port: u16, lines: usize) -> (Vec<Duration>, u64) {
     let mut quiet = from([127, 0, 0, 1], port).unwrap();
     wait_until("the flood is on", LATER, || (sent.load(Ordering::Relaxed) > 20 << 20).then_some(()));
     // Reading along would be a flood of its own: how long the file is, and when, is enough to tell when a line was there.
-    let (path, stop) = (env.path("f"), Arc::clone(&over));
+    let (path, stop) = (out.to_owned(), Arc::clone(&over));
     let sampler = std::thread::spawn(move || {
         let mut samples = Vec::new();
         while !stop.load(Ordering::Relaxed) {
@@ -120,7 +121,7 @@ fn delays(env: &Env, port: u16, lines: usize) -> (Vec<Duration>, u64) {
         }
         samples
     });
-    let (begun, before) = (Instant::now(), std::fs::metadata(env.path("f")).unwrap().len());
+    let (begun, before) = (Instant::now(), std::fs::metadata(out).unwrap().len());
     let mut written = Vec::new();
     for n in 0..lines {
         written.push(Instant::now());
@@ -139,7 +140,7 @@ fn delays(env: &Env, port: u16, lines: usize) -> (Vec<Duration>, u64) {
     drop(quiet);
     let mut ends = Vec::new();
     let (mut file, mut buffer, mut rest, mut at) =
-        (std::fs::File::open(env.path("f")).unwrap(), vec![0; 1 << 20], Vec::new(), 0u64);
+        (std::fs::File::open(out).unwrap(), vec![0; 1 << 20], Vec::new(), 0u64);
     while ends.len() < lines {
         let got = file.read(&mut buffer).unwrap();
         assert!(got > 0, "{last:?} is not there: {} of {lines}", ends.len());
@@ -176,20 +177,24 @@ fn a_quiet_sender_waits_less_than_50_ms_while_200_connections_flood() {
             "{place}: median {half:?}, 99th percentile {most:?}, longest {worst:?}; the flood: {} MB/s",
             rate / 1_000_000
         );
-        assert!(most < Duration::from_millis(50), "{place}: {most:?}");
+        most
     };
-    let env = Env::new();
-    let collector = env.listen(&["--out", &env.arg("f"), "--name", "c", "--sync", "never"]);
-    let listen = delays(&env, collector.port(), 500);
+    // In memory: it is the way that is measured, and not how fast this machine's disk takes all that is sent.
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let (local, remote) = (folder.path().join("local"), folder.path().join("remote"));
+    let (env, out) = (Env::new(), local.to_str().unwrap());
+    let collector = env.listen(&["--out", out, "--name", "c", "--sync", "never"]);
+    let over_tcp = delays(&local, collector.port(), 500);
     env.run(&["down", "c", "--now"]).ok();
     drop(env);
-    report("listen", &listen);
+    std::fs::remove_file(&local).unwrap();
+    let first = report("listen", &over_tcp);
     require!("sshd");
-    let (env, sshd) = (Env::new(), Sshd::start());
+    let (env, sshd, out) = (Env::new(), Sshd::start(), remote.to_str().unwrap());
     env.trust(&sshd);
-    let out = env.arg("f");
-    let collector = env.up(&["--remote-port", "0", "--out", &out, "--name", "c", "--sync", "never", "--no-probe"]);
-    let over_ssh = delays(&env, collector.port(), 500);
+    let collector = env.up(&["--remote-port", "0", "--out", out, "--name", "c", "--sync", "never", "--no-probe"]);
+    let over_ssh = delays(&remote, collector.port(), 500);
     env.run(&["down", "c", "--now"]).ok();
-    report("through sshd", &over_ssh);
+    let most = first.max(report("through sshd", &over_ssh));
+    assert!(most < Duration::from_millis(50), "{most:?}");
 }

@@ -25,6 +25,9 @@ use crate::error::io_reason;
 use crate::ledger::StreamLedger;
 use crate::plan::{Rotate, Sync};
 
+/// Bytes of one write, but for a record that is longer. After each the queue sees that the disk keeps up: one write of all that a
+/// slow moment has gathered would itself be a slow moment, and senders would wait behind [`super::queue::LIMIT`] for ever.
+const AT_ONCE: usize = 1024 * 1024;
 /// The pause between two tries on a disk that refuses bytes. Space that is freed is noticed within this time.
 const RETRY: Duration = Duration::from_millis(100);
 /// How often a busy writer looks whether its file still has its name: two system calls, not a write more often.
@@ -245,6 +248,9 @@ impl<D: Disk> Writer<D> {
     /// Up to where may be written at once: a full file is put away after the record that filled it.
     fn end_of_write(&mut self, batch: &Batch, at: usize) -> Result<usize, String> {
         let mut end = batch.len();
+        if end - at > AT_ONCE {
+            end = batch.end_after(at + AT_ONCE, self.lines);
+        }
         if self.patience.is_none()
             && let Some(room) = rotation::room(self.rotate.size, self.file.size())
             && room < (end - at) as u64
