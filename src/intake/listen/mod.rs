@@ -229,29 +229,34 @@ async fn receive(line: impl Line, mut sender: Sender) {
 /// Feeds what arrives until the sender ends; `None`: its connection died, or nobody takes anything any more.
 async fn read(line: &impl Line, sender: &mut Sender, tug: Option<&Tug>) -> Option<End> {
     loop {
-        sender.room().await;
-        if sender.is_released() {
-            return None;
-        }
-        let ready = match tug {
-            Some(tug) => tug.0.run_until_cancelled(line.readable()).await,
-            None => Some(line.readable().await),
+        let turn = sender.turn();
+        let ready = async {
+            line.readable().await?;
+            io::Result::Ok(turn.await)
         };
-        match ready {
-            Some(Ok(())) => {}
+        let ready = match tug {
+            Some(tug) => tug.0.run_until_cancelled(ready).await,
+            None => Some(ready.await),
+        };
+        let turn = match ready {
+            Some(Ok(turn)) => turn,
             Some(Err(_)) => return None,
             // It knows better why.
             None => return Some(End::Clean),
+        };
+        if sender.is_released() {
+            return None;
         }
         let senders = sender.senders();
-        let most = (ROUND / senders).clamp(LEAST, READ);
         let read = SCRATCH.with_borrow_mut(|buffer| {
+            let most = (ROUND / senders).clamp(LEAST, READ);
             line.try_read(&mut buffer[..most]).inspect(|n| {
                 if *n > 0 {
                     sender.feed(&buffer[..*n]);
                 }
             })
         });
+        drop(turn);
         match read {
             Ok(0) => return Some(End::Clean),
             Ok(_) if sender.is_over() => return Some(End::Clean),
