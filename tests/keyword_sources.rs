@@ -240,6 +240,14 @@ fn a_file_that_cannot_be_used_is_refused_with_its_path_before_anything_starts() 
     assert!(!env.path("f").exists());
     env.assert_nothing_left();
 
+    // A folder of a stranger's making.
+    let hostile = env.path("work/\x1b[31m\u{202e}");
+    std::fs::create_dir(&hostile).unwrap();
+    let mut there = listen(&env, &["--keyword-file", "word"]);
+    there.current_dir(&hostile);
+    let run = ended(there).fails(2).hinted();
+    assert!(!run.stderr.contains(['\x1b', '\u{202e}']), "{run:?}");
+
     let loose = word_file(&env, "loose", WORD);
     std::fs::set_permissions(&loose, std::fs::Permissions::from_mode(0o644)).unwrap();
     let run = ended(listen(&env, &["--keyword-file", &loose])).says("others may use the keyword file").says("0644");
