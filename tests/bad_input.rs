@@ -245,6 +245,49 @@ fn what_clap_and_the_plan_refuse() {
     env.assert_nothing_left();
 }
 
+/// Flags about who may send, shapes and outputs, and what is said about them.
+#[test]
+fn what_makes_no_sense_at_a_port_or_behind_it() {
+    let env = Env::new();
+    let out = env.arg("out");
+    let cases: [(&str, &[&str], &str); 18] = [
+        ("127.0.0.1:0", &["--allow", "10.0.0.5/8"], "--allow: `10.0.0.5/8` has bits behind its mask"),
+        ("127.0.0.1:0", &["--deny", "jump.example.org"], "--deny: `jump.example.org` is no network"),
+        ("127.0.0.1:0", &["--max-rate", "1MB/m"], "--max-rate: `1MB/m` is no size a second"),
+        ("127.0.0.1:0", &["--max-new", "0"], "--max-new: `0` is not between"),
+        ("127.0.0.1:0", &["--idle-timeout", "1ms"], "--idle-timeout: `1ms` is not between"),
+        ("127.0.0.1:0", &["--prefix", "{peer_ip}"], "--prefix: {peer_ip} is no placeholder here"),
+        ("127.0.0.1:0", &["--prefix", "x", "--format", "json"], "--prefix has no place in the format json"),
+        ("127.0.0.1:0", &["--prefix", "x", "--framing", "raw"], "--prefix puts text before records"),
+        ("127.0.0.1:0", &["--out", "-"], "a collector in the background has none"),
+        ("127.0.0.1:0", &["--out", "-", "--foreground", "--json"], "--json and the output - both"),
+        ("127.0.0.1:0", &["--out", "http://example.org/"], "--out: `http://example.org/` cannot be used"),
+        ("127.0.0.1:0", &["--out", "{date}/../x"], "--out: `{date}/../x` goes up again"),
+        ("127.0.0.1:0", &["--out", &out], "twice"),
+        ("127.0.0.1:0", &["--out", "syslog+udp://localhost", "--framing", "raw"], "--out names a syslog daemon"),
+        ("udp:127.0.0.1:0", &["--keyword-file", "word"], "--keyword-file is said at the beginning of a connection"),
+        ("udp:127.0.0.1:0", &["--framing", "relp"], "UDP has no way back"),
+        ("unix:/tmp/reclog-never", &["--allow", "::1"], "--allow is about addresses"),
+        ("unix:/tmp/reclog-never", &["--max-per-address", "3"], "--max-per-address is about addresses"),
+    ];
+    for (place, more, says) in cases {
+        env.run(&[&["listen", place, "--out", &out], more].concat()).fails(2).says(says);
+        assert!(!env.path("out").exists(), "{more:?} made the file");
+    }
+    for (more, says) in [
+        (&["--framing", "relp"][..], "--framing relp acknowledges what is stored"),
+        (&["--rotate-size", "1MB"], "--rotate-size is about files"),
+        (&["--sync", "always"], "--sync is about files"),
+    ] {
+        env.run(&[&["listen", "127.0.0.1:0", "--out", "exec:cat"], more].concat()).fails(2).hinted().says(says);
+    }
+    // Also where a profile says so, and before anything is started.
+    env.write("config/profiles/p.yaml", "streams: { main: { listen: '127.0.0.1:0', out: '-' } }\n");
+    env.run(&["up", "p"]).fails(2).hinted().says("--foreground");
+    env.run(&["profile", "check", "p"]).ok();
+    env.assert_nothing_left();
+}
+
 #[test]
 fn an_ssh_config_that_is_missing_or_wrong() {
     let env = Env::new();
@@ -292,6 +335,17 @@ fn a_profile_with_a_mistake_is_shown_where_it_is() {
         &["parsecs"],
     );
     check("target: jump\nstreams: [\n", "line [23], ", &[]);
+    let here = "streams:\n  main:\n    listen: '127.0.0.1:0'\n    out: /tmp/x\n";
+    for (line, place, words) in [
+        ("allow: 10.0.0.5/8", "line 5, column 12", &["10.0.0.0/8"][..]),
+        ("keywords: { nginx: }", "line 5, ", &["without a file"]),
+        ("keyword_file: '-'", "line 5, column 19", &["--keyword-file -"]),
+        ("prefix: '{pear} '", "line 5, column 13", &["{pear}", "{peer}"]),
+        ("max_rate: 1MB/day", "line 5, column 15", &["1MB/day"]),
+        ("max_per_addres: 3", "line 5, column 5", &["max_per_address"]),
+    ] {
+        check(&format!("{here}    {line}\n"), place, words);
+    }
 }
 
 #[test]

@@ -13,8 +13,8 @@ use reclog::error::Kind;
 use reclog::ledger::Snapshot;
 use reclog::paths::Paths;
 use reclog::plan::{
-    DEFAULT_DRAIN_TIMEOUT, DEFAULT_KEEPALIVE, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE,
-    DEFAULT_PROBE_EVERY, Plan,
+    DEFAULT_DRAIN_TIMEOUT, DEFAULT_KEEPALIVE, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MAX_NEW,
+    DEFAULT_MAX_PER_ADDRESS, DEFAULT_MIN_FREE, DEFAULT_PREFIX, DEFAULT_PROBE_EVERY, Plan,
 };
 use reclog::profile::{check, parse_duration, parse_size};
 use serde_json::Value;
@@ -243,12 +243,16 @@ fn defaults_of_profile_keys_are_the_constants() {
     assert_eq!(parse_duration(&defaults["probe_every"]), Ok(DEFAULT_PROBE_EVERY));
     assert_eq!(parse_size(&defaults["max_line"]), Ok(DEFAULT_MAX_LINE as u64));
     assert_eq!(defaults["max_connections"].parse(), Ok(DEFAULT_MAX_CONNECTIONS));
+    assert_eq!(defaults["max_per_address"].parse(), Ok(DEFAULT_MAX_PER_ADDRESS));
+    assert_eq!(defaults["max_new"].parse(), Ok(DEFAULT_MAX_NEW));
+    assert_eq!(defaults["prefix"], DEFAULT_PREFIX);
     assert_eq!(parse_size(&defaults["min_free"]), Ok(DEFAULT_MIN_FREE));
     // The rest is what comes of a profile that says the least.
     let plan = resolved("target: jump\nstreams: { main: { remote_port: 1, out: x, rotate: { size: 1MB, keep: 1 } } }");
     let main = &plan.streams[0];
     assert_eq!(defaults["bind"], format!("{} (all interfaces)", main.bind));
     assert_eq!(defaults["framing"], main.framing.as_str());
+    assert_eq!(defaults["format"], main.format.as_str());
     let sync = serde_json::to_value(main.sync).expect("a name");
     assert_eq!(defaults["sync"], format!("{} (every second)", sync.as_str().expect("a name")));
 }

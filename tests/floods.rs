@@ -4,6 +4,7 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -92,57 +93,102 @@ fn connections_that_say_nothing_through_sshd_keep_nobody_out_either() {
     silence(&env, &collector, 2_000);
 }
 
-/// How long the lines of a quiet sender take from its write to the file, while 200 connections of another address flood; sorted.
-fn delays(env: &Env, port: u16, lines: usize) -> Vec<Duration> {
-    let (over, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let floods: Vec<_> = (0..200)
-        .map(|_| {
-            let (over, sent) = (Arc::clone(&over), Arc::clone(&sent));
-            std::thread::Builder::new().stack_size(128 * 1024).spawn(move || {
-                let lines = "flood 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 012\n".repeat(200);
-                let mut stream = from([127, 0, 0, 7], port).unwrap();
-                while !over.load(Ordering::Relaxed) && stream.write_all(lines.as_bytes()).is_ok() {
-                    sent.fetch_add(lines.len() as u64, Ordering::Relaxed);
-                }
-            })
-        })
-        .map(Result::unwrap)
-        .collect();
-    let mut quiet = from([127, 0, 0, 1], port).unwrap();
-    let mut file = std::fs::File::open(env.path("f")).unwrap();
-    wait_until("the flood is on", LATER, || (sent.load(Ordering::Relaxed) > 20 << 20).then_some(()));
-    let (mut delays, mut buffer, mut rest) = (Vec::new(), vec![0; 1 << 20], Vec::new());
-    for n in 0..lines {
-        let mark = format!("quiet {n:06} #\n");
-        let begun = Instant::now();
-        quiet.write_all(mark.as_bytes()).unwrap();
-        'found: loop {
-            match file.read(&mut buffer).unwrap() {
-                0 => std::thread::sleep(Duration::from_micros(200)),
-                got => {
-                    rest.extend_from_slice(&buffer[..got]);
-                    if memchr::memmem::find(&rest, mark.as_bytes()).is_some() {
-                        break 'found;
-                    }
-                    rest.drain(..rest.len().saturating_sub(mark.len()));
-                }
-            }
-            assert!(begun.elapsed() < LATER, "line {n} never came");
-        }
-        delays.push(begun.elapsed());
-        // A device that says something now and then.
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    over.store(true, Ordering::Relaxed);
-    drop(quiet);
-    for flood in floods {
-        flood.join().unwrap();
-    }
-    delays.sort_unstable();
-    delays
+/// What a quiet sender met with, sorted.
+struct Measured {
+    /// From its write to the file.
+    delays: Vec<Duration>,
+    /// Bytes that were written before its line.
+    ahead: Vec<u64>,
+    /// Of the flood, bytes a second.
+    rate: u64,
 }
 
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+/// How long the lines of a quiet sender take from its write to the file, while 200 connections of another address flood; sorted.
+/// With it comes what the flood brought, in bytes a second.
+fn delays(out: &Path, port: u16, lines: usize) -> Measured {
+    let (over, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    // One thread for all of them: two hundred would be a flood of this machine's own processors.
+    let flood = std::thread::spawn({
+        let (over, sent) = (Arc::clone(&over), Arc::clone(&sent));
+        move || {
+            let lines = "flood 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 012\n".repeat(200);
+            let mut all: Vec<_> = (0..200).map(|_| (from([127, 0, 0, 7], port).unwrap(), 0)).collect();
+            for (stream, _) in &all {
+                stream.set_nonblocking(true).unwrap();
+            }
+            while !over.load(Ordering::Relaxed) {
+                let mut wrote = 0;
+                for (stream, at) in &mut all {
+                    if let Ok(n) = stream.write(&lines.as_bytes()[*at..]) {
+                        *at = (*at + n) % lines.len();
+                        wrote += n;
+                    }
+                }
+                sent.fetch_add(wrote as u64, Ordering::Relaxed);
+                if wrote == 0 {
+                    std::thread::sleep(Duration::from_micros(500));
+                }
+            }
+        }
+    });
+    let mut quiet = from([127, 0, 0, 1], port).unwrap();
+    wait_until("the flood is on", LATER, || (sent.load(Ordering::Relaxed) > 20 << 20).then_some(()));
+    // Reading along would be a flood of its own: how long the file is, and when, is enough to tell when a line was there.
+    let (path, stop) = (out.to_owned(), Arc::clone(&over));
+    let sampler = std::thread::spawn(move || {
+        let mut samples = Vec::new();
+        while !stop.load(Ordering::Relaxed) {
+            samples.push((std::fs::metadata(&path).unwrap().len(), Instant::now()));
+            std::thread::sleep(Duration::from_micros(300));
+        }
+        samples
+    });
+    let (begun, before) = (Instant::now(), std::fs::metadata(out).unwrap().len());
+    let mut written = Vec::new();
+    for n in 0..lines {
+        written.push(Instant::now());
+        quiet.write_all(format!("quiet {n:06} #\n").as_bytes()).unwrap();
+        // A device that says something now and then.
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let last = format!("quiet {:06} #\n", lines - 1);
+    std::thread::sleep(Duration::from_secs(1));
+    over.store(true, Ordering::Relaxed);
+    let samples = sampler.join().unwrap();
+    let rate = (samples.last().unwrap().0 - before) * 1000 / u64::try_from(begun.elapsed().as_millis()).unwrap();
+    flood.join().unwrap();
+    drop(quiet);
+    let mut ends = Vec::new();
+    let (mut file, mut buffer, mut rest, mut at) =
+        (std::fs::File::open(out).unwrap(), vec![0; 1 << 20], Vec::new(), 0u64);
+    while ends.len() < lines {
+        let got = file.read(&mut buffer).unwrap();
+        assert!(got > 0, "{last:?} is not there: {} of {lines}", ends.len());
+        rest.extend_from_slice(&buffer[..got]);
+        let mut from = 0;
+        while ends.len() < lines {
+            let mark = format!("quiet {:06} #\n", ends.len());
+            let Some(found) = memchr::memmem::find(&rest[from..], mark.as_bytes()) else { break };
+            from += found + mark.len();
+            ends.push(at + from as u64);
+        }
+        let keep = rest.len().saturating_sub(last.len()).max(from);
+        at += keep as u64;
+        rest.drain(..keep);
+    }
+    let stored = |end: &u64| samples[samples.partition_point(|(length, _)| length < end).min(samples.len() - 1)].1;
+    let mut delays: Vec<_> =
+        ends.iter().map(stored).zip(&written).map(|(stored, begun)| stored.saturating_duration_since(*begun)).collect();
+    // What got into the file between a line's write and the line: whatever else runs on this machine, this tells whose turn it was.
+    let length_at = |time: &Instant| samples[samples.partition_point(|(_, at)| at < time).min(samples.len() - 1)].0;
+    let mut ahead: Vec<_> =
+        ends.iter().zip(&written).map(|(end, begun)| end.saturating_sub(length_at(begun))).collect();
+    delays.sort_unstable();
+    ahead.sort_unstable();
+    Measured { delays, ahead, rate }
+}
+
+fn percentile<T: Copy>(sorted: &[T], percent: usize) -> T {
     sorted[(sorted.len() - 1) * percent / 100]
 }
 
@@ -150,23 +196,43 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
 #[test]
 #[ignore = "measures, and wants a machine of its own"]
 fn a_quiet_sender_waits_less_than_50_ms_while_200_connections_flood() {
-    let report = |place: &str, delays: &[Duration]| {
+    let report = |place: &str, Measured { delays, ahead, rate }: &Measured| {
         let [half, most, worst] = [50, 99, 100].map(|p| percentile(delays, p));
-        eprintln!("{place}: median {half:?}, 99th percentile {most:?}, longest {worst:?}");
-        assert!(most < Duration::from_millis(50), "{place}: {most:?}");
+        let kib = [50, 99].map(|p| percentile(ahead, p) / 1024);
+        let rate = rate / 1_000_000;
+        eprintln!(
+            "{place}: median {half:?}, 99th percentile {most:?}, longest {worst:?}; {kib:?} KiB ahead; {rate} MB/s"
+        );
+        most
     };
-    let env = Env::new();
-    let collector = env.listen(&["--out", &env.arg("f"), "--name", "c", "--sync", "never"]);
-    let listen = delays(&env, collector.port(), 1000);
+    // In memory: it is the way that is measured, and not how fast this machine's disk takes all that is sent.
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let (local, remote) = (folder.path().join("local"), folder.path().join("remote"));
+    let (env, out) = (Env::new(), local.to_str().unwrap());
+    let collector = env.listen(&["--out", out, "--name", "c", "--sync", "never"]);
+    let over_tcp = delays(&local, collector.port(), 500);
     env.run(&["down", "c", "--now"]).ok();
     drop(env);
-    report("listen", &listen);
+    std::fs::remove_file(&local).unwrap();
+    let first = report("listen", &over_tcp);
     require!("sshd");
-    let (env, sshd) = (Env::new(), Sshd::start());
+    let (env, sshd, out) = (Env::new(), Sshd::start(), remote.to_str().unwrap());
     env.trust(&sshd);
-    let out = env.arg("f");
-    let collector = env.up(&["--remote-port", "0", "--out", &out, "--name", "c", "--sync", "never", "--no-probe"]);
-    let over_ssh = delays(&env, collector.port(), 1000);
+    let collector = env.up(&["--remote-port", "0", "--out", out, "--name", "c", "--sync", "never", "--no-probe"]);
+    let over_ssh = delays(&remote, collector.port(), 500);
     env.run(&["down", "c", "--now"]).ok();
-    report("through sshd", &over_ssh);
+    let most = first.max(report("through sshd", &over_ssh));
+    assert!(most < Duration::from_millis(50), "{most:?}");
+}
+
+#[test]
+fn a_quiet_sender_is_served_in_turn_while_200_connections_flood() {
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let (env, out) = (Env::new(), folder.path().join("f"));
+    let collector = env.listen(&["--out", out.to_str().unwrap(), "--name", "c", "--sync", "never"]);
+    let Measured { ahead, .. } = delays(&out, collector.port(), 100);
+    env.run(&["down", "c", "--now"]).ok();
+    // A round of all senders is 4 MiB, and what is queued before the disk is 2; a machine with other work to do looks late.
+    let half = percentile(&ahead, 50);
+    assert!(half < 16 << 20, "{} KiB of the flood come before a line", half / 1024);
 }

@@ -27,14 +27,13 @@ pub async fn given(plan: &Plan, written: Option<&Path>, prompt: &Prompt) -> Resu
     }
     keep_out_of_core_files();
     let elsewhere = "name a file: --keyword-file FILE";
-    let (whose, said) = match written {
-        // Only `-` gets here with one.
-        Some(_) => ("the keyword", asked(plan, prompt).await?),
-        None => {
-            let said = std::env::var_os(KEYWORD_VARIABLE).unwrap_or_default().into_string();
-            let said = said.map_err(|_| Error::usage(format!("{KEYWORD_VARIABLE} is not UTF-8")).hint(elsewhere))?;
-            (KEYWORD_VARIABLE, Zeroizing::new(said))
-        }
+    // Only `-` gets here with one.
+    let (whose, said) = if written.is_some() {
+        ("the keyword", asked(plan, prompt).await?)
+    } else {
+        let said = std::env::var_os(KEYWORD_VARIABLE).unwrap_or_default().into_string();
+        let said = said.map_err(|_| Error::usage(format!("{KEYWORD_VARIABLE} is not UTF-8")).hint(elsewhere))?;
+        (KEYWORD_VARIABLE, Zeroizing::new(said))
     };
     word(said.as_bytes()).map_err(|why| Error::usage(format!("{whose} {why}")).hint(elsewhere))?;
     Ok(Some(said))

@@ -107,7 +107,9 @@ fn reload(plan: &StreamPlan, door: &Keywords, stale: &Stale) {
         Ok((words, warnings)) => {
             door.set(&words);
             stale.remove(&plan.name);
-            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
             tracing::info!("stream {}: the keywords were read again", plan.name);
         }
         Err(Wrong { why, .. }) => {

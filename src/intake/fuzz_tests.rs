@@ -112,6 +112,7 @@ pub fn compare<T: PartialEq + std::fmt::Debug>(target: &str, seeds: &[Vec<u8>], 
 }
 
 /// As bytes.
+#[must_use]
 pub fn seeds(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }

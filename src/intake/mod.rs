@@ -34,7 +34,7 @@ use limits::Addresses;
 pub use pool::MAX_WAITING;
 use rejects::Rejects;
 pub use sender::{Ear, Leavings, Sender};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 pub use watch::Leash;
 use watch::Watch;
@@ -53,6 +53,10 @@ pub const MAX_UNFINISHED: usize = 64 * 1024 * 1024;
 pub const FRAMING: &str = "framing";
 /// The reason for the lines that let senders in, and for senders that were at the gate and had no fault.
 pub const GATE: &str = "gate";
+
+/// Senders of a stream on local ports that may wait for room at once; the others queue up behind them. As many as read at the same
+/// time on a few processors.
+const READERS: usize = 4;
 
 /// The door of one stream. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -83,6 +87,8 @@ struct Inner {
     keywords: Keywords,
     /// Senders that may have to go before they want to.
     watch: Watch,
+    /// Who may read next, first come, first served.
+    turns: Arc<Semaphore>,
     addresses: Mutex<Addresses>,
     rejects: Mutex<Rejects>,
     /// Told whenever a sender leaves.
@@ -109,6 +115,7 @@ impl Intake {
             doors: Mutex::default(),
             keywords: Keywords::default(),
             watch: Watch::new(Instant::now()),
+            turns: Arc::new(Semaphore::new(READERS)),
             addresses: Mutex::default(),
             rejects: Mutex::default(),
             left: Notify::new(),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::answers::{Answers, Mouth};
 use super::framing::{Framer, Made, Over};
 use super::gate::{Gate, Step};
@@ -259,6 +261,23 @@ impl Sender {
     #[must_use]
     pub fn leavings(&mut self) -> Option<Leavings> {
         self.ousted().map(|why| Leavings { intake: Arc::clone(&self.intake), why })
+    }
+
+    /// Waits for its turn and for [`room`](Self::room), where senders are read by a task each. Without turns, whoever the system
+    /// asks first takes all the room there is, again and again. To be kept until what was read is fed.
+    pub fn turn(&self) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + use<> {
+        let intake = Arc::clone(&self.intake);
+        async move {
+            let turn = Arc::clone(&intake.turns).acquire_owned().await.ok();
+            intake.sink.room().await;
+            turn
+        }
+    }
+
+    /// Senders that are in, at least 1.
+    #[must_use]
+    pub fn senders(&self) -> usize {
+        self.intake.ledger.senders_open().max(1)
     }
 
     /// Waits while the output takes no more.

@@ -35,9 +35,9 @@ impl Clash {
         if ends.strip_cr && !matches!(framing, Framing::Lines | Framing::Syslog) {
             return about_lines(&["strip_cr"]);
         }
-        if framing == Framing::Raw && stream.format != Format::Raw {
-            let why = "is about records, and the framing raw has none".to_owned();
-            return Some(Self { keys: &["prefix", "format"], why, hint: "take another framing, or the format raw" });
+        if framing == Framing::Raw && matches!(stream.format, Format::Prefix(_)) {
+            let why = "puts text before records, and in the framing raw nobody knows where they begin".to_owned();
+            return Some(Self { keys: &["prefix", "format"], why, hint: "take another framing, or the format json" });
         }
         None
     }
@@ -58,11 +58,12 @@ impl Clash {
         }
         if stream.transport.socket().is_some() {
             let limits = &stream.limits;
-            let all: [(&'static [&'static str], bool); 4] = [
+            let all: [(&'static [&'static str], bool); 5] = [
                 (&["allow"], !limits.allow.is_empty()),
                 (&["deny"], !limits.deny.is_empty()),
                 (&["max_per_address"], limits.max_per_address != DEFAULT_MAX_PER_ADDRESS),
                 (&["max_new"], limits.max_new != DEFAULT_MAX_NEW),
+                (&["max_rate"], limits.max_rate.is_some()),
             ];
             let (keys, _) = all.into_iter().find(|(_, given)| *given)?;
             let why = "is about addresses, and senders of a Unix socket have none".to_owned();

@@ -97,8 +97,9 @@ fn what_does_not_go_together_is_refused_where_it_stands() {
         at("unix:/run/x", "out: /a, deny: 10.0.0.1"),
         at("unix:/run/x", "out: /a, max_per_address: 3"),
         at("unix:/run/x", "out: /a, max_new: 3"),
+        at("unix:/run/x", "out: /a, max_rate: 3"),
         here("framing: raw, prefix: 'x'"),
-        here("framing: raw, format: json"),
+        here("framing: raw, format: prefix"),
         here("format: json, prefix: 'x'"),
         here("keyword_file: k, keywords: { default: l }"),
         at("1", "out: [/a, 'syslog+udp://h'], framing: raw"),
@@ -127,10 +128,12 @@ fn what_does_not_go_together_is_refused_where_it_stands() {
     hint: leave it out; the socket's folder says who reaches it
     line 2, column 43: `max_new` is about addresses, and senders of a Unix socket have none
     hint: leave it out; the socket's folder says who reaches it
-    line 2, column 48: `prefix` is about records, and the framing raw has none
-    hint: take another framing, or the format raw
-    line 2, column 48: `format` is about records, and the framing raw has none
-    hint: take another framing, or the format raw
+    line 2, column 43: `max_rate` is about addresses, and senders of a Unix socket have none
+    hint: leave it out; the socket's folder says who reaches it
+    line 2, column 48: `prefix` puts text before records, and in the framing raw nobody knows where they begin
+    hint: take another framing, or the format json
+    line 2, column 48: `format` puts text before records, and in the framing raw nobody knows where they begin
+    hint: take another framing, or the format json
     line 2, column 48: `prefix` has no place in the format json
     hint: leave one of the two out; a prefix is that of the format prefix
     line 2, column 63: `default` is what the one of `keyword_file` is called
@@ -169,8 +172,8 @@ fn what_does_not_go_together_is_refused_by_the_flag_that_says_so() {
         ("--rotate-size is about files", refused(Overrides { rotate_size: Some("1MB".into()), ..flags("pipe") })),
         ("--keep is about files", refused(Overrides { keep: Some(3), ..flags("pipe") })),
         ("--framing relp acknowledges", refused(Overrides { framing: Some(Framing::Relp), ..flags("pipe") })),
-        ("--format is about records", refused(Overrides { format: Some(Shape::Json), ..flags("raw") })),
-        ("--prefix is about records", refused(Overrides { prefix: Some("x".into()), ..flags("raw") })),
+        ("--format puts text", refused(Overrides { format: Some(Shape::Prefix), ..flags("raw") })),
+        ("--prefix puts text", refused(Overrides { prefix: Some("x".into()), ..flags("raw") })),
         ("RECLOG_KEYWORD describes the stream `main`", refused(Overrides { keyword_given: true, ..flags("other") })),
     ] {
         assert!(said.starts_with(words), "{said}");

@@ -24,6 +24,9 @@ use crate::error::io_reason;
 use crate::ledger::StreamLedger;
 use crate::plan::{Rotate, Sync};
 
+/// Bytes of one write, but for a record that is longer. After each the queue sees that the disk keeps up: one write of all that a
+/// slow moment has gathered would itself be a slow moment, and senders would wait behind [`super::queue::LIMIT`] for ever.
+const AT_ONCE: usize = 1024 * 1024;
 /// How often a busy writer looks whether its file still has its name: two system calls, not a write more often.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -143,6 +146,9 @@ impl<D: Disk> Desk<D> {
         house: &House<D>,
     ) -> Result<usize, String> {
         let mut end = end;
+        if end - at > AT_ONCE {
+            end = end.min(batch.end_after(at + AT_ONCE, house.lines));
+        }
         if self.patience.is_none()
             && let Some(room) = rotation::room(house.rotate.size, self.file.size())
             && room < (end - at) as u64

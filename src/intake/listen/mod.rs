@@ -21,6 +21,11 @@ use crate::plan::{StreamPlan, bracketed};
 
 /// Bytes read at once. One buffer for all senders of the thread: an idle one costs no buffer. Longer than any datagram.
 const READ: usize = 128 * 1024;
+/// Bytes read from all senders in one round, as far as that is more than [`LEAST`] of each: this is what one who says little waits
+/// for while all others flood, some 10 ms of a disk.
+const ROUND: usize = 4 * 1024 * 1024;
+/// Bytes read at once from a sender that is one of very many.
+const LEAST: usize = 8 * 1024;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 /// The pause after the system refused a connection for lack of descriptors.
@@ -224,30 +229,39 @@ async fn receive(line: impl Line, mut sender: Sender) {
 /// Feeds what arrives until the sender ends; `None`: its connection died, or nobody takes anything any more.
 async fn read(line: &impl Line, sender: &mut Sender, tug: Option<&Tug>) -> Option<End> {
     loop {
-        sender.room().await;
-        if sender.is_released() {
-            return None;
-        }
-        let ready = match tug {
-            Some(tug) => tug.0.run_until_cancelled(line.readable()).await,
-            None => Some(line.readable().await),
+        let turn = sender.turn();
+        let ready = async {
+            line.readable().await?;
+            io::Result::Ok(turn.await)
         };
-        match ready {
-            Some(Ok(())) => {}
+        let ready = match tug {
+            Some(tug) => tug.0.run_until_cancelled(ready).await,
+            None => Some(ready.await),
+        };
+        let turn = match ready {
+            Some(Ok(turn)) => turn,
             Some(Err(_)) => return None,
             // It knows better why.
             None => return Some(End::Clean),
+        };
+        if sender.is_released() {
+            return None;
         }
+        let senders = sender.senders();
         let read = SCRATCH.with_borrow_mut(|buffer| {
-            line.try_read(buffer).inspect(|n| {
+            let most = (ROUND / senders).clamp(LEAST, READ);
+            line.try_read(&mut buffer[..most]).inspect(|n| {
                 if *n > 0 {
                     sender.feed(&buffer[..*n]);
                 }
             })
         });
+        drop(turn);
         match read {
             Ok(0) => return Some(End::Clean),
             Ok(_) if sender.is_over() => return Some(End::Clean),
+            // Whoever read goes to the end of the line: else the one who is first takes all the room there is, again and again.
+            Ok(_) if senders > 1 => tokio::task::yield_now().await,
             Ok(_) => {}
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => return None,
