@@ -231,6 +231,31 @@ fn datagrams_count_as_the_records_of_their_address() {
     assert_eq!(read_text(env.path("f")), format!("{peer_a} 1 one\n{peer_b} 1 two\n{peer_a} 2 three\nfour\n"));
 }
 
+#[test]
+fn the_name_of_the_keyword_stands_in_the_record_and_the_keyword_does_not() {
+    let env = Env::new();
+    let (blue, green) = (env.write("blue", "open sesame\n"), env.write("green", "mellon\n"));
+    let keywords = format!("keywords: {{ nginx: {}, app: {} }}", blue.display(), green.display());
+    let (a, b) = (env.arg("a"), env.arg("b"));
+    let text = format!(
+        "streams:\n  a: {{ listen: '127.0.0.1:0', out: {a}, format: json, {keywords} }}\n  \
+         b: {{ listen: '127.0.0.1:0', out: {b}, prefix: '{{keyword}} {{stream}} {{n}} ', {keywords} }}\n"
+    );
+    env.write("config/profiles/p.yaml", text);
+    let up = env.started(env.run(&["up", "p", "--json"]));
+    send(up.port_at(0), b"open sesame\none\n");
+    send(up.port_at(0), b"mellon\ntwo\nthree\n");
+    send(up.port_at(1), b"mellon\r\nfour\n");
+    let down = env.run(&["down", "p", "--json"]).ok().last_event();
+    let all = objects(&read_text(&a));
+    let seen: Vec<_> = all.iter().map(|o| (&o["keyword"], &o["sequence"], &o["record"])).collect();
+    let meant = [("nginx", 1, "one"), ("app", 1, "two"), ("app", 2, "three")];
+    assert_eq!(seen, meant.map(|(k, n, r)| (json!(k), json!(n), json!(r))).each_ref().map(|(k, n, r)| (k, n, r)));
+    assert_eq!(read_text(&b), "app b 1 four\n");
+    assert_settled(&down["streams"][0], &env.path("a"));
+    assert_settled(&down["streams"][1], &env.path("b"));
+}
+
 /// What `logger` and rsyslog send to `port` is told apart in the objects of file `f`.
 #[track_caller]
 fn real_senders(env: &Env, port: u16) {
