@@ -53,7 +53,7 @@ impl Outputs {
             let ledger = StreamLedger::new();
             let options = sink::Options::of(stream, trail.clone());
             let started = match output {
-                Opened::File(file) => Sink::start(file, ledger.clone(), options),
+                Opened::File(file) => Sink::start(*file, ledger.clone(), options),
                 Opened::Files(files) => Sink::start_files(files, ledger.clone(), options),
             };
             let sink = started.map_err(|e| Error::failed(format!("cannot start the writer of {}: {e}", stream.out)))?;
@@ -146,7 +146,7 @@ impl Outputs {
 
 /// An output, before its writer.
 enum Opened {
-    File(OutputFile),
+    File(Box<OutputFile>),
     Files(Files),
 }
 
@@ -169,7 +169,7 @@ fn open(stream: &StreamPlan, paths: &Paths) -> std::result::Result<Opened, OpenF
             }
             Files::of(template, &stream.name).map(Opened::Files).map_err(OpenFailure::Other)
         }
-        _ => OutputFile::open(stream.out.name()).map(Opened::File),
+        _ => OutputFile::open(stream.out.name()).map(|file| Opened::File(Box::new(file))),
     }
 }
 
