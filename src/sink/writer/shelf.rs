@@ -30,9 +30,6 @@ impl<D: Disk> Writer<D> {
             return Err(Stuck { why: "no file is named for a record".into(), at: Some(PathBuf::new()) });
         };
         self.turns += 1;
-        if let Some(before) = self.desks.get_mut(self.current) {
-            before.used = self.turns;
-        }
         let by_name = |desk: &Desk<D>| desk.aim.as_ref().is_some_and(|aim| aim.as_os_str() == path.as_os_str());
         let known = self.desks.iter().position(|desk| is_same(&desk.aim, aim));
         self.current = match known.or_else(|| self.desks.iter().position(by_name)) {
