@@ -123,6 +123,7 @@ impl Page {
     }
 
     /// The file cannot be put away (`Some`), or could be at last. Returns whether that is new.
+    #[must_use]
     pub fn set_rotate_trouble(&self, sentence: Option<String>) -> bool {
         let new = self.with(|_, sheet| {
             let new = sheet.rotate_trouble != sentence;

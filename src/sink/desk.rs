@@ -63,7 +63,7 @@ pub struct Desk<D: Disk> {
     pub aim: Aim,
     pub file: OutputFile<D>,
     pub flusher: Arc<Flusher<D>>,
-    /// The turn in which it was last written to.
+    /// The turn in which it was last taken. As it keeps that turn until another one is taken, this is the order of use.
     pub used: u64,
     /// Written to, and not forced to the disk since.
     pub touched: bool,

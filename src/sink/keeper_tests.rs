@@ -286,7 +286,9 @@ fn archives_of_files_that_nobody_writes_any_more_are_found_by_their_template() {
     let file = folder.path().join("10.0.0.1/2026-11-21.log");
     fs::create_dir(file.parent().unwrap()).unwrap();
     let old = [archive_path(&file, at(10)), archive_path(&file, at(20))];
-    [&old[0], &old[1], &file].map(|path| fs::write(path, "x\n").unwrap());
+    for path in [&old[0], &old[1], &file] {
+        fs::write(path, "x\n").unwrap();
+    }
     let rotate = Rotate { keep: Some(1), ..pack_as(Compress::Gzip) };
     let _keeper = Keeper::start(&rotate, Some(template), "main", Trail::nowhere()).unwrap();
     let packed = archive_path_as(&file, at(20), Compress::Gzip);

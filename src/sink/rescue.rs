@@ -53,13 +53,12 @@ impl Rescue {
         let thread = std::thread::Builder::new().name("reclog-rescue".into());
         let started = thread.spawn(move || {
             let wanted = || !thread_decides.swap(true, Ordering::Relaxed);
-            let _ = done.send(match root {
-                Some(root) => write_all(&theirs, &root, &mend, &rest, wanted),
-                None => {
-                    let end = if mend.is_empty() { &b""[..] } else { b"\n" };
-                    let [half, whole] = rest.parts();
-                    write(&theirs, &[end, half, whole], wanted)
-                }
+            let _ = done.send(if let Some(root) = root {
+                write_all(&theirs, &root, &mend, &rest, wanted)
+            } else {
+                let end = if mend.is_empty() { &b""[..] } else { b"\n" };
+                let [half, whole] = rest.parts();
+                write(&theirs, &[end, half, whole], wanted)
             });
         });
         started.map_err(|e| failed(&io_reason(&e)))?;

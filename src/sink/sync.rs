@@ -185,7 +185,9 @@ impl Shared {
             flags.dirty = false;
             drop(flags);
             let all = flushers.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            all.iter().for_each(|flusher| flusher.flush_if_dirty());
+            for flusher in all {
+                flusher.flush_if_dirty();
+            }
             flags = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
         }
     }

@@ -119,7 +119,7 @@ impl<D: Disk> Desk<D> {
 
     fn turned(&mut self, archive: Option<PathBuf>, bytes: u64, why: &str) {
         self.flusher.page().rotated(self.file.size());
-        self.flusher.page().set_rotate_trouble(None);
+        let _ = self.flusher.page().set_rotate_trouble(None);
         self.voice.turned(archive, bytes, why);
     }
 

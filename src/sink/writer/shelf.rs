@@ -1,6 +1,7 @@
 //! Many files: opened when a record comes for them, and closed when others are wanted more.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -23,44 +24,39 @@ impl<D: Disk> Writer<D> {
         if self.desks.get(self.current).is_some_and(|desk| is_same(&desk.aim, aim)) {
             return Ok(());
         }
-        let Some(disk) = self.disk.clone() else { return Ok(()) };
+        let Some(on) = self.disk.clone() else { return Ok(()) };
         let Some(path) = aim else {
             // Whoever hands records over names one.
             return Err(Stuck { why: "no file is named for a record".into(), at: Some(PathBuf::new()) });
         };
         self.turns += 1;
-        if let Some(before) = self.desks.get_mut(self.current) {
-            before.used = self.turns;
-        }
         let by_name = |desk: &Desk<D>| desk.aim.as_ref().is_some_and(|aim| aim.as_os_str() == path.as_os_str());
         let known = self.desks.iter().position(|desk| is_same(&desk.aim, aim));
         self.current = match known.or_else(|| self.desks.iter().position(by_name)) {
             Some(known) => known,
-            None => {
-                if self.desks.len() >= self.open_files {
-                    self.close_one();
-                }
-                let file = loop {
-                    match OutputFile::open_or_refuse(&disk, path) {
-                        Ok(file) => break file,
-                        // Senders may have taken the descriptors.
-                        Err(Refusal::Io(e))
-                            if [Errno::MFILE, Errno::NFILE]
-                                .contains(&Errno::from_io_error(&e).unwrap_or(Errno::IO))
-                                && !self.desks.is_empty() =>
-                        {
-                            self.close_one();
-                        }
-                        Err(refusal) => return Err(Stuck { why: refusal.reason(), at: Some(path.to_path_buf()) }),
-                    }
-                };
-                self.desks.push(Desk::new(file, None, &self.house));
-                self.desks.len() - 1
-            }
+            None => self.open(&on, path)?,
         };
         let desk = &mut self.desks[self.current];
         (desk.aim, desk.used) = (Some(Arc::clone(path)), self.turns);
         Ok(())
+    }
+
+    /// Opens the file at `path`, and closes others if there is no room. Returns the place of its desk.
+    fn open(&mut self, on: &Arc<D>, path: &Path) -> Result<usize, Stuck> {
+        if self.desks.len() >= self.open_files {
+            self.close_one();
+        }
+        loop {
+            match OutputFile::open_or_refuse(on, path) {
+                Ok(file) => {
+                    self.desks.push(Desk::new(file, None, &self.house));
+                    return Ok(self.desks.len() - 1);
+                }
+                // Senders may have taken the descriptors.
+                Err(Refusal::Io(e)) if is_out_of_descriptors(&e) && !self.desks.is_empty() => self.close_one(),
+                Err(refusal) => return Err(Stuck { why: refusal.reason(), at: Some(path.to_path_buf()) }),
+            }
+        }
     }
 
     /// Closes the file that was not used for the longest time.
@@ -92,4 +88,8 @@ impl<D: Disk> Writer<D> {
             }
         }
     }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
