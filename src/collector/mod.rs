@@ -36,7 +36,7 @@ use crate::control::{DownReport, Hello, PROTOCOL};
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::paths::{self, Paths};
-use crate::plan::{Plan, SshPlan};
+use crate::plan::{Plan, SshPlan, StreamPlan};
 use crate::sink::Rescue;
 use crate::ssh::{self, Person, Settings};
 use events::Event;
@@ -109,7 +109,12 @@ pub async fn run(
     let holder = Holder {
         name: plan.name.clone(),
         pid: std::process::id(),
-        outputs: plan.streams.iter().flat_map(|s| s.outputs()).filter_map(|o| o.file().map(Path::to_owned)).collect(),
+        outputs: plan
+            .streams
+            .iter()
+            .flat_map(StreamPlan::outputs)
+            .filter_map(|o| o.file().map(Path::to_owned))
+            .collect(),
     };
     let lock = Lock::acquire(paths, &holder)?;
     // Whatever is made from here on is ours: nobody else has this name.

@@ -38,6 +38,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use batch::Batch;
+pub use duct::reach;
 pub use file::{OpenFailure, OutputFile};
 use jiff::Timestamp;
 use keeper::Keeper;
@@ -148,6 +149,7 @@ impl Sink {
     ///
     /// # Errors
     /// When the system has no thread left.
+    #[expect(clippy::needless_pass_by_value, reason = "made for it, and for nothing else")]
     pub fn start(file: OutputFile, ledger: StreamLedger, options: Options) -> std::io::Result<Self> {
         Self::start_all(Opened::File(file), Vec::new(), ledger, &options)
     }
