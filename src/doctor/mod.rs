@@ -7,6 +7,7 @@ mod bytes;
 mod door;
 mod host;
 mod limits;
+mod outlet;
 mod output;
 mod rig;
 mod step;
@@ -169,11 +170,19 @@ impl<'a> Patient<'a> {
         for stream in &mut self.streams {
             let mut file = None;
             if self.has_output {
-                self.chart.begin(Name::Output);
-                let (step, made) = output::look(&stream.plan).await;
-                let refused = step.verdict == Verdict::Failed;
-                file = made.filter(|_| !refused);
-                self.chart.done_for(&stream.plan, step);
+                for (index, output) in stream.plan.outputs().enumerate() {
+                    self.chart.begin(Name::Output);
+                    let (step, made) = if output.is_on_disk() {
+                        output::look(&StreamPlan { out: output.clone(), ..stream.plan.clone() }).await
+                    } else {
+                        (outlet::look(output, index == 0).await, None)
+                    };
+                    let refused = step.verdict == Verdict::Failed;
+                    if index == 0 {
+                        file = made.filter(|_| !refused);
+                    }
+                    self.chart.done_for(&stream.plan, step);
+                }
             } else {
                 self.chart.skip(Name::Output, "no output is named: --out FILE has its folder examined");
             }

@@ -154,6 +154,11 @@ impl Batch {
         if !lines {
             return (self.inner.len() - self.inner.partition_point(|(_, end)| *end <= at)) as u64;
         }
+        if self.inner.last().is_none_or(|(_, end)| *end <= at) {
+            let rest = &self.bytes[at.min(self.bytes.len())..];
+            let open = u64::from(rest.last().is_some_and(|b| *b != b'\n'));
+            return memchr::memchr_iter(b'\n', rest).count() as u64 + open;
+        }
         let (mut at, mut records) = (at, 0);
         while at < self.bytes.len() {
             at = self.end_after(at + 1, true);
@@ -350,6 +355,8 @@ mod tests {
         batch.one_record(from);
         let after = |at| batch.records_after(at, true);
         assert_eq!([0, 3, 4, 5, 6, 10, 11].map(after), [3, 3, 2, 1, 1, 1, 0]);
+        batch.payload(b"x\ny\n");
+        assert_eq!([0, 10, 11, 12, 13, 14, 15].map(|at| batch.records_after(at, true)), [5, 3, 2, 2, 1, 1, 0]);
         let mut chunks = Batch::default();
         for chunk in [&b"a\nb"[..], b"", b"c"] {
             let from = chunks.len();

@@ -204,7 +204,7 @@ impl Duct for Command {
                 std::thread::sleep(TICK);
                 self.open()?;
             }
-            while self.again > 0 && !hurry() && self.repeat().is_ok() && self.reap().is_none() && self.again > 0 {}
+            while self.again > 0 && !hurry() && self.reap().is_none() && self.repeat().is_ok() {}
             let Some(running) = &mut self.running else { continue };
             running.input = None;
             let group = running.group;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::Batch;
 use super::side::Shape;
-use crate::plan::{Output, To};
+use crate::plan::{Daemon, Output, To};
 
 /// How long a duct waits in one go for whoever takes nothing; then it looks whether it is still wanted.
 const TICK: Duration = Duration::from_millis(100);
@@ -83,6 +83,14 @@ impl Gone {
     fn after(self, at: usize) -> Self {
         Self { at: Some(at), ..self }
     }
+}
+
+/// Whether a daemon can be reached now; nothing is sent.
+///
+/// # Errors
+/// Why not, the end of a sentence.
+pub fn reach(daemon: &Daemon) -> Result<(), String> {
+    daemon::Link::new(daemon).open()
 }
 
 /// An output that is no file, before its writer is started.

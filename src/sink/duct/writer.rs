@@ -206,7 +206,11 @@ impl Writer {
         self.page.end();
         let stalled = self.ledger.set_stall(None).map(|stall| stall.sentence);
         let path = self.voice.output.display();
-        let trouble = finished.err().map(|why| format!("{path}: {why}"));
-        Ended { trouble: stalled.or(trouble), mend: Vec::new(), unread: self.duct.unread() }
+        let unread = self.duct.unread();
+        let missed = format!("{unread} records that {path} had taken, and that count as stored, were not read");
+        let finished = finished.err().map(|why| format!("{path}: {why}"));
+        let missed = (unread > 0 && !self.voice.side).then_some(missed);
+        let trouble: Vec<String> = [stalled, finished, missed].into_iter().flatten().collect();
+        Ended { trouble: (!trouble.is_empty()).then(|| trouble.join("; ")), mend: Vec::new(), unread }
     }
 }
