@@ -39,6 +39,7 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
             [CompletionResult]::new('rotate', 'rotate', [CompletionResultType]::ParameterValue, 'Put the file away now and begin a new one')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Prove, step by step, that senders can get through')
             [CompletionResult]::new('how', 'how', [CompletionResultType]::ParameterValue, 'Print a ready-to-paste sender line')
+            [CompletionResult]::new('send', 'send', [CompletionResultType]::ParameterValue, 'Send lines of standard input or of files to a collector')
             [CompletionResult]::new('harden', 'harden', [CompletionResultType]::ParameterValue, 'Print, or prove, that the key can do no more than it needs')
             [CompletionResult]::new('profile', 'profile', [CompletionResultType]::ParameterValue, 'Saved profiles')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
@@ -256,6 +257,25 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
         'reclog;how' {
             [CompletionResult]::new('--sender', '--sender', [CompletionResultType]::ParameterName, 'The program that sends [default: bash, for a Unix socket python]')
             [CompletionResult]::new('--udp', '--udp', [CompletionResultType]::ParameterName, 'By datagrams, where the stream takes both TCP and UDP')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'reclog;send' {
+            [CompletionResult]::new('--spool', '--spool', [CompletionResultType]::ParameterName, 'Folder of what is not acknowledged [default: one a target in the state folder]')
+            [CompletionResult]::new('--spool-size', '--spool-size', [CompletionResultType]::ParameterName, 'What may lie in the spool; then standard input waits [default: 1GiB]')
+            [CompletionResult]::new('--ack-timeout', '--ack-timeout', [CompletionResultType]::ParameterName, 'How long an acknowledgement may take before another connection is tried [default: 90s]')
+            [CompletionResult]::new('--follow', '--follow', [CompletionResultType]::ParameterName, 'Send what is appended to a file, over renames and truncation; repeatable [default: standard input]')
+            [CompletionResult]::new('--framing', '--framing', [CompletionResultType]::ParameterName, 'How lines are set apart [default: lines, with --ack relp]')
+            [CompletionResult]::new('--keyword-file', '--keyword-file', [CompletionResultType]::ParameterName, 'File whose first line is said first on each connection; - asks for it [default: RECLOG_KEYWORD, else none]')
+            [CompletionResult]::new('--ack', '--ack', [CompletionResultType]::ParameterName, 'Want each line acknowledged (RELP), and send again what is not')
+            [CompletionResult]::new('--keep-trying', '--keep-trying', [CompletionResultType]::ParameterName, 'Wait for a first connection that cannot be made')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: everything')

@@ -49,6 +49,9 @@ _reclog() {
             reclog,rotate)
                 cmd="reclog__subcmd__rotate"
                 ;;
+            reclog,send)
+                cmd="reclog__subcmd__send"
+                ;;
             reclog,status)
                 cmd="reclog__subcmd__status"
                 ;;
@@ -86,7 +89,7 @@ _reclog() {
 
     case "${cmd}" in
         reclog)
-            opts="-q -v -h -V --quiet --verbose --help --version up listen down status tail audit kick rotate doctor how harden profile completions demo"
+            opts="-q -v -h -V --quiet --verbose --help --version up listen down status tail audit kick rotate doctor how send harden profile completions demo"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -680,6 +683,69 @@ _reclog() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        reclog__subcmd__send)
+            opts="-q -v -h -V --ack --spool --spool-size --ack-timeout --follow --framing --keyword-file --keep-trying --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --spool)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --spool-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ack-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --follow)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --framing)
+                    COMPREPLY=($(compgen -W "lines syslog relp" -- "${cur}"))
+                    return 0
+                    ;;
+                --keyword-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         reclog__subcmd__status)
             opts="-q -v -h -V --json --watch --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1047,6 +1113,12 @@ _reclog_with_names() {
             " doctor"*" --jump"|\
             " doctor"*" -o"|\
             " how"*" --sender"|\
+            " send"*" --spool"|\
+            " send"*" --spool-size"|\
+            " send"*" --ack-timeout"|\
+            " send"*" --follow"|\
+            " send"*" --framing"|\
+            " send"*" --keyword-file"|\
             " harden"*" --remote-port"|\
             " harden"*" --bind"|\
             " harden"*" -i"|\

@@ -38,6 +38,7 @@ complete -c reclog -n "__fish_reclog_needs_command" -f -a "kick" -d 'Reconnect n
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "rotate" -d 'Put the file away now and begin a new one'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "doctor" -d 'Prove, step by step, that senders can get through'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "how" -d 'Print a ready-to-paste sender line'
+complete -c reclog -n "__fish_reclog_needs_command" -f -a "send" -d 'Send lines of standard input or of files to a collector'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "harden" -d 'Print, or prove, that the key can do no more than it needs'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "profile" -d 'Saved profiles'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
@@ -215,6 +216,20 @@ complete -c reclog -n "__fish_reclog_using_subcommand how" -s q -l quiet -d 'Say
 complete -c reclog -n "__fish_reclog_using_subcommand how" -s v -l verbose -d 'Say more; twice: everything'
 complete -c reclog -n "__fish_reclog_using_subcommand how" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reclog -n "__fish_reclog_using_subcommand how" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand send" -l spool -d 'Folder of what is not acknowledged [default: one a target in the state folder]' -r -f -a "(__fish_complete_directories)"
+complete -c reclog -n "__fish_reclog_using_subcommand send" -l spool-size -d 'What may lie in the spool; then standard input waits [default: 1GiB]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand send" -l ack-timeout -d 'How long an acknowledgement may take before another connection is tried [default: 90s]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand send" -l follow -d 'Send what is appended to a file, over renames and truncation; repeatable [default: standard input]' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand send" -l framing -d 'How lines are set apart [default: lines, with --ack relp]' -r -f -a "lines\t'Each line ends with its LF'
+syslog\t'Syslog messages with an octet count (RFC 6587), other lines as they are'
+relp\t'Acknowledged frames: the same as --ack'"
+complete -c reclog -n "__fish_reclog_using_subcommand send" -l keyword-file -d 'File whose first line is said first on each connection; - asks for it [default: RECLOG_KEYWORD, else none]' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand send" -l ack -d 'Want each line acknowledged (RELP), and send again what is not'
+complete -c reclog -n "__fish_reclog_using_subcommand send" -l keep-trying -d 'Wait for a first connection that cannot be made'
+complete -c reclog -n "__fish_reclog_using_subcommand send" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand send" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c reclog -n "__fish_reclog_using_subcommand send" -s V -l version -d 'Print version'
 complete -c reclog -n "__fish_reclog_using_subcommand harden" -l remote-port -d 'Port that the key is for; 0 is any [default: those of the profile]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand harden" -l bind -d 'Address to bind on the jump host [default: * (all interfaces)]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand harden" -s i -l identity -d 'Private key file; repeatable' -r -F

@@ -13,8 +13,8 @@ use super::relp::{Heard, Session};
 use super::spool::Spool;
 use super::store::Store;
 use super::tail::Place;
-use super::{Ack, Said, Settings, Stop, Wake, unreachable};
-use crate::error::{Error, Kind, Result, io_reason};
+use super::{Ack, Said, Settings, Stop, Wake, interrupted, unreachable};
+use crate::error::{Error, Result, io_reason};
 
 /// Records that are sent and not acknowledged; librelp's number. What a cut doubles at most.
 const WINDOW: usize = 128;
@@ -108,8 +108,9 @@ impl<'a> Acked<'a> {
         }
         let files = Files::open(&settings.follow, |path| store.file(path))?;
         // From now on a start after a crash goes on here.
-        let places: Vec<_> = files.places().map(|(path, place)| (path.to_owned(), place)).collect();
-        places.into_iter().for_each(|(path, place)| store.file_is(&path, place));
+        for (path, place) in files.places() {
+            store.file_is(path, place);
+        }
         store.save().map_err(cannot)?;
         let left = spool.left().map_err(cannot)?;
         spool.rewind();
@@ -360,8 +361,7 @@ impl<'a> Acked<'a> {
             until = sooner(until, self.files.due());
         }
         let line = self.line.as_ref().map(|(line, _)| (line, !line.is_flushed()));
-        let ready = wait(wake, &Wants { input, line, until }, now);
-        if ready.map_err(|e| Error::failed(format!("cannot wait for input: {}", io_reason(&e))))? {
+        if wait(wake, &Wants { input, line, until }, now)? {
             let Self { input, spool, .. } = self;
             input.as_mut().expect("it was waited for").read(|line, _| spool.push(line))?;
         }
@@ -390,18 +390,6 @@ impl<'a> Acked<'a> {
             return Ok(());
         }
         let left = self.spool.left().map_err(cannot)?;
-        Err(Error::new(
-            Kind::Interrupted,
-            match left {
-                0 if self.settings.follow.is_empty() => "interrupted: everything that was read is acknowledged".into(),
-                0 => "interrupted: the next start goes on where acknowledgements end".into(),
-                1 => {
-                    format!("interrupted: 1 record is not acknowledged; it stays in {folder} and goes first next time")
-                }
-                n => format!(
-                    "interrupted: {n} records are not acknowledged; they stay in {folder} and go first next time"
-                ),
-            },
-        ))
+        Err(interrupted(left, &folder, !self.settings.follow.is_empty()))
     }
 }

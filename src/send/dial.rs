@@ -81,7 +81,7 @@ impl Dial {
     pub fn rest(&mut self, now: Instant) {
         let most = u64::try_from(self.pause.as_millis() / 2).unwrap_or(u64::MAX).max(1);
         let less = Duration::from_millis(RandomState::new().hash_one(0) % most);
-        self.due = now + self.pause - less;
+        self.due = now + self.pause.saturating_sub(less);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Wake;
-use crate::error::io_reason;
+use crate::error::{Error, Result, io_reason};
 
 /// A connection that never blocks.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ pub struct Wants<'a> {
 ///
 /// # Errors
 /// Those of poll(2).
-pub fn wait(wake: &Wake, wants: &Wants, now: Instant) -> io::Result<bool> {
+pub fn wait(wake: &Wake, wants: &Wants, now: Instant) -> Result<bool> {
     let mut fds = vec![PollFd::from_borrowed_fd(wake.fd(), PollFlags::IN)];
     if let Some((line, writes)) = wants.line {
         let flags = if writes { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
@@ -122,7 +122,7 @@ pub fn wait(wake: &Wake, wants: &Wants, now: Instant) -> io::Result<bool> {
     let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
     match poll(&mut fds, limit.as_ref()) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
-        Err(e) => return Err(e.into()),
+        Err(e) => return Err(Error::failed(format!("cannot wait for input: {}", io_reason(&e.into())))),
     }
     if !fds[0].revents().is_empty() {
         wake.clear();

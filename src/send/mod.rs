@@ -29,7 +29,7 @@ use zeroize::Zeroizing;
 pub use target::Target;
 pub use wake::{Stop, Wake};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// What is to be sent, and where.
 #[derive(Debug)]
@@ -92,4 +92,15 @@ pub fn run(settings: &Settings, wake: &Wake, talk: &mut dyn FnMut(Said)) -> Resu
 fn unreachable(settings: &Settings, why: &str) -> Error {
     let error = Error::failed(format!("cannot send to {}: {why}", settings.target));
     error.hint("`reclog status` on the other side shows whether a collector listens there; --keep-trying waits for it")
+}
+
+/// Someone wanted the end, and so many records lie in the spool.
+fn interrupted(left: u64, spool: &str, follows: bool) -> Error {
+    let text = match left {
+        0 if follows => "interrupted: the next start goes on where acknowledgements end".into(),
+        0 => "interrupted: everything that was read is acknowledged".into(),
+        1 => format!("interrupted: 1 record is not acknowledged; it stays in {spool} and goes first next time"),
+        n => format!("interrupted: {n} records are not acknowledged; they stay in {spool} and go first next time"),
+    };
+    Error::new(Kind::Interrupted, text)
 }

@@ -7,7 +7,7 @@ use super::feed::{Files, Input};
 use super::line::{Line, Wants, sooner, wait};
 use super::outgoing::Outgoing;
 use super::{Said, Settings, Stop, Wake, unreachable};
-use crate::error::{Error, Kind, Result, io_reason};
+use crate::error::{Error, Kind, Result};
 
 /// Bytes of framed records that wait for the connection. Below it more is read.
 const QUEUE: usize = 256 * 1024;
@@ -98,11 +98,10 @@ impl Plain<'_> {
             Some(Err(why)) if !self.ever && !self.settings.keep_trying => {
                 return Err(unreachable(self.settings, &why));
             }
+            Some(Err(why)) if self.said.as_ref() == Some(&why) => {}
             Some(Err(why)) => {
-                if self.said.as_ref() != Some(&why) {
-                    talk(Said::Warning(format!("cannot connect to {}: {why}; trying again", self.settings.target)));
-                    self.said = Some(why);
-                }
+                talk(Said::Warning(format!("cannot connect to {}: {why}; trying again", self.settings.target)));
+                self.said = Some(why);
             }
         }
         Ok(())
@@ -209,8 +208,7 @@ impl Plain<'_> {
         }
         let writes = |line: &Line| !line.is_flushed() || !self.out.is_empty();
         let line = self.line.as_ref().map(|line| (line, writes(line)));
-        let ready = wait(wake, &Wants { input, line, until }, now);
-        if ready.map_err(|e| Error::failed(format!("cannot wait for input: {}", io_reason(&e))))? {
+        if wait(wake, &Wants { input, line, until }, now)? {
             let Self { input, out, settings, .. } = self;
             let input = input.as_mut().expect("it was waited for");
             input.read(|line, ended| out.push(line, settings.framing, ended))?;

@@ -85,7 +85,9 @@ mod tests {
             flip in 1u8..,
         ) {
             let mut bytes = Vec::new();
-            records.iter().for_each(|record| encode(record, &mut bytes));
+            for record in &records {
+                encode(record, &mut bytes);
+            }
             let at = at.index(bytes.len());
             bytes[at] ^= flip;
             let found = decode(&bytes);

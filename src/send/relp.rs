@@ -332,7 +332,8 @@ mod tests {
             for _ in 0..n {
                 session.record(b"x", &mut Vec::new());
             }
-            let all: String = (2..n + 2).map(|t| format!("{t} rsp 6 200 OK\n")).collect();
+            let answers: Vec<String> = (2..n + 2).map(|t| format!("{t} rsp 6 200 OK\n")).collect();
+            let all = answers.concat();
             let (mut rest, mut heard, mut cuts) = (all.as_bytes(), Heard::default(), cuts.iter().cycle());
             while !rest.is_empty() {
                 let (piece, left) = rest.split_at((*cuts.next().unwrap()).min(rest.len()));

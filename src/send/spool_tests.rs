@@ -81,7 +81,7 @@ fn damage_in_the_middle_is_said_and_not_skipped() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = open(dir.path(), 0);
     for _ in 0..200 {
-        spool.push(&[b'x'; 100_000]);
+        spool.push(&vec![b'x'; 100_000]);
         spool.write(Instant::now()).unwrap();
     }
     let first = dir.path().join(name_of(0));

@@ -161,7 +161,8 @@ fn a_place_survives_its_words_and_every_line_has_the_place_behind_it() {
     let log = Log::new();
     log.append("f", "");
     let mut tail = log.follow(None);
-    log.append("f", &(0..500).map(|n| format!("{n} {}\n", "x".repeat(n % 90))).collect::<String>());
+    let text: Vec<String> = (0..500).map(|n| format!("{n} {}\n", "x".repeat(n % 90))).collect();
+    log.append("f", &text.concat());
     let mut places = Vec::new();
     while let Some((line, place)) = tail.line().unwrap() {
         places.push((line, place));

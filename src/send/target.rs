@@ -21,21 +21,18 @@ impl Target {
     pub fn parse(text: &str) -> Result<Self, String> {
         let shown = escape_str(text);
         let form = "write HOST:PORT, an IPv6 address as [::1]:PORT";
-        let (host, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (host, port) = rest.split_once("]:").ok_or_else(|| format!("`{shown}` is no place: {form}"))?;
-                if host.parse::<std::net::Ipv6Addr>().is_err() && !is_zoned(host) {
-                    return Err(format!("`{}` is no IPv6 address", escape_str(host)));
-                }
-                (host, port)
+        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (host, port) = rest.split_once("]:").ok_or_else(|| format!("`{shown}` is no place: {form}"))?;
+            if host.parse::<std::net::Ipv6Addr>().is_err() && !is_zoned(host) {
+                return Err(format!("`{}` is no IPv6 address", escape_str(host)));
             }
-            None => {
-                let (host, port) = text.rsplit_once(':').ok_or_else(|| format!("`{shown}` has no port: {form}"))?;
-                if host.contains(':') {
-                    return Err(format!("`{shown}` is no place: {form}"));
-                }
-                (host, port)
+            (host, port)
+        } else {
+            let (host, port) = text.rsplit_once(':').ok_or_else(|| format!("`{shown}` has no port: {form}"))?;
+            if host.contains(':') {
+                return Err(format!("`{shown}` is no place: {form}"));
             }
+            (host, port)
         };
         if host.is_empty() || host.chars().any(|c| c.is_whitespace() || c.is_control() || "/@[]".contains(c)) {
             return Err(format!("`{shown}` names no host: {form}"));
