@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::blame::blame;
 use super::brake::Braked;
 use super::greeting::Greeting;
 use super::half_closed::HalfClosed;
@@ -307,29 +308,6 @@ async fn keep_watch(handle: Arc<Handle<Guest>>, meter: Arc<Meter>, keepalive: Op
     let ask = || async { drop(timeout(QUEUED, handle.send_keepalive(true)).await) };
     let say = || async { drop(timeout(QUEUED, meter.brake.say()).await) };
     vigil::watch(&meter, keepalive, ask, say).await
-}
-
-/// How [`proxy::Program::last_words`] begin when there was no such program.
-const NOT_FOUND: &str = "ended with exit code 127";
-
-/// A program that has ended is the better reason for a connection that did not come about.
-async fn blame(program: &mut Program, command: &str, settings: &Settings, error: Error) -> Error {
-    if error.kind != crate::error::Kind::Failed {
-        return error;
-    }
-    match program.last_words().await {
-        Some(words) => Error::failed(format!(
-            "cannot connect to {}: the ProxyCommand `{}` {words}",
-            settings.target(),
-            escape_str(command)
-        ))
-        .hint(if words.starts_with(NOT_FOUND) {
-            "the shell does not find the program: is it installed, and its folder in PATH?"
-        } else {
-            "it has to pass the bytes itself (no ProxyUseFdpass) and has no terminal; for ssh -W take ProxyJump, which asks through reclog"
-        }),
-        None => error,
-    }
 }
 
 fn library_config(settings: &Settings, known: &KnownHosts) -> russh::client::Config {

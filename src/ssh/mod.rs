@@ -7,6 +7,7 @@ mod algorithms;
 mod answers;
 mod arrival;
 mod auth;
+mod blame;
 mod brake;
 mod command;
 mod config;
