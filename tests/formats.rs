@@ -33,7 +33,7 @@ fn is_now(time: &str) {
 /// are those of its lines, from 1.
 #[track_caller]
 fn check_numbers(records: &[(String, u64, String)], senders: usize, lines: usize) {
-    let text: String = records.iter().map(|(_, _, record)| format!("{record}\n")).collect();
+    let text: String = records.iter().flat_map(|(_, _, record)| [record.as_str(), "\n"]).collect();
     let counts = check_order(&text);
     assert_eq!((counts.len(), counts.values().sum::<usize>()), (senders, senders * lines));
     let mut last: BTreeMap<&str, u64> = BTreeMap::new();
@@ -182,7 +182,7 @@ fn files_are_put_away_between_two_objects() {
     assert!(files.len() > 10, "{files:?}");
     files.push(env.path("f"));
     let all: Vec<Value> = files.iter().flat_map(|file| objects(&read_text(file))).collect();
-    let records: String = all.iter().map(|o| format!("{}\n", o["record"].as_str().unwrap())).collect();
+    let records: String = all.iter().flat_map(|o| [o["record"].as_str().unwrap(), "\n"]).collect();
     assert_eq!(check_order(&records).values().sum::<usize>(), 800);
     let bytes: u64 = files.iter().map(|file| read(file).len() as u64).sum();
     let ledger = &down["streams"][0]["ledger"];
