@@ -135,7 +135,7 @@ fn delays(out: &Path, port: u16, lines: usize) -> Measured {
     wait_until("the flood is on", LATER, || (sent.load(Ordering::Relaxed) > 20 << 20).then_some(()));
     // Reading along would be a flood of its own: how long the file is, and when, is enough to tell when a line was there.
     let (path, stop) = (out.to_owned(), Arc::clone(&over));
-    let sampler = std::thread::spawn(move || {
+    let watcher = std::thread::spawn(move || {
         let mut samples = Vec::new();
         while !stop.load(Ordering::Relaxed) {
             samples.push((std::fs::metadata(&path).unwrap().len(), Instant::now()));
@@ -154,7 +154,7 @@ fn delays(out: &Path, port: u16, lines: usize) -> Measured {
     let last = format!("quiet {:06} #\n", lines - 1);
     std::thread::sleep(Duration::from_secs(1));
     over.store(true, Ordering::Relaxed);
-    let samples = sampler.join().unwrap();
+    let samples = watcher.join().unwrap();
     let rate = (samples.last().unwrap().0 - before) * 1000 / u64::try_from(begun.elapsed().as_millis()).unwrap();
     flood.join().unwrap();
     drop(quiet);

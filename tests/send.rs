@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
@@ -269,7 +270,6 @@ fn a_spool_has_one_owner_one_target_and_one_sender() {
     first.signal(Signal::KILL);
     first.wait();
     env.run(&["send", "127.0.0.1:5", "--ack", "--spool", &spool]).fails(1).hinted().says("not for 127.0.0.1:5");
-    use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(env.path("spool"), std::fs::Permissions::from_mode(0o777)).unwrap();
     env.run(&["send", &to(up.port()), "--ack", "--spool", &spool]).fails(1).hinted().says("others may write");
     env.down("c");

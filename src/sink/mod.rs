@@ -146,14 +146,6 @@ impl Sink {
         Self::start_all(Opened::File(file), Vec::new(), ledger, &options)
     }
 
-    /// As [`start`](Self::start), for as many `files` as records name.
-    ///
-    /// # Errors
-    /// When the system has no thread left.
-    pub fn start_files(files: Files, ledger: StreamLedger, options: Options) -> std::io::Result<Self> {
-        Self::start_all(Opened::Files(files), Vec::new(), ledger, &options)
-    }
-
     /// Starts the writer threads of all outputs of a stream. What becomes of bytes is accounted for by the `first` alone.
     ///
     /// # Errors
