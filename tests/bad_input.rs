@@ -262,7 +262,7 @@ fn what_makes_no_sense_at_a_port_or_behind_it() {
         ("127.0.0.1:0", &["--out", "-"], "a collector in the background has none"),
         ("127.0.0.1:0", &["--out", "-", "--foreground", "--json"], "--json and the output - both"),
         ("127.0.0.1:0", &["--out", "http://example.org/"], "--out: `http://example.org/` cannot be used"),
-        ("127.0.0.1:0", &["--out", "{date}/../x"], "--out: `{date}/../x` goes up again"),
+        ("127.0.0.1:0", &["--out", "{date}/../x"], "--out: `{date}/../x` cannot be used: `..` has no place"),
         ("127.0.0.1:0", &["--out", &out], "twice"),
         ("127.0.0.1:0", &["--out", "syslog+udp://localhost", "--framing", "raw"], "--out names a syslog daemon"),
         ("udp:127.0.0.1:0", &["--keyword-file", "word"], "--keyword-file is said at the beginning of a connection"),

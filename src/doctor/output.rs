@@ -18,18 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Less than this above what shall stay free is told: a busy hour writes it.
 const SOON_FULL: u64 = 256 * 1024 * 1024;
 
-/// Looks at the folder of `stream`'s output. With the step comes a file in that folder, where one could be made.
+/// Looks at the folder of `stream`'s output, which is on a disk. With the step comes a file in that folder, where one could be made.
 pub async fn look(stream: &StreamPlan) -> (Step, Option<TempPath>) {
     let begun = Instant::now();
     let (out, min_free) = (stream.out.clone(), stream.min_free);
     let looking = tokio::task::spawn_blocking(move || match out.to() {
-        To::File => examine(out.name(), min_free),
         // Folders below are made when somebody sends.
         To::Files(template) => examine(&template.fixed().join(".reclog"), min_free),
-        To::Stdout | To::Exec(_) | To::Syslog(_) => {
-            let says = format!("{out} is no file: whether it takes records shows when it gets some");
-            (Step::new(Name::Output, Verdict::CannotTell, says), None)
-        }
+        _ => examine(out.name(), min_free),
     });
     if let Ok(Ok((step, file))) = timeout(PATIENCE, looking).await {
         return (step.took(begun.elapsed()), file);

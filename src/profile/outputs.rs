@@ -45,11 +45,6 @@ fn look(written: &Path) -> Result<(), String> {
     if is_folder {
         return Err(format!("{} is a folder; name the file in it", shown()));
     }
-    // What stands in place of a placeholder is one name or a part of one; above the first of them nothing is its business.
-    let mut parts = written.components().skip_while(|part| !part.as_os_str().as_encoded_bytes().contains(&b'{'));
-    if matches!(output.to(), To::Files(_)) && parts.any(|part| part == Component::ParentDir) {
-        return Err(format!("{} goes up again below a placeholder; write the path without `..`", shown()));
-    }
     Ok(())
 }
 

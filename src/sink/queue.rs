@@ -1,9 +1,9 @@
 //! The queue between the network and one writer thread; its unit is bytes of output.
 
 mod aside;
+mod rest;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
+use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use super::batch::Batch;
 use super::orders::Order;
+pub use rest::Rest;
 
 /// Memory that the buffer in rest keeps; a burst may have made it larger.
 const KEPT_BUFFER: usize = 1024 * 1024;
@@ -357,46 +358,6 @@ impl Queue {
         let inner = self.lock();
         let sleeps = |i: &mut Inner| !i.abandoned && i.orders.is_empty();
         drop(self.work.wait_timeout_while(inner, pause, sleeps));
-    }
-}
-
-/// The name of what no file was named for. There is none.
-const NOWHERE: &str = "rest";
-
-/// What a writer has left.
-#[derive(Debug, Default)]
-pub struct Rest {
-    /// The batch that it has, and how many bytes of it are written for certain.
-    pub flight: Option<(Arc<Batch>, usize)>,
-    /// What it has never seen.
-    pub queued: Batch,
-}
-
-impl Rest {
-    /// Records of which not everything is written for certain. `lines` as in [`Batch::records_after`].
-    pub fn records(&self, lines: bool) -> u64 {
-        let flight = self.flight.as_ref().map_or(0, |(batch, written)| batch.records_after(*written, lines));
-        flight + self.queued.records_after(0, lines)
-    }
-
-    /// The bytes.
-    pub fn parts(&self) -> [&[u8]; 2] {
-        [self.flight.as_ref().map_or(&[][..], |(batch, written)| &batch.bytes()[*written..]), self.queued.bytes()]
-    }
-
-    /// The bytes of each file, where there are many.
-    pub fn by_file(&self) -> BTreeMap<&Path, Vec<&[u8]>> {
-        let mut all: BTreeMap<&Path, Vec<&[u8]>> = BTreeMap::new();
-        let flight = self.flight.iter().map(|(batch, written)| (&**batch, *written));
-        for (batch, mut at) in flight.chain([(&self.queued, 0)]) {
-            while at < batch.len() {
-                let (end, aim) = batch.part(at);
-                let file = aim.as_deref().unwrap_or(Path::new(NOWHERE));
-                all.entry(file).or_default().push(&batch.bytes()[at..end]);
-                at = end;
-            }
-        }
-        all
     }
 }
 
