@@ -57,7 +57,7 @@ fn assert_asked(env: &Env, port: u16) {
     stranger.write("red\nfrom a stranger\n");
     assert!(stranger.wait_closed());
     send(port, format!("{WORD}\nhello\n"));
-    assert_eq!(read_text(env.path("f")), "hello\n");
+    wait_until("the line is stored, and nothing else", SOON, || (read_text(env.path("f")) == "hello\n").then_some(()));
 }
 
 fn listen(env: &Env, more: &[&str]) -> Command {
