@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 
-use super::limits::Addresses;
+use super::limits::{Addresses, unlisted};
 use super::rejects::{More, Rejects};
 use super::watch::{Ousted, Ticket};
 use super::why::Kind;
@@ -48,9 +48,8 @@ impl Inner {
         let welcome = match ip {
             _ if self.shut.load(Ordering::Acquire) => Err(Reject::Draining),
             Some(ip) => self.lock_addresses().knock(ip, &self.plan.limits, now),
-            // A server that tells us no address cannot tell that it is one of these.
-            None if !self.plan.limits.allow.is_empty() && !peer.starts_with(UNIX) => Err(Reject::Allow),
-            None => Ok(()),
+            None if peer.starts_with(UNIX) => Ok(()),
+            None => unlisted(&self.plan.limits),
         };
         welcome.inspect_err(|why| self.turn_away(peer, *why))?;
         Ok(ip)

@@ -34,6 +34,20 @@ pub fn listed(limits: &Limits, ip: IpAddr) -> Result<(), Reject> {
     }
 }
 
+/// Whether the lists let somebody in whose address is not told: nobody knows then whether it is one of these.
+///
+/// # Errors
+/// Which of them does not.
+pub fn unlisted(limits: &Limits) -> Result<(), Reject> {
+    if !limits.deny.is_empty() {
+        Err(Reject::Deny)
+    } else if !limits.allow.is_empty() {
+        Err(Reject::Allow)
+    } else {
+        Ok(())
+    }
+}
+
 /// The addresses of one stream.
 #[derive(Debug, Default)]
 pub struct Addresses {
@@ -202,6 +216,14 @@ mod tests {
             assert_eq!(listed(&some, ip(other)), Err(Reject::Allow), "{other}");
         }
         assert_eq!(listed(&lists(&[], &["::/0"]), ip("127.0.0.1")), Ok(()));
+    }
+
+    #[test]
+    fn who_has_no_address_is_none_of_those_that_are_allowed_and_may_be_one_that_is_denied() {
+        assert_eq!(unlisted(&lists(&[], &[])), Ok(()));
+        assert_eq!(unlisted(&lists(&["::/0", "0.0.0.0/0"], &[])), Err(Reject::Allow));
+        assert_eq!(unlisted(&lists(&[], &["192.0.2.1/32"])), Err(Reject::Deny));
+        assert_eq!(unlisted(&lists(&["::/0"], &["192.0.2.1/32"])), Err(Reject::Deny));
     }
 
     #[test]
