@@ -169,7 +169,7 @@ impl Inner {
 
     fn send_away(&self, gone: &Ousted, why: Reject) {
         if let Some(peer) = &gone.peer {
-            self.turn_away_at_gate(peer, why, why.is_failure());
+            self.turn_away_at_gate(peer, why, why.is_failure() || gone.crowds);
         }
         gone.pull();
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::pool::Pool;
+use super::pool::{Pool, Pushed};
 use super::why::End;
 
 /// What a sender is held by: whoever reads from its connection has the other end.
@@ -65,6 +65,8 @@ struct Tied {
 pub struct Ousted {
     /// `None`: it is in, and its end will be told.
     pub peer: Option<String>,
+    /// It had to make room because its address holds much of what there is.
+    pub crowds: bool,
     leash: Option<Arc<dyn Leash>>,
 }
 
@@ -80,7 +82,7 @@ impl Ousted {
 impl Inner {
     fn oust(&mut self, number: u64, why: End) -> Option<Ousted> {
         let Tied { ticket, leash, peer } = self.tied.get_mut(&number)?;
-        ticket.why.set(why).is_ok().then(|| Ousted { peer: peer.take(), leash: leash.take() })
+        ticket.why.set(why).is_ok().then(|| Ousted { peer: peer.take(), crowds: false, leash: leash.take() })
     }
 }
 
@@ -111,7 +113,10 @@ impl Watch {
         let gone = waits.and_then(|(_, ip)| inner.pool.enter(number, ip, now));
         let peer = waits.map(|(peer, _)| peer.to_owned());
         inner.tied.insert(number, Tied { ticket: Arc::clone(&ticket), leash: None, peer });
-        let gone = gone.and_then(|gone| inner.oust(gone, End::TurnedAway(super::Reject::Gate)));
+        let gone = gone.and_then(|Pushed { number, crowds }| {
+            let gone = inner.oust(number, End::TurnedAway(super::Reject::Gate))?;
+            Some(Ousted { crowds, ..gone })
+        });
         (ticket, gone)
     }
 
