@@ -185,3 +185,20 @@ fn what_does_not_go_together_is_refused_by_the_flag_that_says_so() {
     let allow = LimitFlags { allow: vec!["::1".into()], ..LimitFlags::default() };
     assert!(socket(allow).starts_with("--allow is about addresses"));
 }
+
+#[test]
+fn a_key_that_is_left_blank_lets_nobody_in() {
+    for (key, what) in [("keyword_file", "file"), ("keywords", "file"), ("allow", "network"), ("deny", "network")] {
+        for blank in ["", "~", "null", "{}", "[]", "''"] {
+            let text = format!("streams:\n  main:\n    listen: 5514\n    out: /a\n    {key}: {blank}\n");
+            let error = Home::new(&[("p", &text)]).refused(&flags("p"));
+            assert!(error.contains("line 5, column ") || blank.is_empty(), "{key}: {blank}: {error}");
+            let says = format!("no {what} is named; leave the key out");
+            let null = matches!(blank, "" | "~" | "null") || (key, blank) == ("keywords", "{}");
+            assert!(error.contains(&says) || !null, "{key}: {blank}: {error}");
+        }
+    }
+    let whole = "streams: { main: { listen: 5514, out: /a, keywords: { a: ~ } } }";
+    let error = Home::new(&[("p", whole)]).refused(&flags("p"));
+    assert!(error.contains("line 1, column 58: no file is named"), "{error}");
+}
