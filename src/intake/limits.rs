@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use super::penalty::Penalty;
+use super::pool::group;
 use super::why::Reject;
 use crate::plan::Limits;
 
@@ -48,7 +49,7 @@ pub fn unlisted(limits: &Limits) -> Result<(), Reject> {
     }
 }
 
-/// The addresses of one stream.
+/// The addresses of one stream. A host of IPv6 has a /64 to itself, and counts as one however many it uses.
 #[derive(Debug, Default)]
 pub struct Addresses {
     known: HashMap<IpAddr, Known>,
@@ -107,7 +108,7 @@ impl Addresses {
 
     /// One that was in is gone.
     pub fn leave(&mut self, ip: IpAddr) {
-        if let Some(known) = self.known.get_mut(&ip) {
+        if let Some(known) = self.known.get_mut(&group(ip)) {
             known.open = known.open.saturating_sub(1);
             self.see(ip);
         }
@@ -144,6 +145,7 @@ impl Addresses {
 
     /// What is known of `ip`, which is heard now.
     fn see(&mut self, ip: IpAddr) -> &mut Known {
+        let ip = group(ip);
         self.turn += 1;
         let turn = self.turn;
         if !self.known.contains_key(&ip)
@@ -240,6 +242,32 @@ mod tests {
         assert_eq!(all.enter(ip(1), &limits), Ok(()));
         all.leave(ip(9));
         assert_eq!(all.known.len(), 2);
+    }
+
+    #[test]
+    fn a_host_with_a_network_of_ipv6_is_one_address() {
+        let (mut all, now) = (Addresses::default(), Instant::now());
+        let limits = Limits { max_per_address: 2, max_new: 20, ..lists(&[], &["2001:db8::bad/128"]) };
+        let six = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!((all.enter(six("2001:db8::1"), &limits), all.enter(six("2001:db8::2"), &limits)), (Ok(()), Ok(())));
+        assert_eq!(all.knock(six("2001:db8::3"), &limits, now), Err(Reject::MaxPerAddress));
+        assert_eq!(all.knock(six("2001:db8:0:1::3"), &limits, now), Ok(()), "another network");
+        assert_eq!(all.knock(six("2001:db8::bad"), &limits, now), Err(Reject::Deny), "the lists know each address");
+        all.leave(six("2001:db8::2"));
+        all.leave(six("2001:db8::1"));
+        for n in 1..=6 {
+            all.failed(six(&format!("2001:db8::{n}")), now);
+        }
+        assert_eq!(all.knock(six("2001:db8::7"), &limits, now), Err(Reject::Penalty));
+        let later = now + Duration::from_secs(60);
+        let came = (0..30).filter(|n| all.knock(six(&format!("2001:db8::{n:x}")), &limits, later).is_ok()).count();
+        assert_eq!(came, 20);
+        assert!(all.takes(six("2001:db8::1"), 64 * 1024, 1000, later));
+        assert!(!all.takes(six("2001:db8::2"), 64 * 1024, 1000, later));
+        for n in 1..=2 {
+            assert_eq!(all.enter(six(&format!("::ffff:192.0.2.{n}")), &limits), Ok(()));
+        }
+        assert_eq!(all.enter(ip(1), &limits), Ok(()), "IPv4 in its long form is no network");
     }
 
     #[test]

@@ -33,11 +33,12 @@ pub struct Pool {
 /// Those who share the places of one. Every host of IPv6 has a /64 to itself, and could come from a new address each time.
 type Group = Option<IpAddr>;
 
-fn group(ip: Option<IpAddr>) -> Group {
-    ip.map(|ip| match ip {
+/// What counts as one address: of IPv6 its /64.
+pub fn group(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
-        IpAddr::V4(_) => ip,
-    })
+        four => four,
+    }
 }
 
 impl Pool {
@@ -46,7 +47,7 @@ impl Pool {
     pub fn enter(&mut self, number: u64, ip: Option<IpAddr>, now: Instant) -> Option<Pushed> {
         let gone = if self.waiting.len() >= MAX_WAITING { self.oldest_of_most() } else { None };
         gone.map(|gone| self.leave(gone.number));
-        let group = group(ip);
+        let group = ip.map(group);
         self.waiting.insert(number, (group, now));
         self.groups.entry(group).or_default().insert(number);
         gone
