@@ -93,6 +93,8 @@ fn what_does_not_go_together_is_refused_where_it_stands() {
     let cases = [
         at("udp:1", "out: /a, keyword_file: k"),
         at("udp:1", "out: /a, keywords: { a: k }"),
+        at("udp:1", "out: /a, max_bytes: 1GB"),
+        at("udp:1", "out: /a, idle_timeout: 10m"),
         at("unix:/run/x", "out: /a, allow: '::1'"),
         at("unix:/run/x", "out: /a, deny: 10.0.0.1"),
         at("unix:/run/x", "out: /a, max_per_address: 3"),
@@ -120,6 +122,10 @@ fn what_does_not_go_together_is_refused_where_it_stands() {
     hint: `allow` tells senders of datagrams apart, by their addresses; or take TCP
     line 2, column 37: `keywords` is said at the beginning of a connection, and UDP has none
     hint: `allow` tells senders of datagrams apart, by their addresses; or take TCP
+    line 2, column 37: `max_bytes` is about connections, and UDP has none
+    hint: leave it out; `max_rate` bounds what an address sends
+    line 2, column 37: `idle_timeout` is about connections, and UDP has none
+    hint: leave it out; `max_rate` bounds what an address sends
     line 2, column 43: `allow` is about addresses, and senders of a Unix socket have none
     hint: leave it out; the socket's folder says who reaches it
     line 2, column 43: `deny` is about addresses, and senders of a Unix socket have none
