@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::relp::Relp;
 use common::snapshot::{assert_settled, number};
-use common::{Collector, Env, SOON, Sender, Sshd, find_program, read_text, send, wait_until};
+use common::{Collector, Env, LATER, SOON, Sender, Sshd, find_program, read_text, send, wait_until};
 use serde_json::Value;
 
 const WORD: &str = "open sesame";
@@ -241,14 +241,39 @@ fn a_keyword_comes_before_the_first_frame() {
 
 #[test]
 fn who_waits_at_the_gate_does_not_hold_up_the_end() {
+    for framing in ["lines", "relp"] {
+        everywhere(|env, start| {
+            let port = start(&["--drain-timeout", "10min", "--framing", framing]).port();
+            let mut waits = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            waits.set_read_timeout(Some(LATER)).unwrap();
+            waits.write_all(b"open").unwrap();
+            env.wait_received("c", 4);
+            let begun = Instant::now();
+            let stream = settle(env);
+            // The patience with a sender that is owed an answer is twice that.
+            assert!(begun.elapsed() < Duration::from_secs(10), "{framing}: {:?}", begun.elapsed());
+            let mut heard = Vec::new();
+            let _ = waits.read_to_end(&mut heard);
+            assert!(heard.is_empty(), "{framing}: {heard:?}");
+            assert_eq!(number(&stream["senders"]["rejected"]["draining"]), 1);
+            assert_eq!(number(&stream["ledger"]["discarded"]["draining"]), 4);
+        });
+    }
+}
+
+#[test]
+fn whoever_is_turned_away_where_senders_are_answered_is_told_so_at_once() {
     everywhere(|env, start| {
-        let port = start(&["--drain-timeout", "10min"]).port();
-        let mut waits = Sender::open(port);
-        waits.write("open");
-        env.wait_received("c", 4);
-        let stream = settle(env);
-        assert!(waits.wait_closed());
-        assert_eq!(number(&stream["senders"]["rejected"]["draining"]), 1);
-        assert_eq!(number(&stream["ledger"]["discarded"]["draining"]), 4);
+        let port = start(&["--framing", "relp"]).port();
+        let mut wrong = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        wrong.set_read_timeout(Some(SOON)).unwrap();
+        wrong.write_all(b"guess\n").unwrap();
+        let mut heard = Vec::new();
+        wrong.read_to_end(&mut heard).unwrap();
+        assert!(heard.is_empty(), "{heard:?}");
+        // It stays, whatever it is told.
+        let begun = Instant::now();
+        settle(env);
+        assert!(begun.elapsed() < Duration::from_secs(10), "it holds up the end: {:?}", begun.elapsed());
     });
 }

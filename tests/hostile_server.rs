@@ -127,3 +127,23 @@ fn senders_that_ended_and_are_never_closed_are_not_kept_without_end() {
     assert!(log(&env).contains("closes no channel"), "{}", log(&env));
     env.down("c");
 }
+
+#[test]
+fn a_neighbour_of_the_jump_host_is_known_by_its_address_without_its_interface() {
+    let deny = ["--deny", "fe80::/64", "--max-per-address", "1"];
+    let Some((env, mut server, _up)) = up("a_neighbour_of_the_jump_host", "*", &deny) else { return };
+    let mut sends = |from: &str, text: &str, end: bool| {
+        server.order("sends", &[json!(""), json!(PORT), json!(from), json!([text]), json!(end)])
+    };
+    assert_eq!(sends("fe80::1%eth0", "denied\n", true), "refused");
+    assert_eq!(sends("nobody", "unknown\n", true), "refused");
+    assert_eq!(sends("fe80:1::1%eth0", "first\n", false), "opened");
+    assert_eq!(sends("fe80:1::1%eth1", "one too many\n", true), "refused");
+    env.wait_stored("c", 6);
+    let down = env.run(&["down", "c", "--json", "--now"]).ok().last_event();
+    let rejected = &down["streams"][0]["senders"]["rejected"];
+    assert_eq!((&rejected["deny"], &rejected["max_per_address"]), (&json!(2), &json!(1)), "{down}");
+    assert_eq!(read_text(env.path("out")), "first\n");
+    let audit = env.run(&["audit", "c", "--json", "--event", "sender_open"]).ok().events();
+    assert_eq!(audit[0]["peer"], "[fe80:1::1]:4711");
+}

@@ -165,9 +165,17 @@ fn from_file(file: &Path, warnings: &mut Vec<String>) -> std::result::Result<Zer
     let shown = escape_str(&file.display().to_string());
     let wrong = |why: &str| Wrong {
         why: format!("{shown} {why}"),
-        hint: format!("it holds one line of 1 to {LONGEST_KEYWORD} bytes: (umask 077; openssl rand -hex 16 > {shown})"),
+        hint: format!("name a file that holds one line of 1 to {LONGEST_KEYWORD} bytes"),
     };
-    let unread = |e: std::io::Error| wrong(&format!("cannot be read: {}", io_reason(&e)));
+    // Where something stands already it may be anything: a key, a folder. Nobody is told to write over that.
+    let make = |wrong: Wrong| Wrong {
+        hint: format!("it holds one line of 1 to {LONGEST_KEYWORD} bytes: (umask 077; openssl rand -hex 16 > {shown})"),
+        ..wrong
+    };
+    let unread = |e: std::io::Error| {
+        let unread = wrong(&format!("cannot be read: {}", io_reason(&e)));
+        if e.kind() == std::io::ErrorKind::NotFound { make(unread) } else { unread }
+    };
     let meta = std::fs::metadata(file).map_err(unread)?;
     // A pipe could keep us waiting for ever, and has nothing for the second reader.
     if !meta.is_file() {
@@ -175,7 +183,9 @@ fn from_file(file: &Path, warnings: &mut Vec<String>) -> std::result::Result<Zer
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_FILE + 1));
     File::open(file).map_err(unread)?.take(LONGEST_FILE as u64 + 1).read_to_end(&mut bytes).map_err(unread)?;
-    let word = Zeroizing::new(word(&bytes).map_err(wrong)?.to_vec());
+    let nothing = bytes.iter().all(|b| matches!(b, b'\r' | b'\n'));
+    let unfit = |why| if nothing { make(wrong(why)) } else { wrong(why) };
+    let word = Zeroizing::new(word(&bytes).map_err(unfit)?.to_vec());
     let mode = meta.permissions().mode();
     if mode & 0o077 != 0 {
         let mode = mode & 0o7777;
@@ -248,6 +258,22 @@ mod tests {
         assert!(read(std::slice::from_ref(&given), None).unwrap_err().why.contains("did not come"));
         let (words, _) = read(&[given], Some(b"given")).unwrap();
         assert_eq!(words[0].1.as_slice(), b"given");
+    }
+
+    #[test]
+    fn nobody_is_told_to_write_over_what_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let hint = |keyword| read(&[keyword], None).unwrap_err().hint;
+        let at = |path: std::path::PathBuf| Keyword { name: "a".into(), from: Source::File(path) };
+        for made in [at(dir.path().join("missing")), file(&dir, "empty", b""), file(&dir, "blank", b"\n")] {
+            assert!(hint(made).contains("openssl rand -hex 16 > "));
+        }
+        let key = file(&dir, "key", b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n");
+        let long = file(&dir, "long", &[b'x'; 5000]);
+        for kept in [at(dir.path().to_owned()), at(dir.path().join("key/below")), key, long, file(&dir, "nul", b"a\0")]
+        {
+            assert_eq!(hint(kept), "name a file that holds one line of 1 to 1024 bytes");
+        }
     }
 
     #[test]

@@ -31,6 +31,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     acks: Acks,
+    /// The sender is in. Before that it hears nothing, not even that it is to go.
+    is_in: bool,
     /// The sender has ended and hears no more.
     deaf: bool,
 }
@@ -45,6 +47,12 @@ impl Answers {
     /// The other end, which there is one of. `safe` of the sender's output; a drain waits as long as `ear` is there.
     pub fn mouth(&self, safe: watch::Receiver<Safe>, ear: Ear) -> Mouth {
         Mouth { shared: Arc::clone(&self.0), safe, out: Vec::new(), ear }
+    }
+
+    /// The sender is in.
+    pub fn let_in(&self) {
+        self.0.lock().is_in = true;
+        self.0.told.notify_one();
     }
 
     /// Takes what the framing has found; its records end at `position` in the output.
@@ -90,8 +98,8 @@ impl Mouth {
                     return None;
                 }
                 state.acks.say(safe, &mut self.out);
-                if leaving && self.out.is_empty() && !self.shared.left.is_cancelled() && state.acks.leave(&mut self.out)
-                {
+                let may_go = leaving && state.is_in && self.out.is_empty() && !self.shared.left.is_cancelled();
+                if may_go && state.acks.leave(&mut self.out) {
                     self.ear.told();
                 }
                 if !self.out.is_empty() {
@@ -128,7 +136,7 @@ impl Mouth {
         self.shared.lock().acks.has_left()
     }
 
-    /// Whether the sender's connection is gone.
+    /// Whether the sender's connection is gone, or it never was in.
     #[must_use]
     pub fn is_deaf(&self) -> bool {
         self.shared.lock().deaf

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use super::penalty::Penalty;
+use super::pool::group;
 use super::why::Reject;
 use crate::plan::Limits;
 
@@ -34,7 +35,21 @@ pub fn listed(limits: &Limits, ip: IpAddr) -> Result<(), Reject> {
     }
 }
 
-/// The addresses of one stream.
+/// Whether the lists let somebody in whose address is not told: nobody knows then whether it is one of these.
+///
+/// # Errors
+/// Which of them does not.
+pub fn unlisted(limits: &Limits) -> Result<(), Reject> {
+    if !limits.deny.is_empty() {
+        Err(Reject::Deny)
+    } else if !limits.allow.is_empty() {
+        Err(Reject::Allow)
+    } else {
+        Ok(())
+    }
+}
+
+/// The addresses of one stream. A host of IPv6 has a /64 to itself, and counts as one however many it uses.
 #[derive(Debug, Default)]
 pub struct Addresses {
     known: HashMap<IpAddr, Known>,
@@ -93,7 +108,7 @@ impl Addresses {
 
     /// One that was in is gone.
     pub fn leave(&mut self, ip: IpAddr) {
-        if let Some(known) = self.known.get_mut(&ip) {
+        if let Some(known) = self.known.get_mut(&group(ip)) {
             known.open = known.open.saturating_sub(1);
             self.see(ip);
         }
@@ -130,6 +145,7 @@ impl Addresses {
 
     /// What is known of `ip`, which is heard now.
     fn see(&mut self, ip: IpAddr) -> &mut Known {
+        let ip = group(ip);
         self.turn += 1;
         let turn = self.turn;
         if !self.known.contains_key(&ip)
@@ -205,6 +221,14 @@ mod tests {
     }
 
     #[test]
+    fn who_has_no_address_is_none_of_those_that_are_allowed_and_may_be_one_that_is_denied() {
+        assert_eq!(unlisted(&lists(&[], &[])), Ok(()));
+        assert_eq!(unlisted(&lists(&["::/0", "0.0.0.0/0"], &[])), Err(Reject::Allow));
+        assert_eq!(unlisted(&lists(&[], &["192.0.2.1/32"])), Err(Reject::Deny));
+        assert_eq!(unlisted(&lists(&["::/0"], &["192.0.2.1/32"])), Err(Reject::Deny));
+    }
+
+    #[test]
     fn senders_of_one_address_are_counted_and_others_are_not_touched() {
         let (mut all, now) = (Addresses::default(), Instant::now());
         let limits = Limits { max_per_address: 2, ..Limits::default() };
@@ -218,6 +242,31 @@ mod tests {
         assert_eq!(all.enter(ip(1), &limits), Ok(()));
         all.leave(ip(9));
         assert_eq!(all.known.len(), 2);
+    }
+
+    #[test]
+    fn a_host_with_a_network_of_ipv6_is_one_address() {
+        let (mut all, now) = (Addresses::default(), Instant::now());
+        let limits = Limits { max_per_address: 2, max_new: 20, ..lists(&[], &["2001:db8::bad/128"]) };
+        let six = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!((all.enter(six("2001:db8::1"), &limits), all.enter(six("2001:db8::2"), &limits)), (Ok(()), Ok(())));
+        assert_eq!(all.knock(six("2001:db8::3"), &limits, now), Err(Reject::MaxPerAddress));
+        assert_eq!(all.knock(six("2001:db8:0:1::3"), &limits, now), Ok(()), "another network");
+        assert_eq!(all.knock(six("2001:db8::bad"), &limits, now), Err(Reject::Deny), "the lists know each address");
+        all.leave(six("2001:db8::2"));
+        all.leave(six("2001:db8::1"));
+        for n in 1..=6 {
+            all.failed(six(&format!("2001:db8::{n}")), now);
+        }
+        assert_eq!(all.knock(six("2001:db8::7"), &limits, now), Err(Reject::Penalty));
+        let later = now + Duration::from_secs(60);
+        let came = (0..30).filter(|n| all.knock(six(&format!("2001:db8::{n:x}")), &limits, later).is_ok()).count();
+        assert_eq!(came, 20);
+        assert!(all.takes(six("2001:db8::1"), 64 * 1024, 1000, later));
+        assert!(!all.takes(six("2001:db8::2"), 64 * 1024, 1000, later));
+        for n in 1..=3 {
+            assert_eq!(all.enter(six(&format!("::ffff:192.0.2.{n}")), &limits), Ok(()));
+        }
     }
 
     #[test]

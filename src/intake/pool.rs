@@ -11,6 +11,17 @@ use std::time::{Duration, Instant};
 /// second when they come from the other side of the world. Each costs a descriptor and some 2 KiB at most.
 pub const MAX_WAITING: usize = 256;
 
+/// Whoever holds more of these places than this and wants another one does not wait for a round trip: it says nothing.
+const HANDFUL: usize = 8;
+
+/// Who had to go for a newcomer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pushed {
+    pub number: u64,
+    /// Its address held more than a handful of all places.
+    pub crowds: bool,
+}
+
 /// See the module. Numbers are given from outside and only ever grow.
 #[derive(Debug, Default)]
 pub struct Pool {
@@ -22,29 +33,31 @@ pub struct Pool {
 /// Those who share the places of one. Every host of IPv6 has a /64 to itself, and could come from a new address each time.
 type Group = Option<IpAddr>;
 
-fn group(ip: Option<IpAddr>) -> Group {
-    ip.map(|ip| match ip {
+/// What counts as one address: of IPv6 its /64.
+pub fn group(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
-        IpAddr::V4(_) => ip,
-    })
+        four => four,
+    }
 }
 
 impl Pool {
     /// One more waits. Returns who has to go for that.
     #[must_use]
-    pub fn enter(&mut self, number: u64, ip: Option<IpAddr>, now: Instant) -> Option<u64> {
+    pub fn enter(&mut self, number: u64, ip: Option<IpAddr>, now: Instant) -> Option<Pushed> {
         let gone = if self.waiting.len() >= MAX_WAITING { self.oldest_of_most() } else { None };
-        gone.map(|gone| self.leave(gone));
-        let group = group(ip);
+        gone.map(|gone| self.leave(gone.number));
+        let group = ip.map(group);
         self.waiting.insert(number, (group, now));
         self.groups.entry(group).or_default().insert(number);
         gone
     }
 
     /// Of the groups that hold most the oldest, of these the one that waits longest.
-    fn oldest_of_most(&self) -> Option<u64> {
+    fn oldest_of_most(&self) -> Option<Pushed> {
         let of = |group: &BTreeSet<u64>| Some((group.len(), std::cmp::Reverse(*group.first()?)));
-        self.groups.values().filter_map(of).max().map(|(_, oldest)| oldest.0)
+        let (held, oldest) = self.groups.values().filter_map(of).max()?;
+        Some(Pushed { number: oldest.0, crowds: held > HANDFUL })
     }
 
     /// It waits no longer; false: it had not.
@@ -86,6 +99,25 @@ mod tests {
         IpAddr::from([192, 0, 2, n])
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "to compare with")]
+    fn pushed(number: u64) -> Option<Pushed> {
+        Some(Pushed { number, crowds: true })
+    }
+
+    #[test]
+    fn who_holds_a_handful_of_places_does_not_crowd() {
+        let (mut pool, now) = (Pool::default(), Instant::now());
+        for n in 0..MAX_WAITING {
+            let address = u8::try_from(n / HANDFUL).unwrap();
+            assert_eq!(pool.enter(n as u64, Some(ip(address)), now), None);
+        }
+        assert_eq!(pool.enter(300, Some(ip(0)), now), Some(Pushed { number: 0, crowds: false }));
+        assert_eq!(pool.enter(301, Some(ip(200)), now), Some(Pushed { number: 1, crowds: false }));
+        assert!(pool.leave(8));
+        assert_eq!(pool.enter(302, Some(ip(2)), now), None);
+        assert_eq!(pool.enter(303, Some(ip(200)), now), pushed(16));
+    }
+
     #[test]
     fn whoever_floods_loses_its_own_places_and_the_oldest_first() {
         let (mut pool, now) = (Pool::default(), Instant::now());
@@ -94,8 +126,8 @@ mod tests {
             assert_eq!(pool.enter(n, Some(ip(1)), now), None);
         }
         let full = MAX_WAITING as u64;
-        assert_eq!(pool.enter(full, Some(ip(1)), now), Some(1));
-        assert_eq!(pool.enter(full + 1, Some(ip(8)), now), Some(2), "a newcomer pushes out the flood, nobody else");
+        assert_eq!(pool.enter(full, Some(ip(1)), now), pushed(1));
+        assert_eq!(pool.enter(full + 1, Some(ip(8)), now), pushed(2), "a newcomer pushes out the flood, nobody else");
         assert!(pool.leave(0) && !pool.leave(0) && !pool.leave(1));
         assert_eq!(pool.enter(full + 2, Some(ip(1)), now), None, "somebody left");
         assert_eq!(pool.waiting.len(), MAX_WAITING);
@@ -111,8 +143,8 @@ mod tests {
         for n in 2..MAX_WAITING as u64 {
             assert_eq!(pool.enter(n, six(n), now), None);
         }
-        assert_eq!(pool.enter(1000, Some(ip(9)), now), Some(2));
-        assert_eq!(pool.enter(1001, Some("2001:db8:0:1::1".parse().unwrap()), now), Some(3), "another network");
+        assert_eq!(pool.enter(1000, Some(ip(9)), now), pushed(2));
+        assert_eq!(pool.enter(1001, Some("2001:db8:0:1::1".parse().unwrap()), now), pushed(3), "another network");
         assert_eq!(pool.groups.len(), 5);
         assert_eq!(pool.clear().len(), MAX_WAITING);
         assert!(pool.groups.is_empty() && pool.clear().is_empty());

@@ -67,6 +67,9 @@ impl Sender {
     fn new(intake: Arc<Inner>, meta: Meta, ip: Option<IpAddr>, ticket: Option<Arc<Ticket>>, stage: Stage) -> Self {
         let framer = Framer::new(intake.plan.framing, intake.plan.ends, intake.plan.max_line);
         let answers = intake.plan.framing.answers().then(Answers::default);
+        if let (Some(answers), Stage::In { .. }) = (&answers, &stage) {
+            answers.let_in();
+        }
         Self { intake, meta, ip, stage, ticket, framer, answers, held: 0, bytes: 0, end: None }
     }
 
@@ -251,7 +254,9 @@ impl Sender {
             }
             End::TurnedAway(why)
         });
-        self.intake.ledger.discarded(why.as_str(), held);
+        if held > 0 {
+            self.intake.ledger.discarded(why.as_str(), held);
+        }
     }
 }
 
@@ -263,6 +268,12 @@ pub struct Leavings {
 }
 
 impl Leavings {
+    /// Whether it never was in.
+    #[must_use]
+    pub fn was_turned_away(&self) -> bool {
+        matches!(self.why, End::TurnedAway(_))
+    }
+
     /// So many bytes came: thrown away.
     pub fn came(&self, bytes: usize) {
         self.intake.ledger.received(bytes as u64, 0, 0);
@@ -336,7 +347,7 @@ impl Drop for Sender {
             Stage::Out => {}
         }
         if let Some(answers) = &self.answers {
-            answers.end(self.end.is_some());
+            answers.end(self.end.is_some_and(|end| !matches!(end, End::TurnedAway(_))));
         }
         if let Some(ticket) = &self.ticket {
             self.intake.watch.leave(ticket);

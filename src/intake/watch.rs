@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::pool::Pool;
+use super::pool::{Pool, Pushed};
 use super::why::End;
 
 /// What a sender is held by: whoever reads from its connection has the other end.
 pub trait Leash: std::fmt::Debug + Send + Sync {
-    /// Whether it is read from now. Nobody is late who is not heard.
+    /// Whether it was read from since that was asked last. Nobody is late who is not heard.
     fn is_heard(&self) -> bool;
+
+    /// Whether what it sends waits on the way now, for others.
+    fn is_held_up(&self) -> bool;
 
     /// It has to go: its [`Sender`](super::Sender) is to be ended, which knows why, and its connection closed. Must not wait, nor
     /// call back.
@@ -65,6 +68,8 @@ struct Tied {
 pub struct Ousted {
     /// `None`: it is in, and its end will be told.
     pub peer: Option<String>,
+    /// It had to make room because its address holds much of what there is.
+    pub crowds: bool,
     leash: Option<Arc<dyn Leash>>,
 }
 
@@ -80,7 +85,7 @@ impl Ousted {
 impl Inner {
     fn oust(&mut self, number: u64, why: End) -> Option<Ousted> {
         let Tied { ticket, leash, peer } = self.tied.get_mut(&number)?;
-        ticket.why.set(why).is_ok().then(|| Ousted { peer: peer.take(), leash: leash.take() })
+        ticket.why.set(why).is_ok().then(|| Ousted { peer: peer.take(), crowds: false, leash: leash.take() })
     }
 }
 
@@ -111,7 +116,10 @@ impl Watch {
         let gone = waits.and_then(|(_, ip)| inner.pool.enter(number, ip, now));
         let peer = waits.map(|(peer, _)| peer.to_owned());
         inner.tied.insert(number, Tied { ticket: Arc::clone(&ticket), leash: None, peer });
-        let gone = gone.and_then(|gone| inner.oust(gone, End::TurnedAway(super::Reject::Gate)));
+        let gone = gone.and_then(|Pushed { number, crowds }| {
+            let gone = inner.oust(number, End::TurnedAway(super::Reject::Gate))?;
+            Some(Ousted { crowds, ..gone })
+        });
         (ticket, gone)
     }
 
@@ -154,6 +162,11 @@ impl Watch {
     pub fn all_heard(&self) -> bool {
         // The leashes of a stream lead to one connection, or to as many as there are senders, each read for itself.
         self.lock().tied.values().all(|tied| tied.leash.as_ref().is_none_or(|leash| leash.is_heard()))
+    }
+
+    /// Whether what some of them send waits on the way.
+    pub fn some_held_up(&self) -> bool {
+        self.lock().tied.values().any(|tied| tied.leash.as_ref().is_some_and(|leash| leash.is_held_up()))
     }
 
     /// Whose time before the gate is over. Before `since` nobody was heard.

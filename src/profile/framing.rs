@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::plan::{
     DEFAULT_MAX_NEW, DEFAULT_MAX_PER_ADDRESS, DEFAULT_MIN_FREE, Format, Framing, Output, Rotate, StreamPlan, Sync, To,
+    Transport,
 };
 use crate::profile::flags::StreamFlags;
 use crate::profile::problem::{Problem, quote};
@@ -56,8 +57,14 @@ impl Clash {
                 hint: "`allow` tells senders of datagrams apart, by their addresses; or take TCP",
             });
         }
+        let limits = &stream.limits;
+        if stream.transport == Transport::Udp && (limits.max_bytes.is_some() || limits.idle_timeout.is_some()) {
+            let why = "is about connections, and UDP has none".to_owned();
+            let key: &[_] = if limits.max_bytes.is_some() { &["max_bytes"] } else { &["idle_timeout"] };
+            let hint = "leave it out; `max_rate` bounds what an address sends";
+            return Some(Self { keys: key, why, hint });
+        }
         if stream.transport.socket().is_some() {
-            let limits = &stream.limits;
             let all: [(&'static [&'static str], bool); 5] = [
                 (&["allow"], !limits.allow.is_empty()),
                 (&["deny"], !limits.deny.is_empty()),

@@ -18,6 +18,8 @@ use crate::profile::write::text_of;
 
 /// What stands for a question at the terminal.
 const ASK: &str = "-";
+/// A key without a value would ask nobody for a word, and whoever wrote it meant to ask everybody.
+pub(super) const BLANK: &str = "no file is named; leave the key out";
 
 /// What the command line or the environment says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,10 +86,14 @@ impl<'de> Deserialize<'de> for RawKeywords {
                     let File(file) = map.next_value()?;
                     all.push((name, file));
                 }
-                Ok(RawKeywords(all))
+                if all.is_empty() { self.visit_unit() } else { Ok(RawKeywords(all)) }
+            }
+
+            fn visit_unit<E: serde::de::Error>(self) -> Result<RawKeywords, E> {
+                Err(E::custom(BLANK))
             }
         }
-        deserializer.deserialize_map(Map)
+        deserializer.deserialize_any(Map)
     }
 }
 
@@ -96,7 +102,7 @@ struct File(String);
 
 impl<'de> Deserialize<'de> for File {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        scalar::keyword_file(deserializer)?.map(Self).ok_or_else(|| D::Error::custom("a keyword without a file"))
+        scalar::keyword_file(deserializer)?.map(Self).ok_or_else(|| D::Error::custom(BLANK))
     }
 }
 

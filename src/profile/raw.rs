@@ -401,7 +401,7 @@ mod tests {
         line 3, column 19: a profile names a file; `--keyword-file -` on the command line asks
         line 3, column 15: expected a map of names and the files of their keywords, not string "word"
         line 3, column 17: `a b` cannot name a keyword: 1 to 64 letters, digits, `.`, `_`, `-`
-        line 3, column 15: a keyword without a file
+        line 3, column 20: no file is named; leave the key out
         line 3, column 25: `10.0.0.1/8` has bits behind its mask; `10.0.0.0/8` is the network, `10.0.0.1` the machine
         line 3, column 11: `jump.example.org` is no network; write an address or CIDR such as 192.0.2.7, 10.0.0.0/8, 2001:db8::/32
         line 3, column 12: expected an address or network as text, or a list of them, not integer `10`

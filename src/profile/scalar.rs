@@ -26,6 +26,8 @@ struct Rule<T> {
     expected: &'static str,
     text: Option<FromText<T>>,
     number: Option<FromNumber<T>>,
+    /// Why it may not be left empty, where it may not: whoever wrote the key meant to keep somebody out.
+    blank: Option<&'static str>,
 }
 
 impl<'de, T> Visitor<'de> for Rule<T> {
@@ -36,11 +38,11 @@ impl<'de, T> Visitor<'de> for Rule<T> {
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Option<T>, E> {
-        Ok(None)
+        self.blank.map_or(Ok(None), |why| Err(E::custom(why)))
     }
 
     fn visit_none<E: serde::de::Error>(self) -> Result<Option<T>, E> {
-        Ok(None)
+        self.visit_unit()
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
@@ -66,7 +68,8 @@ macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $expected:literal, $text:expr, $number:expr;)+) => {$(
         $(#[$doc])*
         pub(super) fn $name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<$type>, D::Error> {
-            deserializer.deserialize_any(Rule::<$type> { expected: $expected, text: $text, number: $number })
+            let rule = Rule::<$type> { expected: $expected, text: $text, number: $number, blank: None };
+            deserializer.deserialize_any(rule)
         }
     )+};
 }
@@ -110,8 +113,6 @@ rules! {
     max_bytes: u64 = "a size such as 1GB", Some(units::parse_size), Some(Ok);
     /// `idle_timeout`
     idle_timeout: Duration = "a duration such as 10m", Some(limits::idle_timeout), Some(limits::idle_number);
-    /// `keyword_file`
-    keyword_file: String = "the path of a file, as text", Some(keywords::file_text), None;
     /// `format`
     format: Shape = "`raw`, `prefix` or `json`", Some(shape::shape), None;
     /// `prefix`
@@ -134,6 +135,12 @@ rules! {
     keep: u32 = "a number", None, Some(rotate::keep);
     /// `rotate.compress`
     compress: Compress = "`none`, `gzip` or `zstd`", Some(rotate::compress), None;
+}
+
+/// `keyword_file`
+pub(super) fn keyword_file<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let (expected, text, blank) = ("the path of a file, as text", Some(keywords::file_text as _), keywords::BLANK);
+    deserializer.deserialize_any(Rule { expected, text, number: None, blank: Some(blank) })
 }
 
 /// `keep_trying`
@@ -216,6 +223,8 @@ impl<'de> Deserialize<'de> for OptionValues {
 /// A value that may stand in a list of [`OneOrMany`].
 trait Item: Sized {
     const EXPECTED: &'static str;
+    /// As that of a [`Rule`].
+    const BLANK: Option<&'static str> = None;
     fn from_text(text: &str) -> Result<Self, String>;
     /// A number or truth value; `None` when only text will do.
     fn from_other(text: String) -> Option<Self>;
@@ -253,6 +262,7 @@ struct NetItem(IpNet);
 
 impl Item for NetItem {
     const EXPECTED: &'static str = "an address or network as text, or a list of them";
+    const BLANK: Option<&'static str> = Some("no network is named; leave the key out");
 
     fn from_text(text: &str) -> Result<Self, String> {
         limits::net(text).map(Self)
@@ -319,7 +329,7 @@ impl<'de, T: Item> Visitor<'de> for OneOrMany<T> {
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Vec<T>, E> {
-        Ok(Vec::new())
+        T::BLANK.map_or_else(|| Ok(Vec::new()), |why| Err(E::custom(why)))
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<T>, E> {

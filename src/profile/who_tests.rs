@@ -93,6 +93,8 @@ fn what_does_not_go_together_is_refused_where_it_stands() {
     let cases = [
         at("udp:1", "out: /a, keyword_file: k"),
         at("udp:1", "out: /a, keywords: { a: k }"),
+        at("udp:1", "out: /a, max_bytes: 1GB"),
+        at("udp:1", "out: /a, idle_timeout: 10m"),
         at("unix:/run/x", "out: /a, allow: '::1'"),
         at("unix:/run/x", "out: /a, deny: 10.0.0.1"),
         at("unix:/run/x", "out: /a, max_per_address: 3"),
@@ -120,6 +122,10 @@ fn what_does_not_go_together_is_refused_where_it_stands() {
     hint: `allow` tells senders of datagrams apart, by their addresses; or take TCP
     line 2, column 37: `keywords` is said at the beginning of a connection, and UDP has none
     hint: `allow` tells senders of datagrams apart, by their addresses; or take TCP
+    line 2, column 37: `max_bytes` is about connections, and UDP has none
+    hint: leave it out; `max_rate` bounds what an address sends
+    line 2, column 37: `idle_timeout` is about connections, and UDP has none
+    hint: leave it out; `max_rate` bounds what an address sends
     line 2, column 43: `allow` is about addresses, and senders of a Unix socket have none
     hint: leave it out; the socket's folder says who reaches it
     line 2, column 43: `deny` is about addresses, and senders of a Unix socket have none
@@ -184,4 +190,21 @@ fn what_does_not_go_together_is_refused_by_the_flag_that_says_so() {
     };
     let allow = LimitFlags { allow: vec!["::1".into()], ..LimitFlags::default() };
     assert!(socket(allow).starts_with("--allow is about addresses"));
+}
+
+#[test]
+fn a_key_that_is_left_blank_lets_nobody_in() {
+    for (key, what) in [("keyword_file", "file"), ("keywords", "file"), ("allow", "network"), ("deny", "network")] {
+        for blank in ["", "~", "null", "{}", "[]", "''"] {
+            let text = format!("streams:\n  main:\n    listen: 5514\n    out: /a\n    {key}: {blank}\n");
+            let error = Home::new(&[("p", &text)]).refused(&flags("p"));
+            assert!(error.contains("line 5, column ") || blank.is_empty(), "{key}: {blank}: {error}");
+            let says = format!("no {what} is named; leave the key out");
+            let null = matches!(blank, "" | "~" | "null") || (key, blank) == ("keywords", "{}");
+            assert!(error.contains(&says) || !null, "{key}: {blank}: {error}");
+        }
+    }
+    let whole = "streams: { main: { listen: 5514, out: /a, keywords: { a: ~ } } }";
+    let error = Home::new(&[("p", whole)]).refused(&flags("p"));
+    assert!(error.contains("line 1, column 58: no file is named"), "{error}");
 }

@@ -11,6 +11,13 @@ use super::porch::Caller;
 use super::routes::Found;
 use super::seats::Slot;
 
+/// The address of an originator. sshd writes that of a neighbour with the interface behind it (`fe80::5%eth0`), which is the
+/// server's and says nothing here. `None`: it names none.
+pub fn address_of(originator: &str) -> Option<IpAddr> {
+    let address = originator.split_once('%').map_or(originator, |(address, _)| address);
+    address.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+}
+
 impl Guest {
     /// Somebody from `originator` came to the address and port of a forward.
     pub(super) async fn arrives(
@@ -21,9 +28,9 @@ impl Guest {
         reply: ChannelOpenHandle,
         session: &mut Session,
     ) -> Result<(), Stop> {
-        let peer = match originator.parse::<IpAddr>() {
-            Ok(ip) => SocketAddr::new(ip.to_canonical(), u16::try_from(originator_port).unwrap_or(0)).to_string(),
-            Err(_) => format!("{}:{originator_port}", brief(originator)),
+        let peer = match address_of(originator) {
+            Some(ip) => SocketAddr::new(ip, u16::try_from(originator_port).unwrap_or(0)).to_string(),
+            None => format!("{}:{originator_port}", brief(originator)),
         };
         let Some(Found { intake, relay }) = self.routes.find(address, port) else {
             let what = format!("a connection for {}:{port}", brief(address));
@@ -89,5 +96,27 @@ impl Guest {
         }
         let Some(data) = self.greeted(channel, data, session)? else { return Ok(None) };
         Ok(if self.was_held_back(channel, Some(data), session)? { None } else { Some(data) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_neighbour_has_an_address_whatever_interface_it_comes_by() {
+        let at = |text: &str| address_of(text).map(|ip| ip.to_string());
+        for (said, ip) in [
+            ("fe80::5%eth0", "fe80::5"),
+            ("fe80::5%25", "fe80::5"),
+            ("fe80::5", "fe80::5"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("192.0.2.1", "192.0.2.1"),
+        ] {
+            assert_eq!(at(said).as_deref(), Some(ip), "{said}");
+        }
+        for nothing in ["", "%eth0", "host", "host%eth0", "192.0.2.1:5"] {
+            assert_eq!(at(nothing), None, "{nothing}");
+        }
     }
 }

@@ -96,7 +96,9 @@ impl HalfClosed {
     /// that is answered ends after the last answer.
     fn leave(&self, id: ChannelId, slot: Slot) -> (bool, Voice) {
         let Slot { mut sender, channel } = slot;
-        let (ear, leavings) = (sender.ear(), sender.leavings());
+        let leavings = sender.leavings();
+        // Who was never let in gets no answer, and nobody waits for it.
+        let ear = if leavings.as_ref().is_some_and(Leavings::was_turned_away) { None } else { sender.ear() };
         let (answered, sent_away) = (ear.is_some(), leavings.is_some());
         self.lock().insert(id, Ended { _ear: ear, leavings: leavings.map(|leavings| (leavings, 0)) });
         sender.end(End::Clean);

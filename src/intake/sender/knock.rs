@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::answers::Answers;
 use super::super::gate::Step;
 use super::super::why::{End, Kind};
 use super::super::{GATE, Reject};
@@ -42,6 +43,7 @@ impl Sender {
             Ok(connection) => {
                 (meta.connection, meta.keyword) = (connection, Some(Arc::clone(name)));
                 self.stage = Stage::In { wanted: 0 };
+                self.answers.iter().for_each(Answers::let_in);
                 if self.intake.needs_watch() {
                     self.hear();
                 } else if let Some(ticket) = self.ticket.take() {

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::nonce::{First, Looks, Nonce};
 use crate::intake::{Intake, Sender};
+use crate::ssh::arrival::address_of;
 
 /// Connections held back at once; as many as a stream lets in unless it is told otherwise. Our own sends its line at once: when
 /// there are more, the longest silent one is a sender.
@@ -145,8 +146,8 @@ impl<C> Held<C> {
 
 /// Whether an address, with its port or without, is one of the jump host's loopback interface.
 fn is_loopback(address: &str) -> bool {
-    let ip = address.parse::<SocketAddr>().map(|at| at.ip()).or_else(|_| address.parse::<IpAddr>());
-    ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
+    let ip = address.parse::<SocketAddr>().ok().map(|at| at.ip().to_canonical()).or_else(|| address_of(address));
+    ip.is_some_and(|ip| ip.is_loopback())
 }
 
 /// What becomes of a connection, and of what came by it.
