@@ -428,6 +428,54 @@ fn a_full_disk_under_the_spool_makes_the_input_wait_and_loses_nothing() {
     env.down("c");
 }
 
+/// Nobody frees anything: what is acknowledged must make room for the rest.
+#[test]
+fn a_disk_that_only_the_spool_fills_is_emptied_by_acknowledgements() {
+    let env = Env::new();
+    let disk = disk!(env, "2m");
+    let port = free_port();
+    let (mut tap, input) = Tap::new();
+    let run = sender(&env, input, &[&to(port), "--ack", "--keep-trying", "--spool", &env.arg("disk/spool")]);
+    wait_until("it tries", SOON, || run.stderr().contains("trying again").then_some(()));
+    disk.fill(600_000);
+    let count = 30_000;
+    let writer = std::thread::spawn(move || {
+        tap.write(lines(0..count));
+        tap
+    });
+    wait_until("it says that the disk is full", SOON, || run.stderr().contains("the input waits").then_some(()));
+    assert!(!writer.is_finished(), "more was read than the disk takes");
+    env.started(env.run(&["listen", &to(port), "--json", "--out", &env.arg("f"), "--name", "c", "--framing", "relp"]));
+    let mut tap = writer.join().unwrap();
+    tap.end();
+    run.wait().ok().says("the spool takes records again");
+    assert_eq!(complete(&env.path("f"), count, 0), 0);
+    env.down("c");
+}
+
+#[test]
+fn what_a_full_disk_did_not_take_is_counted_at_the_end() {
+    let env = Env::new();
+    let disk = disk!(env, "2m");
+    let target = to(free_port());
+    let (mut tap, input) = Tap::new();
+    let run = sender(&env, input, &[&target, "--ack", "--keep-trying", "--spool", &env.arg("disk/spool")]);
+    wait_until("it tries", SOON, || run.stderr().contains("trying again").then_some(()));
+    disk.fill(0);
+    tap.write("one\ntwo\n");
+    wait_until("it says that the disk is full", SOON, || run.stderr().contains("the input waits").then_some(()));
+    run.signal(Signal::INT);
+    run.wait().fails(1).says("lost, though read: 2 records; not acknowledged, and kept there: 0 records");
+}
+
+#[test]
+fn a_port_of_relp_is_no_success_for_lines() {
+    let env = Env::new();
+    let up = relp(&env);
+    send_all(&env, "one\n", &[&to(up.port())]).fails(1).hinted().says("that port speaks RELP");
+    env.down("c");
+}
+
 #[test]
 fn a_full_spool_makes_the_input_wait() {
     let env = Env::new();

@@ -17,6 +17,8 @@ const GOODBYE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(2);
 /// A connection that lived so long was a good one.
 const GOOD: Duration = Duration::from_secs(10);
+/// What a collector that wants RELP says to anything else.
+const REFUSAL: &[u8] = b"0 serverclose";
 /// One that ended sooner was refused.
 const REFUSED: Duration = Duration::from_secs(2);
 
@@ -27,6 +29,8 @@ struct Plain<'a> {
     out: Outgoing,
     dial: Dial,
     line: Option<Line>,
+    /// What the other side of it has said, the first bytes.
+    heard: Vec<u8>,
     /// There was a connection.
     ever: bool,
     /// Connections that were lost.
@@ -42,6 +46,7 @@ struct Plain<'a> {
 /// See [`super::run`].
 pub fn run(settings: &Settings, wake: &Wake, talk: &mut dyn FnMut(Said)) -> Result<()> {
     let files = Files::open(&settings.follow, |_| None)?;
+    super::tell_missing(&files, talk);
     let mut plain = Plain {
         settings,
         input: files.is_empty().then(Input::new),
@@ -49,6 +54,7 @@ pub fn run(settings: &Settings, wake: &Wake, talk: &mut dyn FnMut(Said)) -> Resu
         out: Outgoing::default(),
         dial: Dial::new(settings.target.clone(), wake.clone(), Instant::now()),
         line: None,
+        heard: Vec::new(),
         ever: false,
         cuts: 0,
         said: None,
@@ -62,6 +68,7 @@ pub fn run(settings: &Settings, wake: &Wake, talk: &mut dyn FnMut(Said)) -> Resu
             stop = Some((wake.stopped(), now + GRACE));
             plain.stop();
         }
+        plain.files.look(now);
         plain.connect(now, talk)?;
         if stop.is_none() {
             plain.gather(now, talk);
@@ -93,6 +100,7 @@ impl Plain<'_> {
                 if self.cuts > 0 || self.said.take().is_some() {
                     talk(Said::Note(format!("connected to {}", self.settings.target)));
                 }
+                self.heard.clear();
                 (self.ever, self.busy) = (true, true);
             }
             Some(Err(why)) if !self.ever && !self.settings.keep_trying => {
@@ -122,6 +130,7 @@ impl Plain<'_> {
 
     /// Moves bytes; true: all is done.
     fn advance(&mut self, now: Instant, talk: &mut dyn FnMut(Said)) -> Result<bool> {
+        let target = &self.settings.target;
         let Some(line) = &mut self.line else { return Ok(false) };
         let mut gone = None;
         // Heard first: whoever has closed takes nothing more, and says so only once.
@@ -135,7 +144,15 @@ impl Plain<'_> {
                     break;
                 }
                 // A collector of lines answers nothing; whatever it is, nobody waits for it.
-                Ok(Some(_)) => {}
+                Ok(Some(n)) => {
+                    if self.heard.len() < REFUSAL.len() {
+                        self.heard.extend_from_slice(&buffer[..n]);
+                    }
+                    if self.heard.starts_with(REFUSAL) {
+                        return Err(Error::failed(format!("cannot send to {target}: that port speaks RELP"))
+                            .hint("--ack speaks it, too"));
+                    }
+                }
                 Err(why) => {
                     gone = Some(why);
                     break;
@@ -200,7 +217,7 @@ impl Plain<'_> {
         }
         let input =
             reads && self.ever_or_waiting() && !self.is_over() && self.input.is_some() && self.out.len() < QUEUE;
-        let mut until = sooner(deadline, self.ending);
+        let mut until = sooner(sooner(deadline, self.ending), self.files.look_due());
         if self.line.is_none() {
             until = sooner(until, self.dial.due());
         } else if reads && self.out.len() < QUEUE {
