@@ -3,6 +3,8 @@
 //! The window is counted from what is *remembered* as acknowledged, not from what was heard: whenever this process is killed, at
 //! most one window is sent twice.
 
+mod ending;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -13,8 +15,8 @@ use super::relp::{Heard, Session};
 use super::spool::Spool;
 use super::store::Store;
 use super::tail::Place;
-use super::{Ack, Said, Settings, Stop, Wake, counted, interrupted, unreachable};
-use crate::error::{Error, Kind, Result, io_reason};
+use super::{Ack, Said, Settings, Wake, counted, unreachable};
+use crate::error::{Error, Result, io_reason};
 
 /// Records that are sent and not acknowledged; librelp's number. What a cut doubles at most.
 const WINDOW: usize = 128;
@@ -154,18 +156,6 @@ impl<'a> Acked<'a> {
         })
     }
 
-    fn stop(&mut self) {
-        let Self { input, spool, any, .. } = self;
-        self.stopping = true;
-        if let Some(input) = input {
-            // What has no line end yet is not lost either.
-            input.finish(|line, _| {
-                *any = true;
-                spool.push(line);
-            });
-        }
-    }
-
     /// Brings to the disk what belongs there.
     fn keep(&mut self, now: Instant, talk: &mut dyn FnMut(Said)) {
         // What is acknowledged is remembered whatever the disk says to new records: it may be what fills it.
@@ -232,7 +222,8 @@ impl<'a> Acked<'a> {
                 error.hint("--ack needs a port with `--framing relp`, and its keyword where it has one")
             });
         }
-        let ask = if what.starts_with("no session") { "; is the keyword right, and the port `--framing relp`?" } else { "" };
+        let ask =
+            if what.starts_with("no session") { "; is the keyword right, and the port `--framing relp`?" } else { "" };
         let text = format!("{what} {}: {why}{ask}; trying again", self.settings.target);
         if self.said.as_ref() != Some(&text) {
             talk(Said::Warning(text.clone()));
@@ -398,39 +389,5 @@ impl<'a> Acked<'a> {
             input.as_mut().expect("it was waited for").read(read)?;
         }
         Ok(())
-    }
-
-    fn finish(mut self, stop: Option<Stop>) -> Result<()> {
-        let folder = self.store.folder().display().to_string();
-        let cannot =
-            |e: std::io::Error| Error::failed(format!("cannot write to the spool {folder}: {}", io_reason(&e)));
-        // What is still in memory, if the disk takes it now.
-        let remembered = self.remember(Instant::now());
-        let written = self.spool.write(Instant::now());
-        let finished = remembered.and(self.spool.finish()).and(self.store.sync());
-        if let (Err(e), lost @ 1..) = (&written, self.spool.unwritten()) {
-            let left = self.spool.left().map_err(cannot)?;
-            let (lost, left) = (counted(lost), counted(left));
-            let text = format!("cannot write to the spool {folder}: {}; lost, though read: {lost}", io_reason(e));
-            return Err(Error::failed(format!("{text}; not acknowledged, and kept there: {left}")));
-        }
-        written.and(finished).map_err(cannot)?;
-        let Some(who) = stop else { return Ok(()) };
-        // Whoever leaves with nothing under way says so; nobody waits for the answer.
-        if let Some((line, session)) =
-            self.line.as_mut().filter(|(_, session)| session.is_open() && session.in_flight() == 0)
-        {
-            session.close(line.out());
-            let _ = line.flush();
-            line.end();
-        }
-        if who == Stop::Manager && !self.settings.follow.is_empty() {
-            return Ok(());
-        }
-        let left = self.spool.left().map_err(cannot)?;
-        if left == 0 && !self.any && self.settings.follow.is_empty() {
-            return Err(Error::new(Kind::Interrupted, "interrupted: nothing was read"));
-        }
-        Err(interrupted(left, &folder, !self.settings.follow.is_empty()))
     }
 }

@@ -21,6 +21,10 @@ const GOOD: Duration = Duration::from_secs(10);
 const REFUSAL: &[u8] = b"0 serverclose";
 /// One that ended sooner was refused.
 const REFUSED: Duration = Duration::from_secs(2);
+/// So old a first connection is before it is ended from here: who was turned away has heard it by then, and may say so.
+const SETTLED: Duration = Duration::from_millis(300);
+/// Why a connection may be ended at once from there.
+const TURNED_AWAY: &str = "it was turned away: keyword, allow/deny or framing; `reclog audit` there says which";
 
 struct Plain<'a> {
     settings: &'a Settings,
@@ -176,12 +180,9 @@ impl Plain<'_> {
             self.cut(&why, now, talk)?;
             return Ok(false);
         }
-        if self.ending.is_none()
-            && self.out.is_empty()
-            && line.is_flushed()
-            && self.input.as_ref().is_some_and(Input::is_over)
-        {
-            line.end();
+        let all_out = self.ending.is_none() && self.out.is_empty() && line.is_flushed();
+        if all_out && self.input.as_ref().is_some_and(Input::is_over) && now >= self.settled().unwrap_or(now) {
+            self.line.as_mut().expect("it stands").end();
             self.ending = Some(now + GOODBYE);
         }
         if self.ending.is_some_and(|deadline| now >= deadline) {
@@ -189,6 +190,12 @@ impl Plain<'_> {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// When it is known that the first connection was not turned away; `None`: it is the business of nobody.
+    fn settled(&self) -> Option<Instant> {
+        let first = self.cuts == 0 && !self.settings.keep_trying;
+        self.line.as_ref().filter(|_| first).map(|line| line.since + SETTLED)
     }
 
     /// The connection is gone.
@@ -200,13 +207,16 @@ impl Plain<'_> {
         }
         let Some(line) = self.line.take() else { return Ok(()) };
         let age = now.duration_since(line.since);
+        if self.cuts == 0 && age < REFUSED && !self.settings.keep_trying {
+            return Err(Error::failed(format!("cannot send to {target}: {why}")).hint(TURNED_AWAY));
+        }
         if age >= GOOD {
             self.dial.well();
         }
         self.dial.rest(now);
         self.out.rewind();
         self.cuts += 1;
-        let doubt = if age < REFUSED { "is the keyword right?" } else { "what was under way may be lost" };
+        let doubt = if age < REFUSED { TURNED_AWAY } else { "what was under way may be lost" };
         talk(Said::Warning(format!("the connection to {target} is lost ({why}); trying again; {doubt}")));
         Ok(())
     }
@@ -218,6 +228,9 @@ impl Plain<'_> {
         let input =
             reads && self.ever_or_waiting() && !self.is_over() && self.input.is_some() && self.out.len() < QUEUE;
         let mut until = sooner(sooner(deadline, self.ending), self.files.look_due());
+        if self.ending.is_none() && self.is_over() && self.out.is_empty() {
+            until = sooner(until, self.settled().filter(|at| *at > now));
+        }
         if self.line.is_none() {
             until = sooner(until, self.dial.due());
         } else if reads && self.out.len() < QUEUE {

@@ -74,6 +74,9 @@ impl Spool {
             let length = file.metadata()?.len();
             end = last + whole(&file)?;
             torn = last + length - end;
+            if torn > 0 && !is_torn(&file, end - last)? {
+                return Err(damage(&folder.join(name_of(last)), end - last));
+            }
             if torn > 0 {
                 file.set_len(end - last)?;
             }
@@ -258,11 +261,7 @@ impl Spool {
 
     fn damaged(&self) -> io::Error {
         let start = self.segments.range(..=self.reader.at).next_back().copied().unwrap_or_default();
-        let file = self.folder.join(name_of(start));
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{} holds no record at byte {}", file.display(), self.reader.at - start),
-        )
+        damage(&self.folder.join(name_of(start)), self.reader.at - start)
     }
 
     /// Everything before `place` is acknowledged; files that hold nothing else go. Whether bytes were given back to the disk.
@@ -360,6 +359,21 @@ fn name_of(start: u64) -> String {
 
 fn start_of(name: &str) -> Option<u64> {
     name.strip_suffix(".records").filter(|digits| digits.len() == 20)?.parse().ok()
+}
+
+fn damage(file: &Path, at: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{} holds no record at byte {at}", file.display()))
+}
+
+/// Whether what follows is no more than a crash leaves behind: one record that is not whole, and zeros where a machine has lost
+/// its power. With a whole one behind it is damage.
+fn is_torn(file: &File, at: u64) -> io::Result<bool> {
+    let length = usize::try_from(file.metadata()?.len() - at).unwrap_or(usize::MAX);
+    let mut rest = vec![0; length.min(2 * SEGMENT as usize)];
+    let n = read_all(file, &mut rest, at)?;
+    let end = rest[..n].iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+    let is_whole = |at| matches!(records::look(&rest[at..n]), Look::Record(..));
+    Ok(n == length && end <= records::HEAD + records::LONGEST && !(0..end).any(is_whole))
 }
 
 /// How many bytes of a file are whole records.

@@ -20,7 +20,6 @@ const HEAD: usize = 256;
 const BLOCK: usize = 2 * LONGEST;
 /// Files that may wait behind the current one, in descriptors: renamed faster than they are read.
 const MAX_WAITING: usize = 8;
-
 /// Files that took its place while nobody looked, in descriptors; of more the newest are read.
 const MAX_MISSED: usize = 64;
 
@@ -294,7 +293,8 @@ impl Tail {
             let since = self.since.map_or_else(|| newest.file.metadata().map(|meta| written(&meta)), Ok)?;
             missed = between(&self.path, since, self.current.iter().chain(&self.next).chain([&open]))?;
             for over in &self.over {
-                let is = |open: &Open| (open.dev, open.ino) == (over.dev, over.ino) && open.holds(over).unwrap_or(false);
+                let is =
+                    |open: &Open| (open.dev, open.ino) == (over.dev, over.ino) && open.holds(over).unwrap_or(false);
                 missed.retain(|open| !is(open));
             }
         }
