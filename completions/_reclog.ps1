@@ -273,7 +273,7 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
             [CompletionResult]::new('--ack-timeout', '--ack-timeout', [CompletionResultType]::ParameterName, 'How long an acknowledgement may take before another connection is tried [default: 90s]')
             [CompletionResult]::new('--follow', '--follow', [CompletionResultType]::ParameterName, 'Send what is appended to a file, over renames and truncation; repeatable [default: standard input]')
             [CompletionResult]::new('--framing', '--framing', [CompletionResultType]::ParameterName, 'How lines are set apart [default: lines, with --ack relp]')
-            [CompletionResult]::new('--keyword-file', '--keyword-file', [CompletionResultType]::ParameterName, 'File whose first line is said first on each connection; - asks for it [default: RECLOG_KEYWORD, else none]')
+            [CompletionResult]::new('--keyword-file', '--keyword-file', [CompletionResultType]::ParameterName, 'File with the one line that is said first on each connection; - asks for it [default: RECLOG_KEYWORD, else none]')
             [CompletionResult]::new('--ack', '--ack', [CompletionResultType]::ParameterName, 'Want each line acknowledged (RELP), and send again what is not')
             [CompletionResult]::new('--keep-trying', '--keep-trying', [CompletionResultType]::ParameterName, 'Wait for a first connection that cannot be made')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')

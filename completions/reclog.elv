@@ -259,7 +259,7 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand --ack-timeout 'How long an acknowledgement may take before another connection is tried [default: 90s]'
             cand --follow 'Send what is appended to a file, over renames and truncation; repeatable [default: standard input]'
             cand --framing 'How lines are set apart [default: lines, with --ack relp]'
-            cand --keyword-file 'File whose first line is said first on each connection; - asks for it [default: RECLOG_KEYWORD, else none]'
+            cand --keyword-file 'File with the one line that is said first on each connection; - asks for it [default: RECLOG_KEYWORD, else none]'
             cand --ack 'Want each line acknowledged (RELP), and send again what is not'
             cand --keep-trying 'Wait for a first connection that cannot be made'
             cand -q 'Say less: no progress, no hints on success'

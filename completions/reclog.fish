@@ -223,7 +223,7 @@ complete -c reclog -n "__fish_reclog_using_subcommand send" -l follow -d 'Send w
 complete -c reclog -n "__fish_reclog_using_subcommand send" -l framing -d 'How lines are set apart [default: lines, with --ack relp]' -r -f -a "lines\t'Each line ends with its LF'
 syslog\t'Syslog messages with an octet count (RFC 6587), other lines as they are'
 relp\t'Acknowledged frames: the same as --ack'"
-complete -c reclog -n "__fish_reclog_using_subcommand send" -l keyword-file -d 'File whose first line is said first on each connection; - asks for it [default: RECLOG_KEYWORD, else none]' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand send" -l keyword-file -d 'File with the one line that is said first on each connection; - asks for it [default: RECLOG_KEYWORD, else none]' -r -F
 complete -c reclog -n "__fish_reclog_using_subcommand send" -l ack -d 'Want each line acknowledged (RELP), and send again what is not'
 complete -c reclog -n "__fish_reclog_using_subcommand send" -l keep-trying -d 'Wait for a first connection that cannot be made'
 complete -c reclog -n "__fish_reclog_using_subcommand send" -s q -l quiet -d 'Say less: no progress, no hints on success'

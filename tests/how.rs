@@ -186,12 +186,35 @@ fn bash_is_the_sender_unless_told() {
 }
 
 #[test]
+fn a_stream_of_relp_with_a_keyword_is_for_send() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let env = Env::new();
+    let word = env.write("reclog.keyword", "sesame\n");
+    std::fs::set_permissions(&word, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let args = ["--out", &env.arg("f"), "--name", "c", "--framing", "relp", "--keyword-file", word.to_str().unwrap()];
+    let up = env.listen(&args);
+    env.run(&["how", "c", "--sender", "rsyslog"]).fails(2).hinted().says("reclog send HOST:PORT --ack");
+    let line = env.run(&["how", "c"]).ok().says("holds the keyword").stdout;
+    let end = format!(":{}\" --ack --keyword-file reclog.keyword\n", up.port());
+    assert!(line.contains(" | reclog send \"") && line.ends_with(&end), "{line}");
+    // As it stands, but for where the program and the file are.
+    let line = line.replace("reclog send", &format!("{} send", env!("CARGO_BIN_EXE_reclog")));
+    let run = env.command("sh").args(["-c", &line]).current_dir(word.parent().unwrap()).output().unwrap();
+    assert!(run.status.success(), "{run:?}");
+    env.down("c");
+    assert!(read_text(env.path("f")).starts_with("hello from "));
+}
+
+#[test]
 fn a_stream_of_relp_is_for_rsyslog() {
     require!("rsyslogd", "logger", "omrelp.so");
     let env = Env::new();
     let up = env.run(&["listen", "127.0.0.1:0", "--out", &env.arg("f"), "--name", "c", "--framing", "relp"]).ok();
     env.expect(env.processes()[0]);
-    assert!(up.stdout.contains("\n  send   reclog how c   (RELP: rsyslog speaks it)\n"), "{up:?}");
+    assert!(
+        up.stdout.contains("\n  send   reclog how c   (RELP: rsyslog and `reclog send --ack` speak it)\n"),
+        "{up:?}"
+    );
     paste_into_rsyslog(&env);
     env.run(&["how", "c", "--sender", "nc"]).fails(2).hinted().says("RELP");
     assert!(env.run(&["how", "c"]).ok().stdout.contains("omrelp"));

@@ -195,8 +195,8 @@ fn the_keyword_comes_first_on_each_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = to(listener.local_addr().unwrap().port());
     let (mut tap, input) = Tap::new();
-    let word = env.write("word", "open sesame\r\nsecond line\n");
-    let run = sender(&env, input, &[&target, "--keyword-file", word.to_str().unwrap()]);
+    let word = env.write("word", "open sesame\r\n");
+    let run = sender(&env, input, &[&target, "--keyword-file", word.to_str().unwrap(), "--keep-trying"]);
     let hear = |want: &str| {
         let mut stream = accept(&listener);
         let mut bytes = vec![0; want.len()];
@@ -244,11 +244,16 @@ fn what_is_wrong_is_said_with_what_to_do() {
     env.run(&["send", &free, "--ack", "--spool-size", "many"]).fails(2);
     env.run(&["send", &free, "--follow", "."]).fails(2).hinted().says("cannot follow");
     env.run(&["send", &free, "--follow", "/dev/null"]).fails(2).says("no plain file");
-    env.run(&["send", &free, "--keyword-file", "none"]).fails(1).says("cannot read the keyword file");
+    env.run(&["send", &free, "--keyword-file", "none"]).fails(2).says("cannot read the keyword file");
     let empty = env.write("empty", "\n").display().to_string();
-    env.run(&["send", &free, "--keyword-file", &empty]).fails(1).hinted().says("is empty");
+    env.run(&["send", &free, "--keyword-file", &empty]).fails(2).hinted().says("is empty");
+    let two = env.write("two", "a\nb\n").display().to_string();
+    env.run(&["send", &free, "--keyword-file", &two]).fails(2).hinted().says("more than one line");
+    let mut command = env.reclog(&["send", &free]);
+    command.env("RECLOG_KEYWORD", "");
+    Bg::spawn(command).wait().fails(2).hinted().says("RECLOG_KEYWORD is empty");
     let long = env.write("long", "x".repeat(1025)).display().to_string();
-    env.run(&["send", &free, "--keyword-file", &long]).fails(1).says("1024");
+    env.run(&["send", &free, "--keyword-file", &long]).fails(2).says("1024");
     // A port that is no RELP.
     let up = env.listen(&["--out", &env.arg("g"), "--name", "plain"]);
     let (mut tap, input) = Tap::new();
@@ -280,7 +285,7 @@ fn a_sender_is_told_how_many_connections_were_lost_and_goes_on() {
     let env = Env::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (mut tap, input) = Tap::new();
-    let run = sender(&env, input, &[&to(listener.local_addr().unwrap().port())]);
+    let run = sender(&env, input, &[&to(listener.local_addr().unwrap().port()), "--keep-trying"]);
     for n in 1..=2 {
         tap.write(format!("{n}\n"));
         let mut stream = accept(&listener);
@@ -425,6 +430,80 @@ fn a_full_disk_under_the_spool_makes_the_input_wait_and_loses_nothing() {
     tap.end();
     run.wait().ok().says("the spool takes records again");
     assert_eq!(complete(&env.path("f"), count, 0), 0);
+    env.down("c");
+}
+
+/// Nobody frees anything: what is acknowledged must make room for the rest.
+#[test]
+fn a_disk_that_only_the_spool_fills_is_emptied_by_acknowledgements() {
+    let env = Env::new();
+    let disk = disk!(env, "2m");
+    let port = free_port();
+    let (mut tap, input) = Tap::new();
+    let run = sender(&env, input, &[&to(port), "--ack", "--keep-trying", "--spool", &env.arg("disk/spool")]);
+    wait_until("it tries", SOON, || run.stderr().contains("trying again").then_some(()));
+    disk.fill(600_000);
+    let count = 30_000;
+    let writer = std::thread::spawn(move || {
+        tap.write(lines(0..count));
+        tap
+    });
+    wait_until("it says that the disk is full", SOON, || run.stderr().contains("the input waits").then_some(()));
+    assert!(!writer.is_finished(), "more was read than the disk takes");
+    env.started(env.run(&["listen", &to(port), "--json", "--out", &env.arg("f"), "--name", "c", "--framing", "relp"]));
+    let mut tap = writer.join().unwrap();
+    tap.end();
+    run.wait().ok().says("the spool takes records again");
+    assert_eq!(complete(&env.path("f"), count, 0), 0);
+    env.down("c");
+}
+
+#[test]
+fn what_a_full_disk_did_not_take_is_counted_at_the_end() {
+    let env = Env::new();
+    let disk = disk!(env, "2m");
+    let target = to(free_port());
+    let (mut tap, input) = Tap::new();
+    let run = sender(&env, input, &[&target, "--ack", "--keep-trying", "--spool", &env.arg("disk/spool")]);
+    wait_until("it tries", SOON, || run.stderr().contains("trying again").then_some(()));
+    disk.fill(0);
+    tap.write("one\ntwo\n");
+    wait_until("it says that the disk is full", SOON, || run.stderr().contains("the input waits").then_some(()));
+    run.signal(Signal::INT);
+    run.wait().fails(1).says("lost, though read: 2 records; not acknowledged, and kept there: 0 records");
+}
+
+#[test]
+fn who_is_turned_away_is_told_so() {
+    let env = Env::new();
+    let word = env.write("word", "sesame\n");
+    std::fs::set_permissions(&word, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let right = word.display().to_string();
+    let up = env.listen(&["--out", &env.arg("f"), "--name", "c", "--keyword-file", &right]);
+    let wrong = env.write("wrong", "barley\n").display().to_string();
+    send_all(&env, "one\n", &[&to(up.port()), "--keyword-file", &wrong]).fails(1).hinted().says("turned away: keyword");
+    send_all(&env, "two\n", &[&to(up.port())]).fails(1).hinted().says("turned away: keyword");
+    send_all(&env, "three\n", &[&to(up.port()), "--keyword-file", &right]).ok();
+    env.down("c");
+    assert_eq!(read_text(env.path("f")), "three\n");
+}
+
+#[test]
+fn a_file_that_is_not_there_yet_is_told() {
+    let env = Env::new();
+    let up = env.listen(&["--out", &env.arg("f"), "--name", "c"]);
+    let run = env.spawn(&["send", &to(up.port()), "--follow", &env.arg("later")]);
+    wait_until("it is told", SOON, || run.stderr().contains("later is not there yet; waiting for it").then_some(()));
+    run.signal(Signal::INT);
+    run.wait().fails(130);
+    env.down("c");
+}
+
+#[test]
+fn a_port_of_relp_is_no_success_for_lines() {
+    let env = Env::new();
+    let up = relp(&env);
+    send_all(&env, "one\n", &[&to(up.port())]).fails(1).hinted().says("that port speaks RELP");
     env.down("c");
 }
 

@@ -28,7 +28,7 @@ pub struct SendArgs {
     /// How lines are set apart [default: lines, with --ack relp]
     #[arg(long, value_name = "FRAMING")]
     pub framing: Option<SendFraming>,
-    /// File whose first line is said first on each connection; - asks for it [default: RECLOG_KEYWORD, else none]
+    /// File with the one line that is said first on each connection; - asks for it [default: RECLOG_KEYWORD, else none]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub keyword_file: Option<PathBuf>,
     /// Wait for a first connection that cannot be made

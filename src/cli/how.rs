@@ -22,8 +22,19 @@ pub async fn run(args: &HowArgs, paths: &Paths, printer: Printer) -> Result<()> 
     let place = Place::of(&collector, stream);
     if stream.framing == Framing::Relp.as_str() {
         if !stream.keywords.is_empty() {
-            return Err(Error::usage("rsyslog cannot send a keyword: it says nothing before its messages")
-                .hint("a stream of its own, without a keyword and with `allow`, takes what it sends"));
+            if args.sender.is_some() {
+                return Err(Error::usage("rsyslog cannot send a keyword: it says nothing before its messages")
+                    .hint("`reclog send HOST:PORT --ack --keyword-file FILE` can: leave --sender out")
+                    .hint("a stream of its own, without a keyword and with `allow`, takes what it sends"));
+            }
+            let text = snippets::acked(&place, true)?;
+            tell_keyword(printer);
+            return printer.data(&text);
+        }
+        if args.sender.is_none()
+            && let Ok(text) = snippets::acked(&place, false)
+        {
+            printer.note(&format!("this is for rsyslog; where reclog is: {}", text.trim_end()));
         }
         return printer.data(&snippets::relp(args.sender, &place)?);
     }
@@ -33,14 +44,18 @@ pub async fn run(args: &HowArgs, paths: &Paths, printer: Printer) -> Result<()> 
     let text = if stream.keywords.is_empty() {
         snippet(sender, &place, args.udp)?
     } else {
-        printer.note(&format!(
-            "{} holds the keyword where the sender runs: bring the file there by a way that nobody listens to",
-            snippets::KEYWORD_FILE
-        ));
+        tell_keyword(printer);
         snippets::with_keyword(sender, &place)?
     };
     if let Some(host) = place.only_on() {
         printer.note(&format!("run this on {}", escape_str(host)));
     }
     printer.data(&text)
+}
+
+fn tell_keyword(printer: Printer) {
+    printer.note(&format!(
+        "{} holds the keyword where the sender runs: bring the file there by a way that nobody listens to",
+        snippets::KEYWORD_FILE
+    ));
 }

@@ -6,9 +6,8 @@ use zeroize::Zeroizing;
 
 use super::prompt::Prompt;
 use super::up::interrupt;
-use crate::collector::keywords::word;
 use crate::error::{Error, Result};
-use crate::plan::{KEYWORD_VARIABLE, Plan, Source};
+use crate::plan::{KEYWORD_VARIABLE, Plan, Source, word};
 use crate::ssh::{Answer, Person, Question, QuestionKind, keep_out_of_core_files};
 
 /// Whether the environment holds one; an empty one is a mistake that is told, not none.

@@ -14,7 +14,7 @@ use super::spinner::Spinner;
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::paths::{Paths, absolute};
-use crate::plan::LONGEST_KEYWORD;
+use crate::plan::{KEYWORD_VARIABLE, LONGEST_KEYWORD, word};
 use crate::profile::{parse_duration, parse_size};
 use crate::send::{self, Ack, Framing, Said, Settings, Stop, Target, Wake};
 use crate::ssh::{Answer, Person as _, Question, QuestionKind};
@@ -96,39 +96,34 @@ fn file_safe(target: &Target) -> String {
 
 /// The word to be said first: of a file, a person or the environment.
 async fn keyword(file: Option<&Path>, printer: Printer) -> Result<Option<Zeroizing<String>>> {
-    let (text, from) = match file {
-        None => match std::env::var_os("RECLOG_KEYWORD").filter(|word| !word.is_empty()) {
+    let elsewhere = "--keyword-file FILE reads it from a file";
+    let (bytes, from) = match file {
+        None => match std::env::var_os(KEYWORD_VARIABLE) {
             None => return Ok(None),
-            Some(word) => (word.into_string().ok().map(Zeroizing::new), "RECLOG_KEYWORD".to_owned()),
+            Some(said) => (Zeroizing::new(said.into_encoded_bytes()), KEYWORD_VARIABLE.to_owned()),
         },
         Some(path) if path == Path::new("-") => {
             let question = Question { text: "Keyword: ".into(), kind: QuestionKind::Secret };
             match Prompt::new(printer, Spinner::new(None)).ask(question).await {
-                Answer::Text(word) => (Some(word), "the keyword".to_owned()),
-                _ => {
-                    return Err(Error::failed("cannot ask for the keyword: there is no terminal")
-                        .hint("--keyword-file FILE reads it from a file"));
+                Answer::Text(said) => (Zeroizing::new(said.as_bytes().to_vec()), "the keyword".to_owned()),
+                Answer::Declined => return Err(Error::usage("no keyword was given").hint(elsewhere)),
+                Answer::Nobody => {
+                    return Err(Error::usage("cannot ask for the keyword: there is no terminal").hint(elsewhere));
                 }
             }
         }
         Some(path) => {
-            let shown = path.display();
+            let shown = escape_str(&path.display().to_string());
             let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_KEYWORD + 3));
             let read = std::fs::File::open(path)
                 .and_then(|file| file.take(LONGEST_KEYWORD as u64 + 3).read_to_end(&mut bytes));
-            read.map_err(|e| Error::failed(format!("cannot read the keyword file {shown}: {}", io_reason(&e))))?;
-            let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
-            let text = std::str::from_utf8(line).ok().map(|text| Zeroizing::new(text.to_owned()));
-            (text, format!("the keyword file {shown}"))
+            read.map_err(|e| Error::usage(format!("cannot read the keyword file {shown}: {}", io_reason(&e))))?;
+            (bytes, format!("the keyword file {shown}"))
         }
     };
-    let word = text.ok_or_else(|| Error::failed(format!("{from} is no text")))?;
-    let word = Zeroizing::new(word.trim_end_matches(['\r', '\n']).to_owned());
-    if word.is_empty() {
-        return Err(Error::failed(format!("{from} is empty")).hint("its first line is the keyword"));
-    }
-    if word.len() > LONGEST_KEYWORD || word.contains('\n') {
-        return Err(Error::failed(format!("{from} holds no line of at most {LONGEST_KEYWORD} bytes")));
-    }
-    Ok(Some(word))
+    let said = word(&bytes).and_then(|said| std::str::from_utf8(said).map_err(|_| "is not UTF-8"));
+    let said = said.map_err(|why| {
+        Error::usage(format!("{from} {why}")).hint(format!("a keyword is one line of 1 to {LONGEST_KEYWORD} bytes"))
+    })?;
+    Ok(Some(Zeroizing::new(said.to_owned())))
 }

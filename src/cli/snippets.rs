@@ -187,6 +187,22 @@ fn rsyslog(host: &str, port: u16) -> String {
     )
 }
 
+/// A line for `send`, which waits until it is acknowledged.
+///
+/// # Errors
+/// Usage, where the place is no TCP port.
+pub fn acked(place: &Place, keyword: bool) -> Result<String> {
+    let file = if keyword { format!(" --keyword-file {KEYWORD_FILE}") } else { String::new() };
+    match place {
+        Place::Inside { .. } => acked(&place.from_inside(), keyword),
+        Place::Tcp { host, port } | Place::Both { host, port } => {
+            let host = bracketed(&harmless(host)).to_string();
+            Ok(format!("echo \"hello from $(hostname)\" | reclog send \"{host}:{port}\" --ack{file}\n"))
+        }
+        _ => Err(Error::usage("its senders have to speak RELP, which is for TCP ports")),
+    }
+}
+
 /// What senders that speak RELP are told: of those that are known here only rsyslog does.
 ///
 /// # Errors
@@ -197,7 +213,8 @@ pub fn relp(sender: Option<SenderArg>, place: &Place) -> Result<String> {
         _ => Err(Error::usage(
             "its senders have to speak RELP, and of those that are known here only rsyslog does, to a TCP port",
         )
-        .hint("reclog how --sender rsyslog")),
+        .hint("reclog how --sender rsyslog")
+        .hint("`reclog send HOST:PORT --ack` speaks it, too")),
     }
 }
 

@@ -281,7 +281,7 @@ fn block(up: &Up) -> String {
     }
     let send = up.streams.first().and_then(|stream| match stream.framing {
         _ if stream.keyword => Some(format!("reclog how {}   (the keyword comes first)", up.name)),
-        Framing::Relp => Some(format!("reclog how {}   (RELP: rsyslog speaks it)", up.name)),
+        Framing::Relp => Some(format!("reclog how {}   (RELP: rsyslog and `reclog send --ack` speak it)", up.name)),
         _ => snippets::short(&Place::of_up(up, stream)),
     });
     if let Some(send) = send {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::intake::{Intake, Keywords};
-use crate::plan::{KEYWORD_VARIABLE, Keyword, LONGEST_KEYWORD, Plan, Source, StreamPlan};
+use crate::plan::{KEYWORD_VARIABLE, Keyword, LONGEST_KEYWORD, Plan, Source, StreamPlan, word};
 
 /// A name and its word.
 type Word = (String, Zeroizing<Vec<u8>>);
@@ -192,22 +192,6 @@ fn from_file(file: &Path, warnings: &mut Vec<String>) -> std::result::Result<Zer
         warnings.push(format!("others may use the keyword file {shown} (mode {mode:04o}); chmod go= {shown}"));
     }
     Ok(word)
-}
-
-/// The word in `bytes`, without the line end behind it.
-///
-/// # Errors
-/// What is wrong with it, to stand after its name: no sender could say it.
-pub fn word(bytes: &[u8]) -> std::result::Result<&[u8], &'static str> {
-    let word = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let word = word.strip_suffix(b"\r").unwrap_or(word);
-    match word {
-        [] => Err("is empty"),
-        _ if word.len() > LONGEST_KEYWORD => Err("is longer than 1024 bytes"),
-        _ if word.contains(&b'\n') || word.contains(&b'\r') => Err("has more than one line"),
-        _ if word.contains(&0) => Err("holds a NUL"),
-        _ => Ok(word),
-    }
 }
 
 #[cfg(test)]

@@ -32,6 +32,9 @@ pub struct Acks {
 impl Acks {
     /// Takes what the framing has found; its records end at `position` or before.
     pub fn hear(&mut self, said: Said, position: u64) {
+        if self.done {
+            return;
+        }
         if let Some(opened) = said.opened {
             self.greeting = Some(answer(opened.txnr, &greeting(opened.accepted)));
             self.next = after(opened.txnr);
@@ -49,6 +52,9 @@ impl Acks {
 
     /// Appends to `out` what may be said now; asked again it goes on.
     pub fn say(&mut self, safe: Safe, out: &mut Vec<u8>) {
+        if self.done {
+            return;
+        }
         if let Some(greeting) = self.greeting.take() {
             out.extend_from_slice(greeting.as_bytes());
         }

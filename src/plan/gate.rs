@@ -72,3 +72,19 @@ impl Default for Limits {
         }
     }
 }
+
+/// The word in `bytes`, without the line end behind it.
+///
+/// # Errors
+/// What is wrong with it, to stand after its name: no sender could say it.
+pub fn word(bytes: &[u8]) -> std::result::Result<&[u8], &'static str> {
+    let word = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let word = word.strip_suffix(b"\r").unwrap_or(word);
+    match word {
+        [] => Err("is empty"),
+        _ if word.len() > LONGEST_KEYWORD => Err("is longer than 1024 bytes"),
+        _ if word.contains(&b'\n') || word.contains(&b'\r') => Err("has more than one line"),
+        _ if word.contains(&0) => Err("holds a NUL"),
+        _ => Ok(word),
+    }
+}

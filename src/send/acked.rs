@@ -3,6 +3,8 @@
 //! The window is counted from what is *remembered* as acknowledged, not from what was heard: whenever this process is killed, at
 //! most one window is sent twice.
 
+mod ending;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,7 @@ use super::relp::{Heard, Session};
 use super::spool::Spool;
 use super::store::Store;
 use super::tail::Place;
-use super::{Ack, Said, Settings, Stop, Wake, interrupted, unreachable};
+use super::{Ack, Said, Settings, Wake, counted, unreachable};
 use crate::error::{Error, Result, io_reason};
 
 /// Records that are sent and not acknowledged; librelp's number. What a cut doubles at most.
@@ -22,6 +24,8 @@ const WINDOW: usize = 128;
 const WINDOW_BYTES: usize = 8 * 1024 * 1024;
 /// How long the answer to `open` may take: it waits for no disk.
 const OPENING: Duration = Duration::from_secs(30);
+/// After so long the one who waits for it is told.
+const SLOW: Duration = Duration::from_secs(3);
 /// How long the answer to `close` may take. Everything is acknowledged then.
 const CLOSING: Duration = Duration::from_secs(5);
 /// How long acknowledgements under way are waited for when the end is wanted.
@@ -68,6 +72,10 @@ struct Acked<'a> {
     /// What was said last of connection and disk, each once.
     said: Option<String>,
     trouble: Option<String>,
+    /// It was told that `open` has no answer yet.
+    told: bool,
+    /// Something was there to be sent.
+    any: bool,
     /// The disk is asked again then.
     retry: Option<Instant>,
 }
@@ -83,6 +91,7 @@ pub fn run(settings: &Settings, ack: &Ack, wake: &Wake, talk: &mut dyn FnMut(Sai
             acked.stop();
         }
         acked.keep(now, talk);
+        acked.files.look(now);
         acked.connect(now, talk)?;
         acked.gather(now, talk)?;
         let over = acked.advance(now, talk)?;
@@ -107,6 +116,7 @@ impl<'a> Acked<'a> {
             talk(Said::Note(text));
         }
         let files = Files::open(&settings.follow, |path| store.file(path))?;
+        super::tell_missing(&files, talk);
         // From now on a start after a crash goes on here.
         for (path, place) in files.places() {
             store.file_is(path, place);
@@ -115,7 +125,8 @@ impl<'a> Acked<'a> {
         let left = spool.left().map_err(cannot)?;
         spool.rewind();
         if left > 0 {
-            talk(Said::Note(format!("{left} records of the last run go first")));
+            let go = if left == 1 { "goes" } else { "go" };
+            talk(Said::Note(format!("{} of the last run {go} first", counted(left))));
         }
         let now = Instant::now();
         Ok(Self {
@@ -139,26 +150,21 @@ impl<'a> Acked<'a> {
             stopping: false,
             said: None,
             trouble: None,
+            told: false,
+            any: left > 0,
             retry: None,
         })
     }
 
-    fn stop(&mut self) {
-        let Self { input, spool, .. } = self;
-        self.stopping = true;
-        if let Some(input) = input {
-            // What has no line end yet is not lost either.
-            input.finish(|line, _| spool.push(line));
-        }
-    }
-
     /// Brings to the disk what belongs there.
     fn keep(&mut self, now: Instant, talk: &mut dyn FnMut(Said)) {
+        // What is acknowledged is remembered whatever the disk says to new records: it may be what fills it.
+        let remembered = self.remember(now);
         if self.retry.is_some_and(|retry| now < retry) {
             return;
         }
-        let result = self.spool.write(now).and_then(|()| self.spool.sync_if_due(now)).and_then(|()| self.remember());
-        match result {
+        let (written, synced) = (self.spool.write(now), self.spool.sync_if_due(now));
+        match written.and(synced).and(remembered) {
             Ok(()) => {
                 self.retry = None;
                 if self.trouble.take().is_some() {
@@ -177,11 +183,13 @@ impl<'a> Acked<'a> {
         }
     }
 
-    fn remember(&mut self) -> std::io::Result<()> {
+    fn remember(&mut self, now: Instant) -> std::io::Result<()> {
         if self.unsaved > 0 {
             self.store.save()?;
             self.unsaved = 0;
-            self.spool.done(self.store.spool());
+            if self.spool.done(self.store.spool()) && self.retry.is_some() {
+                self.retry = Some(now);
+            }
         }
         Ok(())
     }
@@ -214,7 +222,9 @@ impl<'a> Acked<'a> {
                 error.hint("--ack needs a port with `--framing relp`, and its keyword where it has one")
             });
         }
-        let text = format!("{what} {}: {why}; trying again", self.settings.target);
+        let ask =
+            if what.starts_with("no session") { "; is the keyword right, and the port `--framing relp`?" } else { "" };
+        let text = format!("{what} {}: {why}{ask}; trying again", self.settings.target);
         if self.said.as_ref() != Some(&text) {
             talk(Said::Warning(text.clone()));
             self.said = Some(text);
@@ -302,11 +312,20 @@ impl<'a> Acked<'a> {
         if self.closing.is_some_and(|since| gone.is_some() || now.duration_since(since) >= CLOSING) {
             return Ok(true);
         }
+        let opens = gone.is_none() && !self.is_open() && self.closing.is_none();
+        if opens && !self.told && now.duration_since(self.waiting) >= SLOW {
+            self.told = true;
+            let text = "connected, waiting for the answer to RELP's `open`; does the port have `--framing relp`?";
+            talk(Said::Note(text.into()));
+        }
         let limit = if self.is_open() { self.patience } else { OPENING };
         let waits = !self.is_open() || in_flight > 0;
         if gone.is_none() && waits && now.duration_since(self.waiting) >= limit {
             gone = Some("no answer in time".into());
-            self.patience = (self.patience * 2).min(MOST_PATIENCE);
+            // An `open` without an answer says nothing of a disk that is slow.
+            if self.is_open() {
+                self.patience = (self.patience * 2).min(MOST_PATIENCE);
+            }
         }
         if let Some(why) = gone {
             self.line = None;
@@ -344,10 +363,10 @@ impl<'a> Acked<'a> {
         }
         let reads = !self.stopping && (self.ever || self.settings.keep_trying) && self.spool.has_room();
         let input = reads && self.input.as_ref().is_some_and(|input| !input.is_over());
-        let mut until = sooner(deadline, sooner(self.retry, self.spool.sync_due()));
+        let mut until = sooner(sooner(deadline, self.files.look_due()), self.retry.or(self.spool.sync_due()));
         let limit = self.line.as_ref().map(|(_, session)| match self.closing {
             Some(since) => Some(since + CLOSING),
-            None if !session.is_open() => Some(self.waiting + OPENING),
+            None if !session.is_open() => Some(self.waiting + if self.told { OPENING } else { SLOW }),
             None if session.in_flight() > 0 => Some(self.waiting + self.patience),
             None => None,
         });
@@ -362,34 +381,13 @@ impl<'a> Acked<'a> {
         }
         let line = self.line.as_ref().map(|(line, _)| (line, !line.is_flushed()));
         if wait(wake, &Wants { input, line, until }, now)? {
-            let Self { input, spool, .. } = self;
-            input.as_mut().expect("it was waited for").read(|line, _| spool.push(line))?;
+            let Self { input, spool, any, .. } = self;
+            let read = |line: &[u8], _| {
+                *any = true;
+                spool.push(line);
+            };
+            input.as_mut().expect("it was waited for").read(read)?;
         }
         Ok(())
-    }
-
-    fn finish(mut self, stop: Option<Stop>) -> Result<()> {
-        let folder = self.store.folder().display().to_string();
-        let cannot =
-            |e: std::io::Error| Error::failed(format!("cannot write to the spool {folder}: {}", io_reason(&e)));
-        // What is still in memory, if the disk takes it now.
-        let unwritten = self.spool.write(Instant::now());
-        self.remember().map_err(cannot)?;
-        self.spool.finish().and_then(|()| self.store.sync()).map_err(cannot)?;
-        unwritten.map_err(cannot)?;
-        let Some(who) = stop else { return Ok(()) };
-        // Whoever leaves with nothing under way says so; nobody waits for the answer.
-        if let Some((line, session)) =
-            self.line.as_mut().filter(|(_, session)| session.is_open() && session.in_flight() == 0)
-        {
-            session.close(line.out());
-            let _ = line.flush();
-            line.end();
-        }
-        if who == Stop::Manager && !self.settings.follow.is_empty() {
-            return Ok(());
-        }
-        let left = self.spool.left().map_err(cannot)?;
-        Err(interrupted(left, &folder, !self.settings.follow.is_empty()))
     }
 }

@@ -69,6 +69,8 @@ pub struct Files {
     turn: usize,
     /// None of them had anything; asked again then.
     quiet: Option<Instant>,
+    /// Their names are looked at again then.
+    look: Option<Instant>,
     /// The last trouble of each, which is told once.
     trouble: Vec<Option<String>>,
 }
@@ -125,6 +127,28 @@ impl Files {
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
         self.quiet
+    }
+
+    /// Holds on to files that are renamed, also while none of them may be read.
+    pub fn look(&mut self, now: Instant) {
+        if self.look.is_none_or(|due| now >= due) {
+            for tail in &mut self.tails {
+                // Told when it is read.
+                let _ = tail.look_for_successor();
+            }
+            self.look = (!self.tails.is_empty()).then_some(now + POLL);
+        }
+    }
+
+    /// When [`Files::look`] has something to do.
+    #[must_use]
+    pub fn look_due(&self) -> Option<Instant> {
+        self.look
+    }
+
+    /// The files that are not there yet.
+    pub fn missing(&self) -> impl Iterator<Item = &Path> {
+        self.tails.iter().filter(|tail| tail.place().is_none() && !tail.path().exists()).map(Tail::path)
     }
 
     /// The next line, the number of its file and the place behind it.

@@ -94,6 +94,18 @@ fn unreachable(settings: &Settings, why: &str) -> Error {
     error.hint("`reclog status` on the other side shows whether a collector listens there; --keep-trying waits for it")
 }
 
+/// Files that are waited for.
+fn tell_missing(files: &feed::Files, talk: &mut dyn FnMut(Said)) {
+    for path in files.missing() {
+        talk(Said::Note(format!("{} is not there yet; waiting for it", path.display())));
+    }
+}
+
+/// `1 record`, `2 records`.
+fn counted(n: u64) -> String {
+    if n == 1 { "1 record".into() } else { format!("{n} records") }
+}
+
 /// Someone wanted the end, and so many records lie in the spool.
 fn interrupted(left: u64, spool: &str, follows: bool) -> Error {
     let text = match left {

@@ -17,8 +17,14 @@ const GOODBYE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(2);
 /// A connection that lived so long was a good one.
 const GOOD: Duration = Duration::from_secs(10);
+/// What a collector that wants RELP says to anything else.
+const REFUSAL: &[u8] = b"0 serverclose";
 /// One that ended sooner was refused.
 const REFUSED: Duration = Duration::from_secs(2);
+/// So old a first connection is before it is ended from here: who was turned away has heard it by then, and may say so.
+const SETTLED: Duration = Duration::from_millis(300);
+/// Why a connection may be ended at once from there.
+const TURNED_AWAY: &str = "it was turned away: keyword, allow/deny or framing; `reclog audit` there says which";
 
 struct Plain<'a> {
     settings: &'a Settings,
@@ -27,6 +33,8 @@ struct Plain<'a> {
     out: Outgoing,
     dial: Dial,
     line: Option<Line>,
+    /// What the other side of it has said, the first bytes.
+    heard: Vec<u8>,
     /// There was a connection.
     ever: bool,
     /// Connections that were lost.
@@ -42,6 +50,7 @@ struct Plain<'a> {
 /// See [`super::run`].
 pub fn run(settings: &Settings, wake: &Wake, talk: &mut dyn FnMut(Said)) -> Result<()> {
     let files = Files::open(&settings.follow, |_| None)?;
+    super::tell_missing(&files, talk);
     let mut plain = Plain {
         settings,
         input: files.is_empty().then(Input::new),
@@ -49,6 +58,7 @@ pub fn run(settings: &Settings, wake: &Wake, talk: &mut dyn FnMut(Said)) -> Resu
         out: Outgoing::default(),
         dial: Dial::new(settings.target.clone(), wake.clone(), Instant::now()),
         line: None,
+        heard: Vec::new(),
         ever: false,
         cuts: 0,
         said: None,
@@ -62,6 +72,7 @@ pub fn run(settings: &Settings, wake: &Wake, talk: &mut dyn FnMut(Said)) -> Resu
             stop = Some((wake.stopped(), now + GRACE));
             plain.stop();
         }
+        plain.files.look(now);
         plain.connect(now, talk)?;
         if stop.is_none() {
             plain.gather(now, talk);
@@ -93,6 +104,7 @@ impl Plain<'_> {
                 if self.cuts > 0 || self.said.take().is_some() {
                     talk(Said::Note(format!("connected to {}", self.settings.target)));
                 }
+                self.heard.clear();
                 (self.ever, self.busy) = (true, true);
             }
             Some(Err(why)) if !self.ever && !self.settings.keep_trying => {
@@ -122,6 +134,7 @@ impl Plain<'_> {
 
     /// Moves bytes; true: all is done.
     fn advance(&mut self, now: Instant, talk: &mut dyn FnMut(Said)) -> Result<bool> {
+        let target = &self.settings.target;
         let Some(line) = &mut self.line else { return Ok(false) };
         let mut gone = None;
         // Heard first: whoever has closed takes nothing more, and says so only once.
@@ -135,7 +148,15 @@ impl Plain<'_> {
                     break;
                 }
                 // A collector of lines answers nothing; whatever it is, nobody waits for it.
-                Ok(Some(_)) => {}
+                Ok(Some(n)) => {
+                    if self.heard.len() < REFUSAL.len() {
+                        self.heard.extend_from_slice(&buffer[..n]);
+                    }
+                    if self.heard.starts_with(REFUSAL) {
+                        return Err(Error::failed(format!("cannot send to {target}: that port speaks RELP"))
+                            .hint("--ack speaks it, too"));
+                    }
+                }
                 Err(why) => {
                     gone = Some(why);
                     break;
@@ -159,12 +180,9 @@ impl Plain<'_> {
             self.cut(&why, now, talk)?;
             return Ok(false);
         }
-        if self.ending.is_none()
-            && self.out.is_empty()
-            && line.is_flushed()
-            && self.input.as_ref().is_some_and(Input::is_over)
-        {
-            line.end();
+        let all_out = self.ending.is_none() && self.out.is_empty() && line.is_flushed();
+        if all_out && self.input.as_ref().is_some_and(Input::is_over) && now >= self.settled().unwrap_or(now) {
+            self.line.as_mut().expect("it stands").end();
             self.ending = Some(now + GOODBYE);
         }
         if self.ending.is_some_and(|deadline| now >= deadline) {
@@ -172,6 +190,12 @@ impl Plain<'_> {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// When it is known that the first connection was not turned away; `None`: it is the business of nobody.
+    fn settled(&self) -> Option<Instant> {
+        let first = self.cuts == 0 && !self.settings.keep_trying;
+        self.line.as_ref().filter(|_| first).map(|line| line.since + SETTLED)
     }
 
     /// The connection is gone.
@@ -183,13 +207,16 @@ impl Plain<'_> {
         }
         let Some(line) = self.line.take() else { return Ok(()) };
         let age = now.duration_since(line.since);
+        if self.cuts == 0 && age < REFUSED && !self.settings.keep_trying {
+            return Err(Error::failed(format!("cannot send to {target}: {why}")).hint(TURNED_AWAY));
+        }
         if age >= GOOD {
             self.dial.well();
         }
         self.dial.rest(now);
         self.out.rewind();
         self.cuts += 1;
-        let doubt = if age < REFUSED { "is the keyword right?" } else { "what was under way may be lost" };
+        let doubt = if age < REFUSED { TURNED_AWAY } else { "what was under way may be lost" };
         talk(Said::Warning(format!("the connection to {target} is lost ({why}); trying again; {doubt}")));
         Ok(())
     }
@@ -200,7 +227,10 @@ impl Plain<'_> {
         }
         let input =
             reads && self.ever_or_waiting() && !self.is_over() && self.input.is_some() && self.out.len() < QUEUE;
-        let mut until = sooner(deadline, self.ending);
+        let mut until = sooner(sooner(deadline, self.ending), self.files.look_due());
+        if self.ending.is_none() && self.is_over() && self.out.is_empty() {
+            until = sooner(until, self.settled().filter(|at| *at > now));
+        }
         if self.line.is_none() {
             until = sooner(until, self.dial.due());
         } else if reads && self.out.len() < QUEUE {

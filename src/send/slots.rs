@@ -30,8 +30,11 @@ impl Slots {
     /// Those of the file system.
     pub fn open(path: &Path) -> io::Result<(Self, Option<Vec<u8>>)> {
         let mut options = OpenOptions::new();
+        // Both slots have their blocks from the beginning: a disk that is full later need give no more.
         let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let is_short = file.metadata()?.len() < 2 * SLOT as u64;
         let mut newest: Option<(u64, Vec<u8>)> = None;
+        let mut filled = Ok(());
         for slot in 0..2 {
             let mut bytes = vec![0; SLOT];
             let n = read_all(&file, &mut bytes, slot * SLOT as u64)?;
@@ -40,6 +43,13 @@ impl Slots {
             {
                 newest = Some((number, payload.to_vec()));
             }
+            if n < SLOT || slot == 0 && is_short {
+                filled = filled.and_then(|()| fill(&file, &bytes[..n], slot * SLOT as u64));
+            }
+        }
+        // Where there is a version nothing is lost yet by a disk that is full.
+        if newest.is_none() {
+            filled?;
         }
         let number = newest.as_ref().map_or(0, |(number, _)| *number);
         Ok((Self { file, number }, newest.map(|(_, payload)| payload)))
@@ -71,6 +81,12 @@ impl Slots {
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
+}
+
+/// Writes the rest of a slot, behind what it holds.
+fn fill(file: &File, there: &[u8], at: u64) -> io::Result<()> {
+    let used = parse(there).map_or(0, |(_, payload)| HEAD + payload.len());
+    file.write_all_at(&vec![0; SLOT - used], at + used as u64)
 }
 
 fn sum(number: u64, payload: &[u8]) -> u32 {

@@ -30,7 +30,7 @@ pub struct Spool {
     file: Option<File>,
     /// Where the next byte goes on disk.
     end: u64,
-    /// Encoded, and not on disk: what a full disk would not take.
+    /// Encoded, and not on disk: what a full disk would not take. Whole records.
     waiting: Vec<u8>,
     /// The first byte on disk that no fsync covers was written then.
     dirty: Option<Instant>,
@@ -74,6 +74,9 @@ impl Spool {
             let length = file.metadata()?.len();
             end = last + whole(&file)?;
             torn = last + length - end;
+            if torn > 0 && !is_torn(&file, end - last)? {
+                return Err(damage(&folder.join(name_of(last)), end - last));
+            }
             if torn > 0 {
                 file.set_len(end - last)?;
             }
@@ -95,8 +98,17 @@ impl Spool {
     /// Writes what was pushed.
     ///
     /// # Errors
-    /// Those of the file system: what is not written is tried again next time, from the byte where it stopped.
+    /// Those of the file system: what is not written is tried again next time, from the record where it stopped.
     pub fn write(&mut self, now: Instant) -> io::Result<()> {
+        let result = self.write_waiting(now);
+        // What is done with may be all that fills the disk.
+        match result {
+            Err(_) if self.done(self.acked) => self.write_waiting(now),
+            result => result,
+        }
+    }
+
+    fn write_waiting(&mut self, now: Instant) -> io::Result<()> {
         let mut written = 0;
         let result = loop {
             if written == self.waiting.len() {
@@ -117,6 +129,9 @@ impl Spool {
                 Err(e) => break Err(e),
             }
         };
+        if result.is_err() {
+            written -= self.cut_half(written);
+        }
         self.waiting.drain(..written);
         // Records never span two files: a new one begins where nothing waits.
         if result.is_ok() && self.segments.last().is_some_and(|start| self.end - start >= SEGMENT) {
@@ -124,6 +139,24 @@ impl Spool {
             self.file = None;
         }
         result
+    }
+
+    /// After so many bytes no more could be written: takes back the record that is half written. How many bytes that were.
+    fn cut_half(&mut self, written: usize) -> usize {
+        let mut whole = 0;
+        while let Look::Record(_, n) = records::look(&self.waiting[whole..written]) {
+            whole += n;
+        }
+        let half = written - whole;
+        self.end -= half as u64;
+        if half > 0
+            && let (Some(file), Some(start)) = (&self.file, self.segments.last())
+            && file.set_len(self.end - start).is_err()
+        {
+            // The next record begins a file of its own.
+            self.file = None;
+        }
+        half
     }
 
     /// Opens the file to write to.
@@ -200,7 +233,7 @@ impl Spool {
                 Look::Damaged => return Err(self.damaged()),
                 Look::More => {
                     if !self.fill()? {
-                        return if self.waiting.is_empty() { Err(self.damaged()) } else { Ok(None) };
+                        return Err(self.damaged());
                     }
                 }
             }
@@ -213,42 +246,47 @@ impl Spool {
         let known = block.len() - *used;
         let start = self.segments.range(..=*at).next_back().copied();
         let start = start.ok_or_else(|| io::Error::other("a file of the spool is missing"))?;
-        if file.as_ref().is_none_or(|(open, _)| *open != start) {
+        let other = file.as_ref().is_none_or(|(open, _)| *open != start);
+        if other {
             *file = Some((start, File::open(self.folder.join(name_of(start)))?));
         }
         let (_, file) = file.as_ref().expect("opened above");
         block.resize(BLOCK, 0);
         let result = read_all(file, block, *at - start);
         *used = 0;
-        // As far as it was written whole: what a full disk has cut is read when the rest is there.
         block.truncate(*result.as_ref().unwrap_or(&0));
-        Ok(result? > known)
+        let n = result?;
+        Ok(n > known || other && n > 0)
     }
 
     fn damaged(&self) -> io::Error {
         let start = self.segments.range(..=self.reader.at).next_back().copied().unwrap_or_default();
-        let file = self.folder.join(name_of(start));
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{} holds no record at byte {}", file.display(), self.reader.at - start),
-        )
+        damage(&self.folder.join(name_of(start)), self.reader.at - start)
     }
 
-    /// Everything before `place` is acknowledged; files that hold nothing else go.
-    pub fn done(&mut self, place: u64) {
+    /// Everything before `place` is acknowledged; files that hold nothing else go. Whether bytes were given back to the disk.
+    pub fn done(&mut self, place: u64) -> bool {
         self.acked = place;
+        let mut freed = false;
         while let Some(first) = self.segments.first().copied() {
             let after = self.segments.range(first + 1..).next().copied();
-            // The last one goes when it is full, too, or when it is being left.
+            // The last one goes when it is full, too, or when it is being left, or when the disk takes no more.
             let over = match after {
                 Some(after) => after <= place,
-                None => self.file.is_none() && self.end <= place && self.waiting.is_empty(),
+                None => self.end <= place && (self.file.is_none() || self.is_stuck()),
             };
             if !over || std::fs::remove_file(self.folder.join(name_of(first))).is_err() {
-                return;
+                return freed;
             }
             self.segments.remove(&first);
+            freed |= after.unwrap_or(self.end) > first;
+            // Another one may come to have its name.
+            self.reader.file.take_if(|(open, _)| *open == first);
+            if after.is_none() {
+                (self.file, self.dirty) = (None, None);
+            }
         }
+        freed
     }
 
     /// Whether more may be pushed: the disk takes it, and the bound is not reached.
@@ -267,6 +305,16 @@ impl Spool {
     #[must_use]
     pub fn is_stuck(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// Records that were pushed and are not on disk.
+    #[must_use]
+    pub fn unwritten(&self) -> u64 {
+        let (mut rest, mut n) = (&self.waiting[..], 0);
+        while let Look::Record(_, length) = records::look(rest) {
+            (rest, n) = (&rest[length..], n + 1);
+        }
+        n
     }
 
     /// Whether every record was read.
@@ -311,6 +359,21 @@ fn name_of(start: u64) -> String {
 
 fn start_of(name: &str) -> Option<u64> {
     name.strip_suffix(".records").filter(|digits| digits.len() == 20)?.parse().ok()
+}
+
+fn damage(file: &Path, at: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{} holds no record at byte {at}", file.display()))
+}
+
+/// Whether what follows is no more than a crash leaves behind: one record that is not whole, and zeros where a machine has lost
+/// its power. With a whole one behind it is damage.
+fn is_torn(file: &File, at: u64) -> io::Result<bool> {
+    let length = usize::try_from(file.metadata()?.len() - at).unwrap_or(usize::MAX);
+    let mut rest = vec![0; length.min(2 * SEGMENT as usize)];
+    let n = read_all(file, &mut rest, at)?;
+    let end = rest[..n].iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+    let is_whole = |at| matches!(records::look(&rest[at..n]), Look::Record(..));
+    Ok(n == length && end <= records::HEAD + records::LONGEST && !(0..end).any(is_whole))
 }
 
 /// How many bytes of a file are whole records.

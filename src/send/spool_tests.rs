@@ -94,6 +94,31 @@ fn damage_in_the_middle_is_said_and_not_skipped() {
 }
 
 #[test]
+fn damage_in_the_newest_file_takes_nothing_behind_it_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path(), 0);
+    for record in [b"one", b"two", b"six"] {
+        spool.push(record);
+    }
+    spool.write(Instant::now()).unwrap();
+    drop(spool);
+    let path = dir.path().join(name_of(0));
+    let whole = std::fs::read(&path).unwrap();
+    for at in [11, 12, 19] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let why = Spool::open(dir.path(), 0, 1 << 30).unwrap_err();
+        assert!(why.to_string().contains("holds no record at byte 11"), "{at}: {why}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing was cut off");
+    }
+    // What a loss of power leaves.
+    std::fs::write(&path, [&whole[..30], &[0; 5000]].concat()).unwrap();
+    let (mut spool, torn) = Spool::open(dir.path(), 0, 1 << 30).unwrap();
+    assert_eq!((torn, drain(&mut spool)), (5008, vec![b"one".to_vec(), b"two".to_vec()]));
+}
+
+#[test]
 fn a_full_spool_has_no_room_until_something_is_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let (mut spool, _) = Spool::open(dir.path(), 0, 1000).unwrap();

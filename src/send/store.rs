@@ -18,6 +18,8 @@ pub struct Store {
     folder: PathBuf,
     slots: Slots,
     state: State,
+    /// Something is not stored yet.
+    changed: bool,
     /// Held as long as this is there.
     _lock: File,
 }
@@ -51,6 +53,7 @@ impl Store {
             Err(std::fs::TryLockError::Error(e)) => return Err(cannot(&e)),
         }
         let (slots, payload) = Slots::open(&folder.join("acknowledged")).map_err(|e| cannot(&e))?;
+        let changed = payload.is_none();
         let state = match payload {
             None => State { target: target.to_owned(), ..State::default() },
             Some(payload) => serde_json::from_slice(&payload).map_err(|e| cannot(&io::Error::other(e)))?,
@@ -59,7 +62,7 @@ impl Store {
             return Err(Error::failed(format!("the spool {shown} is for {}, not for {target}", state.target))
                 .hint("--spool DIR gives each target a spool of its own"));
         }
-        Ok(Self { folder: folder.to_owned(), slots, state, _lock: lock })
+        Ok(Self { folder: folder.to_owned(), slots, state, changed, _lock: lock })
     }
 
     /// The folder.
@@ -82,20 +85,25 @@ impl Store {
 
     /// Everything in the spool before `place` is acknowledged.
     pub fn spool_is(&mut self, place: u64) {
+        self.changed |= self.state.spool != place;
         self.state.spool = place;
     }
 
     /// Everything in the file before `place` is acknowledged.
     pub fn file_is(&mut self, path: &Path, place: Place) {
-        self.state.files.insert(key(path), place);
+        self.changed |= self.state.files.insert(key(path), place) != Some(place);
     }
 
-    /// Stores it.
+    /// Stores it, where it has changed.
     ///
     /// # Errors
     /// Those of the file system; what was stored before still is.
     pub fn save(&mut self) -> io::Result<()> {
-        self.slots.save(&serde_json::to_vec(&self.state).expect("plain data"))
+        if self.changed {
+            self.slots.save(&serde_json::to_vec(&self.state).expect("plain data"))?;
+            self.changed = false;
+        }
+        Ok(())
     }
 
     /// Brings it to the disk.

@@ -20,7 +20,6 @@ const HEAD: usize = 256;
 const BLOCK: usize = 2 * LONGEST;
 /// Files that may wait behind the current one, in descriptors: renamed faster than they are read.
 const MAX_WAITING: usize = 8;
-
 /// Files that took its place while nobody looked, in descriptors; of more the newest are read.
 const MAX_MISSED: usize = 64;
 
@@ -37,6 +36,9 @@ pub struct Place {
     sum: u32,
 }
 
+/// Seconds and nanoseconds.
+type Written = (i64, i64);
+
 /// A path, and the files that it names one after the other.
 #[derive(Debug)]
 pub struct Tail {
@@ -44,6 +46,10 @@ pub struct Tail {
     current: Option<Open>,
     /// What has taken its place, the oldest first.
     next: VecDeque<Open>,
+    /// When the newest of them was written to, as long as the path named it. Nothing that took its place is older.
+    since: Option<Written>,
+    /// The ends of those that are done with, the newest last.
+    over: VecDeque<Place>,
     /// Read from the current file, and not handed out.
     buffer: Vec<u8>,
     used: usize,
@@ -111,6 +117,8 @@ impl Tail {
             path: path.to_owned(),
             current: None,
             next: VecDeque::new(),
+            since: None,
+            over: VecDeque::new(),
             buffer: Vec::new(),
             used: 0,
             inside: false,
@@ -134,7 +142,8 @@ impl Tail {
             }
             other => {
                 if let Some(old) = renamed(path, place)? {
-                    tail.next = between(path, &old, other.as_ref())?;
+                    let known = [Some(&old), other.as_ref()];
+                    tail.next = between(path, written(&old.file.metadata()?), known.into_iter().flatten())?;
                     tail.current = Some(old);
                 }
                 tail.next.extend(other);
@@ -185,11 +194,21 @@ impl Tail {
                 if let Some(line) = self.rest() {
                     return Ok(self.place().map(|place| (line, place)));
                 }
-                self.current = self.next.pop_front();
+                self.leave();
             } else {
                 return Ok(None);
             }
         }
+    }
+
+    /// Goes on to the next file.
+    fn leave(&mut self) {
+        // An empty one may get lines yet.
+        self.over.extend(self.place().filter(|place| place.offset > 0));
+        if self.over.len() > MAX_MISSED {
+            self.over.pop_front();
+        }
+        self.current = self.next.pop_front();
     }
 
     /// A whole line out of the buffer, or a piece of a long one.
@@ -249,25 +268,45 @@ impl Tail {
         Ok(n > 0)
     }
 
-    /// Holds on to the file at the path if it is a new one.
-    fn look_for_successor(&mut self) -> io::Result<()> {
-        let newest = self.next.back().or(self.current.as_ref()).map(|open| (open.dev, open.ino));
+    /// Holds on to the file at the path if it is a new one, and to those that had the path meanwhile.
+    ///
+    /// # Errors
+    /// Those of the file system; it may be asked again.
+    pub fn look_for_successor(&mut self) -> io::Result<()> {
         if self.next.len() >= MAX_WAITING {
             return Ok(());
         }
-        let there = match std::fs::metadata(&self.path) {
-            Ok(meta) => (meta.dev(), meta.ino()),
+        let newest = self.next.back().or(self.current.as_ref());
+        let is = |dev, ino| newest.is_some_and(|open| (open.dev, open.ino) == (dev, ino));
+        match std::fs::metadata(&self.path) {
+            Ok(meta) if is(meta.dev(), meta.ino()) => {
+                self.since = Some(written(&meta));
+                return Ok(());
+            }
+            Ok(_) => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(e),
-        };
-        if Some(there) != newest
-            && let Some(open) = open(&self.path)?
-            && Some((open.dev, open.ino)) != newest
-        {
-            self.next.push_back(open);
         }
+        let Some(open) = open(&self.path)?.filter(|open| !is(open.dev, open.ino)) else { return Ok(()) };
+        let mut missed = VecDeque::new();
+        if let Some(newest) = newest {
+            let since = self.since.map_or_else(|| newest.file.metadata().map(|meta| written(&meta)), Ok)?;
+            missed = between(&self.path, since, self.current.iter().chain(&self.next).chain([&open]))?;
+            for over in &self.over {
+                let is =
+                    |open: &Open| (open.dev, open.ino) == (over.dev, over.ino) && open.holds(over).unwrap_or(false);
+                missed.retain(|open| !is(open));
+            }
+        }
+        self.since = Some(written(&open.file.metadata()?));
+        self.next.extend(missed);
+        self.next.push_back(open);
         Ok(())
     }
+}
+
+fn written(meta: &Metadata) -> Written {
+    (meta.mtime(), meta.mtime_nsec())
 }
 
 /// `None`: it is not there.
@@ -319,14 +358,12 @@ fn is_called_like(other: &Path, path: &Path) -> bool {
     !packed && rest.is_some_and(|rest| rest.starts_with(b".") || rest.starts_with(b"-"))
 }
 
-/// What had the path after `old` and before `now`, the oldest first: the files beside it that are called like it with `.` or `-`
+/// What had the path since then and is not `known`, the oldest first: the files beside it that are called like it with `.` or `-`
 /// and more behind, were written to later or in the same tick of the clock, and are not compressed. With a copy among them lines
 /// come twice; none is lost.
-fn between(path: &Path, old: &Open, now: Option<&Open>) -> io::Result<VecDeque<Open>> {
-    let written = |meta: &Metadata| (meta.mtime(), meta.mtime_nsec());
+fn between<'a>(path: &Path, since: Written, known: impl Iterator<Item = &'a Open>) -> io::Result<VecDeque<Open>> {
     let Some(folder) = path.parent() else { return Ok(VecDeque::new()) };
-    let since = written(&old.file.metadata()?);
-    let known = [Some(old), now].map(|open| open.map(|open| (open.dev, open.ino)));
+    let known: Vec<_> = known.map(|open| (open.dev, open.ino)).collect();
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
@@ -335,7 +372,7 @@ fn between(path: &Path, old: &Open, now: Option<&Open>) -> io::Result<VecDeque<O
         }
         // Gone or put away since the folder was read.
         let Ok(meta) = entry.metadata() else { continue };
-        if meta.is_file() && written(&meta) >= since && !known.contains(&Some((meta.dev(), meta.ino()))) {
+        if meta.is_file() && written(&meta) >= since && !known.contains(&(meta.dev(), meta.ino())) {
             found.push((written(&meta), (meta.ctime(), meta.ctime_nsec()), entry.path()));
         }
     }

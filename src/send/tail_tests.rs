@@ -92,6 +92,30 @@ fn the_rest_of_a_renamed_file_comes_before_the_new_one() {
 }
 
 #[test]
+fn files_that_had_the_path_while_nobody_read_are_read_once_each_in_order() {
+    let log = Log::new();
+    log.append("f", "");
+    let mut tail = log.follow(None);
+    log.append("f.old", "never ours\n");
+    log.tick("f.old");
+    log.append("f", "1\n");
+    assert_eq!(lines(&mut tail), ["1"]);
+    for n in 2..6 {
+        log.append("f", &format!("{n}\n"));
+        log.rename("f", &format!("f.{n}"));
+        log.tick(&format!("f.{n}"));
+        log.append("f", "");
+    }
+    // Who wrote to the first one has noticed late.
+    log.append("f.2", "late\n");
+    log.append("f", "6\n");
+    assert_eq!(lines(&mut tail), ["2", "late", "3", "4", "5", "6"]);
+    log.rename("f", "f.6");
+    log.append("f", "7\n");
+    assert_eq!(lines(&mut tail), ["7"]);
+}
+
+#[test]
 fn a_truncated_file_is_read_anew_whatever_its_length_is_then() {
     let log = Log::new();
     log.append("f", "");
