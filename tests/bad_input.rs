@@ -338,7 +338,7 @@ fn a_profile_with_a_mistake_is_shown_where_it_is() {
     let here = "streams:\n  main:\n    listen: '127.0.0.1:0'\n    out: /tmp/x\n";
     for (line, place, words) in [
         ("allow: 10.0.0.5/8", "line 5, column 12", &["10.0.0.0/8"][..]),
-        ("keywords: { nginx: }", "line 5, ", &["without a file"]),
+        ("keywords: { nginx: }", "line 5, ", &["no file is named; leave the key out"]),
         ("keyword_file: '-'", "line 5, column 19", &["--keyword-file -"]),
         ("prefix: '{pear} '", "line 5, column 13", &["{pear}", "{peer}"]),
         ("max_rate: 1MB/day", "line 5, column 15", &["1MB/day"]),
