@@ -160,6 +160,28 @@ fn more_senders_than_files_may_be_open_lose_and_double_nothing() {
 }
 
 #[test]
+fn an_output_that_gets_no_more_descriptors_closes_the_idlest_file_and_goes_on() {
+    const ADDRESSES: u8 = 30;
+    let env = Env::new();
+    let logs = logs(&env);
+    let collector = env.listen(&["--out", &env.arg("logs/{peer_ip}/{stream}/x.log"), "--name", "c"]);
+    let files_now = std::fs::read_dir(format!("/proc/{}/fd", collector.pid)).unwrap().count() as u64;
+    let limit = Some(files_now + 12);
+    let pid = rustix::process::Pid::from_raw(i32::try_from(collector.pid).unwrap());
+    let limit = rustix::process::Rlimit { current: limit, maximum: limit };
+    rustix::process::prlimit(pid, rustix::process::Resource::Nofile, limit).unwrap();
+    let mut sent = 0;
+    for y in 1..=ADDRESSES {
+        send_from(0, y, collector.port(), &numbered(y.into(), 0));
+        sent += numbered(y.into(), 0).len() as u64;
+        env.wait_stored("c", sent);
+    }
+    assert_eq!(files(&logs).len(), usize::from(ADDRESSES));
+    let down = env.run(&["down", "c", "--json"]).ok().last_event();
+    assert_all_there(&down["streams"][0], &files(&logs));
+}
+
+#[test]
 fn every_file_is_put_away_by_its_size_and_when_somebody_asks() {
     let env = Env::new();
     let logs = logs(&env);
