@@ -202,10 +202,11 @@ impl Duct for Command {
             if self.running.is_none() {
                 let pause = backoff.pause(begun.elapsed(), !failed, rand::random());
                 let ended = Instant::now();
-                while !hurry() && !(side && failed) && ended.elapsed() < pause {
+                let over = || hurry() || side && failed;
+                while !over() && ended.elapsed() < pause {
                     std::thread::sleep(BLINK);
                 }
-                if hurry() || (side && failed) {
+                if over() {
                     return Err(format!("the command `{shown}` had not read everything when it ended"));
                 }
                 self.open()?;
