@@ -61,7 +61,7 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Keyword of ssh_config, as ssh takes it; repeatable')
             [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Where records go: a file to append to, - (with --foreground), exec:COMMAND, syslog+udp://HOST:PORT, syslog+tcp:// or syslog+unix:///PATH; repeatable, the first one is what senders wait for')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What records look like [default: raw]')
-            [CompletionResult]::new('--prefix', '--prefix', [CompletionResultType]::ParameterName, 'Text in front of every record: {time}, {peer}, {keyword}, {stream}, {n}; means --format prefix')
+            [CompletionResult]::new('--prefix', '--prefix', [CompletionResultType]::ParameterName, 'Text in front of every record: {n}, {time}, {peer}, {keyword}, {stream}; means --format prefix')
             [CompletionResult]::new('--keyword-file', '--keyword-file', [CompletionResultType]::ParameterName, 'File with the word that senders have to say first; -: ask for it')
             [CompletionResult]::new('--allow', '--allow', [CompletionResultType]::ParameterName, 'Let only these senders in: an address or CIDR; repeatable [default: all]')
             [CompletionResult]::new('--deny', '--deny', [CompletionResultType]::ParameterName, 'Never let these senders in: an address or CIDR; repeatable')
@@ -106,7 +106,7 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
         'reclog;listen' {
             [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'Where records go: a file to append to, - (with --foreground), exec:COMMAND, syslog+udp://HOST:PORT, syslog+tcp:// or syslog+unix:///PATH; repeatable, the first one is what senders wait for')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'What records look like [default: raw]')
-            [CompletionResult]::new('--prefix', '--prefix', [CompletionResultType]::ParameterName, 'Text in front of every record: {time}, {peer}, {keyword}, {stream}, {n}; means --format prefix')
+            [CompletionResult]::new('--prefix', '--prefix', [CompletionResultType]::ParameterName, 'Text in front of every record: {n}, {time}, {peer}, {keyword}, {stream}; means --format prefix')
             [CompletionResult]::new('--keyword-file', '--keyword-file', [CompletionResultType]::ParameterName, 'File with the word that senders have to say first; -: ask for it')
             [CompletionResult]::new('--allow', '--allow', [CompletionResultType]::ParameterName, 'Let only these senders in: an address or CIDR; repeatable [default: all]')
             [CompletionResult]::new('--deny', '--deny', [CompletionResultType]::ParameterName, 'Never let these senders in: an address or CIDR; repeatable')

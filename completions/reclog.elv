@@ -57,7 +57,7 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand -o 'Keyword of ssh_config, as ssh takes it; repeatable'
             cand --out 'Where records go: a file to append to, - (with --foreground), exec:COMMAND, syslog+udp://HOST:PORT, syslog+tcp:// or syslog+unix:///PATH; repeatable, the first one is what senders wait for'
             cand --format 'What records look like [default: raw]'
-            cand --prefix 'Text in front of every record: {time}, {peer}, {keyword}, {stream}, {n}; means --format prefix'
+            cand --prefix 'Text in front of every record: {n}, {time}, {peer}, {keyword}, {stream}; means --format prefix'
             cand --keyword-file 'File with the word that senders have to say first; -: ask for it'
             cand --allow 'Let only these senders in: an address or CIDR; repeatable [default: all]'
             cand --deny 'Never let these senders in: an address or CIDR; repeatable'
@@ -101,7 +101,7 @@ set edit:completion:arg-completer[reclog] = {|@words|
         &'reclog;listen'= {
             cand --out 'Where records go: a file to append to, - (with --foreground), exec:COMMAND, syslog+udp://HOST:PORT, syslog+tcp:// or syslog+unix:///PATH; repeatable, the first one is what senders wait for'
             cand --format 'What records look like [default: raw]'
-            cand --prefix 'Text in front of every record: {time}, {peer}, {keyword}, {stream}, {n}; means --format prefix'
+            cand --prefix 'Text in front of every record: {n}, {time}, {peer}, {keyword}, {stream}; means --format prefix'
             cand --keyword-file 'File with the word that senders have to say first; -: ask for it'
             cand --allow 'Let only these senders in: an address or CIDR; repeatable [default: all]'
             cand --deny 'Never let these senders in: an address or CIDR; repeatable'

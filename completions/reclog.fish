@@ -55,7 +55,7 @@ complete -c reclog -n "__fish_reclog_using_subcommand up" -l out -d 'Where recor
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l format -d 'What records look like [default: raw]' -r -f -a "raw\t'As they came'
 prefix\t'With text in front'
 json\t'One JSON object a line'"
-complete -c reclog -n "__fish_reclog_using_subcommand up" -l prefix -d 'Text in front of every record: {time}, {peer}, {keyword}, {stream}, {n}; means --format prefix' -r
+complete -c reclog -n "__fish_reclog_using_subcommand up" -l prefix -d 'Text in front of every record: {n}, {time}, {peer}, {keyword}, {stream}; means --format prefix' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l keyword-file -d 'File with the word that senders have to say first; -: ask for it' -r -F
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l allow -d 'Let only these senders in: an address or CIDR; repeatable [default: all]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand up" -l deny -d 'Never let these senders in: an address or CIDR; repeatable' -r
@@ -101,7 +101,7 @@ complete -c reclog -n "__fish_reclog_using_subcommand listen" -l out -d 'Where r
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l format -d 'What records look like [default: raw]' -r -f -a "raw\t'As they came'
 prefix\t'With text in front'
 json\t'One JSON object a line'"
-complete -c reclog -n "__fish_reclog_using_subcommand listen" -l prefix -d 'Text in front of every record: {time}, {peer}, {keyword}, {stream}, {n}; means --format prefix' -r
+complete -c reclog -n "__fish_reclog_using_subcommand listen" -l prefix -d 'Text in front of every record: {n}, {time}, {peer}, {keyword}, {stream}; means --format prefix' -r
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l keyword-file -d 'File with the word that senders have to say first; -: ask for it' -r -F
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l allow -d 'Let only these senders in: an address or CIDR; repeatable [default: all]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand listen" -l deny -d 'Never let these senders in: an address or CIDR; repeatable' -r

@@ -205,7 +205,7 @@ fn a_first_command_that_never_reads_is_a_stall_and_ends_with_down() {
     let ledger = &stream["ledger"];
     assert_eq!(number(&ledger["received"]), number(&ledger["stored"]) + sum(&ledger["discarded"]), "{down}");
     assert!(number(&stream["lost"]) > 0 && down.to_string().contains("was stopped"), "{down}");
-    assert!(down.to_string().contains("count as stored, were not read"), "{down}");
+    assert!(down.to_string().contains("records were not read: exec:"), "{down}");
     let rescue = read_text(stream["rescue"].as_str().unwrap());
     assert_eq!(rescue.len() as u64, number(&stream["lost"]));
     assert!(lines(0, 5_000).ends_with(&rescue), "whole records, and the last ones");
@@ -297,6 +297,97 @@ fn standard_output_has_whole_records_and_nothing_else_and_head_ends_it() {
     assert!(more > 0);
     assert!(read_text(env.path("f")).starts_with(&lines(0, 3)), "the second output has them, too");
     env.assert_nothing_left();
+}
+
+#[test]
+fn a_second_output_that_nobody_reads_any_more_counts_what_it_does_not_get_at_once() {
+    let env = Env::new();
+    let port = free_port();
+    let bind = format!("127.0.0.1:{port}");
+    let mut command =
+        env.reclog(&["listen", &bind, "--foreground", "--out", &env.arg("f"), "--out", "-", "--name", "c"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    wait_until("it listens", SOON, || common::listening(port).then_some(()));
+    drop(child.stdout.take());
+    send(port, lines(0, 10));
+    let over = env.wait_collector("c", "says so", |c| c["health"].to_string().contains("nobody reads it any more"));
+    assert_eq!(over["state"], "up", "nobody waits for it: {over}");
+    send(port, lines(10, 200));
+    let lost = |c: &Value| number(&c["streams"][0]["outputs"][1]["lost"]);
+    let all = env.wait_collector("c", "counts every record", |c| lost(c) == 200);
+    assert!(all["health"].to_string().contains("nobody reads it any more"), "still: {all}");
+    let down = env.run(&["down", "c", "--json"]).ok().last_event();
+    assert_eq!(number(&down["streams"][0]["outputs"][1]["lost"]), 200, "{down}");
+    assert!(down["notes"].to_string().contains("200 records were lost to -"), "{down}");
+    child.wait().unwrap();
+    assert_eq!(check_order(&read_text(env.path("f")))[&1], 200);
+}
+
+#[test]
+fn a_second_command_that_hangs_or_fails_holds_up_no_down() {
+    for (second, said) in
+        [("sleep 1000", "did not end by itself and was stopped"), ("exit 1", "lost to"), ("read x; exit 1", "lost to")]
+    {
+        let env = Env::new();
+        let second = format!("exec:{second}; : {}", env.arg("x"));
+        let args = ["--out", &env.arg("f"), "--out", &second, "--name", "c", "--drain-timeout", "60s"];
+        let collector = env.listen(&args);
+        send(collector.port(), lines(0, 10));
+        env.wait_stored("c", lines(0, 10).len() as u64);
+        let begun = Instant::now();
+        let down = down(&env);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{second}: {:?}", begun.elapsed());
+        assert!(down["notes"].to_string().contains(said), "{second}: {down}");
+        assert!(number(&down["streams"][0]["outputs"][1]["lost"]) > 0, "{second}: {down}");
+        wait_no_strangers(&env);
+    }
+}
+
+#[test]
+fn a_record_that_is_too_long_for_the_first_output_is_lost_in_every_account() {
+    let env = Env::new();
+    let daemon = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let out = format!("syslog+udp://{}", daemon.local_addr().unwrap());
+    let collector = env.listen(&["--out", &out, "--name", "c"]);
+    let long = format!("{}\n", "x".repeat(70_000));
+    send(collector.port(), format!("one\n{long}two\n"));
+    let live = env.wait_collector("c", "tells it", |c| c["health"].to_string().contains("1 record was too long for"));
+    assert_eq!(live["streams"][0]["outputs"][0]["lost"], 1, "{live}");
+    env.wait_stored("c", 8);
+    let run = env.run(&["down", "c", "--json"]);
+    assert_eq!(run.status.code(), Some(1), "{run:?}");
+    let down = run.last_event();
+    let stream = &down["streams"][0];
+    assert_eq!((number(&down["lost"]), number(&stream["lost"])), (long.len() as u64, long.len() as u64), "{down}");
+    assert_eq!(number(&stream["ledger"]["discarded"]["lost"]), long.len() as u64, "{down}");
+    assert!(down["trouble"].to_string().contains("1 record was too long for"), "{down}");
+    env.run(&["audit", "c", "--event", "stop"]).ok().prints("70,001 bytes lost");
+    env.assert_nothing_left();
+}
+
+#[test]
+fn two_names_of_one_new_file_are_two_outputs_of_this_collector() {
+    let env = Env::new();
+    std::os::unix::fs::symlink(env.path("x"), env.path("lnk")).unwrap();
+    let args = ["listen", "127.0.0.1:0", "--out", &env.arg("x"), "--out", &env.arg("lnk"), "--name", "c"];
+    env.run(&args).fails(2).hinted().says("are the same file");
+    assert!(!env.path("x").exists());
+}
+
+#[test]
+fn one_file_that_cannot_be_put_away_hides_no_other() {
+    let env = Env::new();
+    for name in ["a", "b"] {
+        std::fs::create_dir(env.path(name)).unwrap();
+    }
+    let collector = env.listen(&["--out", &env.arg("a/f"), "--out", &env.arg("b/f"), "--name", "c"]);
+    send(collector.port(), "one\n");
+    wait_lines(&env.path("b/f"), 1);
+    wait_lines(&env.path("a/f"), 1);
+    std::fs::create_dir(env.path("a/f.rotating")).unwrap();
+    let run = env.run(&["rotate", "c"]).fails(1).says("cannot rotate").says(env.arg("a/f"));
+    assert!(run.stdout.contains(&format!("{} is now", env.arg("b/f"))), "{}", run.stdout);
+    assert_eq!(read(env.path("b/f")), b"");
 }
 
 /// A real rsyslogd with these inputs, which writes priority, host, app and message of everything into `log`.

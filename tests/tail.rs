@@ -139,3 +139,17 @@ fn a_reader_that_leaves_ends_tail_without_a_word() {
     assert_eq!(String::from_utf8_lossy(&head.stderr), "", "a broken pipe is no error");
     wait_until("tail is gone", SOON, || (env.processes().len() == 1).then_some(()));
 }
+
+#[test]
+fn what_is_shown_is_the_first_output_that_is_a_file() {
+    let env = Env::new();
+    let args = ["--out", "exec:cat >/dev/null", "--out", &env.arg("f"), "--name", "c"];
+    let collector = env.listen(&args);
+    send(collector.port(), "one\n");
+    common::wait_for_text(env.path("f"), "one\n");
+    env.run(&["tail", "c"]).ok().prints("one");
+    env.down("c");
+    env.listen(&["--out", "exec:cat >/dev/null", "--name", "c"]);
+    env.run(&["tail", "c"]).fails(1).hinted().says("stream main writes to no file");
+    env.run(&["tail", "c", "-f"]).fails(1).says("stream main writes to no file");
+}

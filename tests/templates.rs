@@ -160,6 +160,33 @@ fn more_senders_than_files_may_be_open_lose_and_double_nothing() {
 }
 
 #[test]
+fn an_output_that_gets_no_more_descriptors_closes_the_idlest_file_and_goes_on() {
+    const ADDRESSES: u8 = 30;
+    let env = Env::new();
+    let logs = logs(&env);
+    // Datagrams: senders need no descriptors, so that the output can have them all.
+    let out = env.arg("logs/{peer_ip}/{stream}/x.log");
+    let collector = env.started(env.run(&["listen", "udp:127.0.0.1:0", "--out", &out, "--name", "c", "--json"]));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(collector.pid).unwrap());
+    let nofile = rustix::process::Resource::Nofile;
+    let open = std::fs::read_dir(format!("/proc/{}/fd", collector.pid)).unwrap().count() as u64;
+    let all = rustix::process::prlimit(pid, nofile, rustix::process::getrlimit(nofile)).unwrap();
+    let few = rustix::process::Rlimit { current: Some(open + 12), ..all.clone() };
+    rustix::process::prlimit(pid, nofile, few).unwrap();
+    for y in 1..=ADDRESSES {
+        let sender = std::net::UdpSocket::bind((Ipv4Addr::new(127, 0, 0, y), 0)).unwrap();
+        let text = numbered(y.into(), 0);
+        sender.send_to(text.trim_end().as_bytes(), (Ipv4Addr::LOCALHOST, collector.port())).unwrap();
+        wait_for_text(logs.join(format!("127.0.0.{y}/main/x.log")), &text);
+    }
+    rustix::process::prlimit(pid, nofile, all).unwrap();
+    let down = env.run(&["down", "c", "--json"]).ok().last_event();
+    assert_balanced(&down["streams"][0]);
+    assert_eq!(down["streams"][0]["records"], ADDRESSES, "{down}");
+    assert_eq!(files(&logs).len(), usize::from(ADDRESSES));
+}
+
+#[test]
 fn every_file_is_put_away_by_its_size_and_when_somebody_asks() {
     let env = Env::new();
     let logs = logs(&env);

@@ -34,8 +34,14 @@ pub struct StreamArgs {
     /// What records look like [default: raw]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<FormatArg>,
-    /// Text in front of every record: {time}, {peer}, {keyword}, {stream}, {n}; means --format prefix
-    #[arg(long, value_name = "TEMPLATE")]
+    /// Text in front of every record.
+    // clap takes `{n}` for a line end unless something stands in it; a reset of colours is seen nowhere. Lines may break there:
+    // it stands where they are short.
+    #[arg(
+        long,
+        value_name = "TEMPLATE",
+        help = "Text in front of every record: {\u{1b}[0mn}, {time}, {peer}, {keyword}, {stream}; means --format prefix"
+    )]
     pub prefix: Option<String>,
     /// File with the word that senders have to say first; -: ask for it
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -166,4 +172,25 @@ pub enum CompressArg {
     Gzip,
     /// zstd, .zst
     Zstd,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn help_shows_every_placeholder_of_a_prefix() {
+        for verb in ["up", "listen"] {
+            let mut all = crate::cli::args::Cli::command();
+            let verb = all.find_subcommand_mut(verb).unwrap();
+            for help in [verb.render_help(), verb.render_long_help()] {
+                let help: Vec<_> = help.to_string().split_whitespace().map(str::to_owned).collect();
+                let help = help.join(" ");
+                assert!(
+                    help.contains("every record: {n}, {time}, {peer}, {keyword}, {stream}; means --format prefix"),
+                    "{help}"
+                );
+            }
+        }
+    }
 }

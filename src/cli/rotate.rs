@@ -12,13 +12,16 @@ pub async fn run(args: &RotateArgs, paths: &Paths, printer: Printer) -> Result<(
     let mut running = pick::one(args.name.as_deref(), paths, printer).await?;
     running.client.request(Request::Rotate).await?;
     let reply = running.client.reply().await?;
-    let Some(Reply::Rotated { outputs }) = reply else {
+    let Some(Reply::Rotated { outputs, error }) = reply else {
         return Err(Error::failed(format!("{} ended before the file was put away", running.found.name)));
     };
     if args.json {
-        return printer.json(&Reply::Rotated { outputs });
+        printer.json(&Reply::Rotated { outputs, error: error.clone() })?;
+    } else {
+        outputs.iter().try_for_each(|output| printer.data(&line(output)))?;
     }
-    outputs.iter().try_for_each(|output| printer.data(&line(output)))
+    // What could be done is done.
+    error.map_or(Ok(()), Err)
 }
 
 fn line(output: &Rotated) -> String {

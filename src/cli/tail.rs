@@ -14,7 +14,7 @@ use crate::collector::lock;
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape;
 use crate::history::{Follower, Many, POLL_INTERVAL, last_records};
-use crate::ledger::StreamSnapshot;
+use crate::ledger::{OutputSnapshot, StreamSnapshot};
 use crate::paths::Paths;
 use crate::plan::{Output, Template, To};
 
@@ -68,8 +68,16 @@ pub async fn run(args: &TailArgs, paths: &Paths, printer: Printer) -> Result<()>
     let files = RefCell::new(vec![None; streams.len()]);
     let view = View { filter, raw: args.raw, labels, files, printer };
     let mut followers = Vec::new();
+    let (with, without): (Vec<_>, Vec<_>) = streams.iter().partition(|stream| on_disk(stream).is_some());
+    for stream in &without {
+        let nothing = format!("stream {} writes to no file", stream.name);
+        if with.is_empty() {
+            return Err(Error::failed(nothing).hint("give it a file as a second output: `--out FILE`"));
+        }
+        printer.note(&nothing);
+    }
     for (index, stream) in streams.iter().enumerate() {
-        let Some(output) = stream.outputs.first() else { continue };
+        let Some(output) = on_disk(stream) else { continue };
         let failed =
             |e: std::io::Error| Error::failed(format!("cannot read {}: {}", words::path(&output.path), io_reason(&e)));
         if let Some(template) = template(&output.path) {
@@ -131,6 +139,11 @@ pub async fn run(args: &TailArgs, paths: &Paths, printer: Printer) -> Result<()>
         result = follow => result,
         _ = tokio::signal::ctrl_c() => Ok(()),
     }
+}
+
+/// The first output that is on disk.
+fn on_disk(stream: &StreamSnapshot) -> Option<&OutputSnapshot> {
+    stream.outputs.iter().find(|output| Output::parse(&output.path).map_or(true, |output| output.is_on_disk()))
 }
 
 /// The template that an output is, if it is one.

@@ -10,7 +10,7 @@ use super::state::State;
 use crate::audit::Trail;
 use crate::ledger::{self, CollectorSnapshot, OutputSnapshot, Reach, StreamLedger, StreamSnapshot};
 use crate::plan::{Plan, StreamPlan, is_loopback};
-use crate::sink::{STUCK, SideView, SinkHandle};
+use crate::sink::{STUCK, SideView, SinkHandle, too_long};
 use crate::ssh::Finding;
 
 /// Shared between the supervisor, which writes, and the control socket, which reads.
@@ -168,12 +168,13 @@ impl Live {
                 health.push(format!("cannot force {} to the disk: {reason}", plan.out));
             }
             health.extend(counts.rotate_trouble);
+            health.extend(too_long(&plan.out, sink.left_out()));
             health.extend(stream.unreached());
             let first = OutputSnapshot {
                 path: plan.out.name().to_owned(),
                 bytes: counts.output_bytes,
                 rotations: counts.rotations,
-                lost: 0,
+                lost: sink.left_out(),
             };
             let also = sink.sides().into_iter().map(|SideView { path, bytes, rotations, lost, health: troubles }| {
                 health.extend(troubles);

@@ -39,7 +39,7 @@ use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::intake::MAX_WAITING;
 use crate::paths::{self, Paths};
-use crate::plan::{Plan, SshPlan, StreamPlan, To};
+use crate::plan::{Output, Plan, SshPlan, StreamPlan, To};
 use crate::sink::{OPEN_FILES, Rescue};
 use crate::ssh::{self, Person, Settings};
 use events::Event;
@@ -90,19 +90,30 @@ fn on_disk(plan: &Plan) -> Vec<PathBuf> {
 /// Descriptors that senders on local ports leave to everything else: files, control socket, libraries.
 const RESERVE: usize = 64;
 
+/// Descriptors of a command or a daemon, while one ends and the next begins.
+const OPEN_DUCT: usize = 8;
+
 /// Lets no more senders in than there are descriptors for.
 fn fit_descriptors(plan: &mut Plan) {
     if plan.ssh.is_none()
         && let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current
     {
-        let many = plan.streams.iter().filter(|stream| matches!(stream.out.to(), To::Files(_))).count();
-        let reserve = RESERVE + many * OPEN_FILES;
-        let all = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(reserve).max(1);
-        let each = (all / plan.streams.len().max(1)).max(1);
-        for stream in &mut plan.streams {
-            let waiting = if stream.keywords.is_empty() { 0 } else { MAX_WAITING };
-            stream.max_connections = stream.max_connections.min(each.saturating_sub(waiting).max(1));
-        }
+        fit(plan, usize::try_from(limit).unwrap_or(usize::MAX));
+    }
+}
+
+/// As [`fit_descriptors`], where there are `limit` of them.
+fn fit(plan: &mut Plan, limit: usize) {
+    let needs = |output: &Output| match output.to() {
+        To::Files(_) => OPEN_FILES,
+        To::Exec(_) | To::Syslog(_) => OPEN_DUCT,
+        To::File | To::Stdout => 0,
+    };
+    let reserve = RESERVE + plan.streams.iter().flat_map(StreamPlan::outputs).map(needs).sum::<usize>();
+    let each = (limit.saturating_sub(reserve) / plan.streams.len().max(1)).max(1);
+    for stream in &mut plan.streams {
+        let waiting = if stream.keywords.is_empty() { 0 } else { MAX_WAITING };
+        stream.max_connections = stream.max_connections.min(each.saturating_sub(waiting).max(1));
     }
 }
 
@@ -239,4 +250,40 @@ async fn resolved(way: &SshPlan, signals: &mut Signals, abandoned: impl Future<O
         return Err(Error::interrupted());
     }
     read
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn senders_leave_descriptors_to_every_output_wherever_it_stands() {
+        let senders = |outs: &[&str]| {
+            let mut outs = outs.iter().map(|out| Output::parse(*out).unwrap());
+            let stream = StreamPlan {
+                out: outs.next().unwrap(),
+                also: outs.collect(),
+                max_connections: 4096,
+                ..StreamPlan::example()
+            };
+            let streams = vec![stream];
+            let mut plan = Plan {
+                name: "c".into(),
+                ssh: None,
+                streams,
+                drain_timeout: std::time::Duration::ZERO,
+                keep_trying: false,
+                probe_every: None,
+            };
+            fit(&mut plan, 1024);
+            plan.streams[0].max_connections
+        };
+        let alone = senders(&["/a"]);
+        assert_eq!(alone, 1024 - RESERVE);
+        for outs in [["/logs/{peer_ip}", "/a"], ["/a", "/logs/{peer_ip}"]] {
+            assert_eq!(senders(&outs), alone - OPEN_FILES, "{outs:?}");
+        }
+        assert_eq!(senders(&["/a", "exec:cat", "syslog+unix:///dev/log"]), alone - 2 * OPEN_DUCT);
+        assert_eq!(senders(&["/{date}", "/{hour}", "/{stream}", "/{peer_ip}"]), 1);
+    }
 }

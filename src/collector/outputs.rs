@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::intake::Intake;
 use crate::ledger::StreamLedger;
 use crate::paths::Paths;
-use crate::plan::{Framing, Output, Plan, To};
+use crate::plan::{Output, Plan, To};
 use crate::sink::{self, Archived, OpenFailure, Opened, Report, Rescue, Sink, SinkHandle};
 
 /// A command that was started for nothing, and reads to the end of its input, has ended by then.
@@ -43,16 +43,17 @@ impl Outputs {
     pub fn open(plan: &Plan, paths: &Paths, trail: &Trail) -> Result<Self> {
         let mut opened = Vec::new();
         for stream in &plan.streams {
-            let lines = stream.framing != Framing::Raw;
             for output in stream.outputs() {
-                match open(output, &stream.name, lines, paths) {
+                match open(output, &stream.name, stream.has_lines(), paths) {
                     Ok(open) => opened.push(open),
                     Err(failure) => {
-                        opened.iter().filter_map(Opened::created).for_each(remove_empty);
-                        return Err(match failure {
+                        // First: it looks for the file that is locked.
+                        let error = match failure {
                             OpenFailure::Other(error) => error,
                             OpenFailure::Locked => locked(plan, output, paths),
-                        });
+                        };
+                        opened.iter().filter_map(Opened::created).for_each(remove_empty);
+                        return Err(error);
                     }
                 }
             }
@@ -112,11 +113,9 @@ impl Outputs {
         self.sinks.iter().for_each(|s| s.handle().reopen());
     }
 
-    /// Puts every file away, all at the same time.
-    ///
-    /// # Errors
-    /// The future's: which file, and why.
-    pub fn rotate(&self) -> impl Future<Output = Result<Vec<Rotated>>> + Send + use<> {
+    /// Puts every file away, all at the same time. With what was done comes the first thing that went wrong: which file, and
+    /// why.
+    pub fn rotate(&self) -> impl Future<Output = (Vec<Rotated>, Option<Error>)> + Send + use<> {
         let mut all = Vec::new();
         for (intake, sink) in self.intakes.iter().zip(&self.sinks) {
             let plan = intake.plan();
@@ -124,14 +123,20 @@ impl Outputs {
             all.extend(outputs.filter(|(out, _)| out.is_on_disk()).map(|(out, sink)| (plan.name.clone(), out, sink)));
         }
         async move {
-            let mut answers = Vec::new();
+            let (mut answers, mut error) = (Vec::new(), None);
             let begin = |(stream, out, sink): (_, _, SinkHandle)| {
                 (stream, out, tokio::spawn(async move { sink.rotate().await }))
             };
             let turns: Vec<_> = all.into_iter().map(begin).collect();
             for (stream, out, turn) in turns {
                 let turn = turn.await.unwrap_or_else(|_| Err("reclog failed".into()));
-                let turned = turn.map_err(|why| Error::failed(format!("cannot rotate {out}: {why}")))?;
+                let turned = match turn {
+                    Ok(turned) => turned,
+                    Err(why) => {
+                        error.get_or_insert_with(|| Error::failed(format!("cannot rotate {out}: {why}")));
+                        continue;
+                    }
+                };
                 if turned.is_empty() {
                     let output = out.name().to_owned();
                     answers.push(Rotated { stream: stream.clone(), output, archive: None, bytes: 0 });
@@ -143,7 +148,7 @@ impl Outputs {
                     bytes,
                 }));
             }
-            Ok(answers)
+            (answers, error)
         }
     }
 

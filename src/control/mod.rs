@@ -75,6 +75,9 @@ pub enum Reply {
     Rotated {
         /// In the order of the plan.
         outputs: Vec<Rotated>,
+        /// Why one of them does not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Error>,
     },
     /// The request cannot be served.
     Error {

@@ -134,6 +134,12 @@ impl StreamPlan {
     pub fn outputs(&self) -> impl Iterator<Item = &Output> {
         std::iter::once(&self.out).chain(&self.also)
     }
+
+    /// Whether LF ends a record in what is written.
+    #[must_use]
+    pub fn has_lines(&self) -> bool {
+        self.framing != Framing::Raw || self.format == Format::Json
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Names that a template may have made.
 
+use std::path::Path;
+
 use super::template::{Field, Piece, Template};
 
 impl Template {
@@ -8,6 +10,19 @@ impl Template {
     #[must_use]
     pub fn patterns(&self) -> Vec<Vec<Piece>> {
         self.parts().into_iter().filter(|part| !part.is_empty()).collect()
+    }
+
+    /// Whether the file `name`, given from the [fixed part](Self::fixed) on, can be one of those of `stream`.
+    #[must_use]
+    pub fn makes(&self, name: &Path, stream: &str) -> bool {
+        let patterns = self.patterns();
+        let names: Option<Vec<&str>> = name.iter().map(std::ffi::OsStr::to_str).collect();
+        let known = |piece: &Piece| match piece {
+            Piece::Field(Field::Stream) => Piece::Text(stream.to_owned()),
+            piece => piece.clone(),
+        };
+        let like = |(pattern, name): (&Vec<Piece>, &&str)| fits(&pattern.iter().map(known).collect::<Vec<_>>(), name);
+        names.is_some_and(|names| names.len() == patterns.len() && patterns.iter().zip(&names).all(like))
     }
 }
 

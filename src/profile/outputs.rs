@@ -97,6 +97,19 @@ fn meet((a, first): &(&StreamPlan, Output), (b, second): &(&StreamPlan, Output))
             (false, false) => found(format!("the streams `{a}` and `{b}` write to the same file {out}"), one_file),
         };
     }
+    let makes = |output: &Output, stream: &str, path: &Path| match output.to() {
+        To::Files(template) => {
+            path.strip_prefix(normal(template.fixed())).is_ok_and(|name| template.makes(name, stream))
+        }
+        _ => false,
+    };
+    if second.file().is_some() && makes(first, a, &other) || first.file().is_some() && makes(second, b, &one) {
+        let (file, files) = if second.file().is_some() { (second, first) } else { (first, second) };
+        return found(
+            format!("the file {} can be one of {}", quote(&file.to_string()), quote(&files.to_string())),
+            "give it a name that the placeholders cannot make, or a folder of its own",
+        );
+    }
     if aside(&one) == other || aside(&other) == one {
         let whose = if same { "another one of its files".to_owned() } else { format!("the file of `{a}`") };
         return found(
@@ -174,6 +187,9 @@ mod tests {
             (&["/a"], &["exec:cat", "exec:cat"], "twice"),
             (&["/a"], &["{stream}", "{stream}"], "twice"),
             (&["/a"], &["/b", "/b.rotating"], "beside another one of its files"),
+            (&["/logs/{peer_ip}.log"], &["/logs/x/../127.0.0.1.log"], "can be one of `/logs/{peer_ip}.log`"),
+            (&["/a"], &["/logs/main.log", "/logs/{keyword}.log"], "can be one of"),
+            (&["/logs/a/x"], &["/logs/{peer_ip}/{stream}", "/logs/y/b"], "the file `/logs/y/b` can be one of"),
         ] {
             let said = met(a, b).unwrap_or_default();
             assert!(said.contains(words), "{a:?} {b:?}: {said}");
@@ -183,6 +199,8 @@ mod tests {
             (&["syslog+unix:///dev/log"], &["syslog+unix:///dev/log"]),
             (&["{stream}.log"], &["{stream}.log"]),
             (&["{date}.log"], &["{peer_ip}.log"]),
+            (&["/logs/{stream}.log"], &["/logs/b.log"]),
+            (&["/logs/{date}.log", "/logs/all.log"], &["/logs/{hour}/x", "/logs/7/x"]),
         ] {
             assert_eq!(met(a, b), None, "{a:?} {b:?}");
         }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Sink;
 use super::rescue::Rescue;
+use super::side::{too_long, were};
 use super::writer::Ended;
 
 /// The reason in the ledger for bytes that a given-up output never took and that are nowhere.
@@ -18,6 +19,9 @@ pub const RESCUED: &str = "rescued";
 /// A writer that was told to give up looks at the flag between two system calls; one that hangs in one (a dead network
 /// disk) is not waited for.
 const LAST_CALL: Duration = Duration::from_secs(1);
+/// When the first output has everything, the second ones get so long for what is still queued, or for coming to an end:
+/// nobody waits for them.
+const SIDES: Duration = Duration::from_secs(2);
 
 /// How an output ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,17 +50,23 @@ impl Sink {
     pub async fn finish_or_rescue(mut self, give_up: CancellationToken, rescue: Option<Rescue>) -> Report {
         let sides = self.handle.sides.clone();
         let also = std::mem::take(&mut self.also);
-        let ends: Vec<_> = also.into_iter().map(|side| tokio::spawn(side.end(give_up.clone(), None))).collect();
+        let hurry = give_up.child_token();
+        let ends: Vec<_> = also.into_iter().map(|side| tokio::spawn(side.end(hurry.clone(), None))).collect();
         let (mut report, _) = self.end(give_up, rescue).await;
+        let patience = tokio::spawn(async move {
+            tokio::time::sleep(SIDES).await;
+            hurry.cancel();
+        });
         for (side, end) in sides.all.iter().zip(ends) {
             if let Ok((ended, left)) = end.await {
                 side.left(left);
                 report.notes.extend(ended.trouble);
             }
             if side.lost() > 0 {
-                report.notes.push(format!("{} records were lost to {}", side.lost(), side.path.display()));
+                report.notes.push(format!("{} lost to {}", were(side.lost()), side.path.display()));
             }
         }
+        patience.abort();
         report
     }
 
@@ -80,9 +90,12 @@ impl Sink {
         let rest = queue.take_rest();
         let left = rest.records(self.lines) + ended.unread;
         let counts = self.ledger.counts();
-        let lost = counts.ledger.pending;
+        let pending = counts.ledger.pending;
+        // What was left out before is nowhere, whatever becomes of the rest.
+        let gone = counts.ledger.discarded.get(LOST).copied().unwrap_or_default();
+        trouble.extend(too_long(&path, queue.left_out()));
         let mut kept = None;
-        if lost > 0 {
+        if pending > 0 {
             if hangs && let Some((batch, written)) = &rest.flight {
                 trouble.push(format!(
                     "a write to {path} hangs: of the {} bytes that it was given some may turn up there all the same",
@@ -95,10 +108,10 @@ impl Sink {
                     Err(why) => trouble.push(why),
                 }
             }
-            self.ledger.discarded(if kept.is_some() { RESCUED } else { LOST }, lost);
+            self.ledger.discarded(if kept.is_some() { RESCUED } else { LOST }, pending);
         }
         let sync = counts.sync_trouble.map(|why| format!("cannot force {path} to the disk: {why}"));
         let trouble = trouble.into_iter().chain(sync).collect();
-        (Report { stream: self.stream, lost, rescue: kept, trouble, notes: Vec::new() }, left)
+        (Report { stream: self.stream, lost: pending + gone, rescue: kept, trouble, notes: Vec::new() }, left)
     }
 }

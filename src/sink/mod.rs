@@ -60,7 +60,7 @@ pub use queue::Safe;
 pub use records::{End, Records};
 pub use rescue::Rescue;
 use router::Router;
-pub use side::{SIDE_QUEUE, SideView};
+pub use side::{SIDE_QUEUE, SideView, too_long};
 use side::{Side, Sides};
 use voice::Voice;
 pub use writer::OPEN_FILES;
@@ -68,7 +68,7 @@ use writer::{Ended, Writer};
 
 use crate::audit::Trail;
 use crate::ledger::StreamLedger;
-use crate::plan::{Format, Framing, Rotate, StreamPlan, Sync};
+use crate::plan::{Rotate, StreamPlan, Sync};
 
 /// A write that takes longer is a stall: the disk or the network behind it does not answer.
 pub const STUCK: Duration = Duration::from_millis(700);
@@ -127,7 +127,7 @@ impl Options {
         Self {
             stream: plan.name.clone(),
             sync: plan.sync,
-            fresh_line: plan.framing != Framing::Raw || plan.format == Format::Json,
+            fresh_line: plan.has_lines(),
             rotate: plan.rotate.clone(),
             min_free: plan.min_free,
             trail,
@@ -240,6 +240,12 @@ impl SinkHandle {
     #[must_use]
     pub fn sides(&self) -> Vec<SideView> {
         self.sides.views()
+    }
+
+    /// Records that the first output did not take for their length.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.queue.left_out()
     }
 
     /// Waits until the output is over for good; the sentence that says why. Most never are.

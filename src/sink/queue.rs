@@ -59,6 +59,7 @@ pub struct Queue {
     /// Why there is no output any more, a sentence.
     broken: watch::Sender<Option<String>>,
     left_out: AtomicU64,
+    given_up: AtomicU64,
 }
 
 #[derive(Debug, Default)]

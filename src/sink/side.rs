@@ -134,8 +134,8 @@ impl Side {
             && self.queue.is_below_half(SIDE_QUEUE)
             && let Some((_, before)) = losses.behind.take()
         {
-            let (path, lost) = (self.path.display(), losses.records - before);
-            self.voice.warn(&format!("{path} keeps up again; {lost} records were lost to it"));
+            let (path, lost) = (self.path.display(), were(losses.records - before));
+            self.voice.warn(&format!("{path} keeps up again; {lost} lost to it"));
         }
     }
 
@@ -146,7 +146,12 @@ impl Side {
 
     /// Records that it did not get so far.
     pub(super) fn lost(&self) -> u64 {
-        self.losses().records + self.queue.left_out()
+        self.losses().records + self.elsewhere()
+    }
+
+    /// Records that had their place in the queue and are lost all the same.
+    fn elsewhere(&self) -> u64 {
+        self.queue.left_out() + self.queue.given_up()
     }
 
     fn view(&self) -> SideView {
@@ -159,16 +164,27 @@ impl Side {
             health.push(format!("{path} has not taken a byte for {} s; nobody waits for it", stuck.as_secs().max(1)));
         }
         let losses = self.losses();
-        let lost = losses.records + self.queue.left_out();
+        let lost = losses.records + self.elsewhere();
         if losses.last.is_some_and(|last| last.elapsed() < REMEMBERED) {
             let since = losses.behind.map_or_else(String::new, |(since, _)| format!(", now since {since}"));
-            health.push(format!("{path} did not keep up: {lost} records are lost to it{since}"));
+            health.push(format!("{path} did not keep up: {} lost to it{since}", were(lost)));
         }
         drop(losses);
+        health.extend(too_long(&path, self.queue.left_out()));
         health.extend(counts.sync_trouble.map(|reason| format!("cannot force {path} to the disk: {reason}")));
         health.extend(counts.rotate_trouble);
         SideView { path: self.path.clone(), bytes: counts.output_bytes, rotations: counts.rotations, lost, health }
     }
+}
+
+/// So many records were …
+pub fn were(records: u64) -> String {
+    if records == 1 { "1 record was".into() } else { format!("{records} records were") }
+}
+
+/// What is said of records that an output does not take for their length.
+pub fn too_long(output: &impl std::fmt::Display, records: u64) -> Option<String> {
+    (records > 0).then(|| format!("{} too long for {output}, and lost", were(records)))
 }
 
 /// The shape of a stream's first output, and its second ones. Cheap to clone.

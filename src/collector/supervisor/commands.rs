@@ -28,11 +28,8 @@ impl Supervisor {
             Request::Rotate => {
                 let turns = self.outputs.rotate();
                 tokio::spawn(async move {
-                    let reply = match turns.await {
-                        Ok(outputs) => Reply::Rotated { outputs },
-                        Err(error) => Reply::Error { error },
-                    };
-                    let _ = command.replies.try_send(reply);
+                    let (outputs, error) = turns.await;
+                    let _ = command.replies.try_send(Reply::Rotated { outputs, error });
                 });
                 None
             }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::io::ioctl_fionbio;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+use super::backoff::Backoff;
 use super::{Duct, Gone, Put, TICK, wait};
 use crate::error::io_reason;
 use crate::escape::escape;
@@ -194,21 +195,38 @@ impl Duct for Command {
         gone
     }
 
-    fn finish(&mut self, hurry: &dyn Fn() -> bool) -> Result<(), String> {
+    fn finish(&mut self, side: bool, hurry: &dyn Fn() -> bool) -> Result<(), String> {
         let shown = escape(self.line.as_bytes());
+        let (mut backoff, mut failed, mut begun) = (Backoff::default(), false, Instant::now());
         while self.running.is_some() || self.again > 0 {
             if self.running.is_none() {
-                if hurry() {
+                let pause = backoff.pause(begun.elapsed(), !failed, rand::random());
+                let ended = Instant::now();
+                let over = || hurry() || side && failed;
+                while !over() && ended.elapsed() < pause {
+                    std::thread::sleep(BLINK);
+                }
+                if over() {
                     return Err(format!("the command `{shown}` had not read everything when it ended"));
                 }
-                std::thread::sleep(TICK);
                 self.open()?;
+                begun = Instant::now();
             }
-            while self.again > 0 && !hurry() && self.reap().is_none() && self.repeat().is_ok() {}
-            let Some(running) = &mut self.running else { continue };
+            let mut gone = None;
+            while self.again > 0 && !hurry() {
+                gone = self.reap();
+                if gone.is_some() || self.repeat().is_err() {
+                    break;
+                }
+            }
+            let Some(running) = &mut self.running else {
+                failed |= gone.is_some_and(|gone| !gone.well);
+                continue;
+            };
             running.input = None;
             let group = running.group;
-            if self.wait(hurry).is_some() {
+            if let Some(gone) = self.wait(hurry) {
+                failed |= !gone.well;
                 continue;
             }
             let _ = kill_process_group(group, Signal::TERM);

@@ -30,6 +30,9 @@ const BURST: usize = 256;
 pub struct Link {
     daemon: Daemon,
     line: Option<Line>,
+    /// Which address of the name is tried first: for datagrams any can be connected to, and only a refusal tells that
+    /// nobody is there.
+    turn: usize,
 }
 
 #[derive(Debug)]
@@ -64,14 +67,28 @@ enum Socket {
 impl Link {
     /// To this daemon.
     pub fn new(daemon: &Daemon) -> Self {
-        Self { daemon: daemon.clone(), line: None }
+        Self { daemon: daemon.clone(), line: None, turn: 0 }
+    }
+
+    /// Nobody is there.
+    fn drop_line(&mut self) {
+        if matches!(self.line.take(), Some(Line::Udp { .. })) {
+            self.turn = self.turn.wrapping_add(1);
+        }
     }
 }
 
-/// `of` a connection is tried with every address of the name, in turn.
-fn first<T>(host: &str, port: u16, of: impl Fn(std::net::SocketAddr) -> io::Result<T>) -> Result<T, String> {
+/// `of` a connection is tried with every address of the name, in turn, beginning with the one of that number.
+fn first<T>(
+    (host, port): (&str, u16),
+    turn: usize,
+    of: impl Fn(std::net::SocketAddr) -> io::Result<T>,
+) -> Result<T, String> {
     let place = format!("{}:{port}", bracketed(host));
     let found = (host, port).to_socket_addrs().map_err(|e| format!("cannot find {host}: {}", io_reason(&e)))?;
+    let mut found: Vec<_> = found.collect();
+    let count = found.len().max(1);
+    found.rotate_left(turn % count);
     let mut why = format!("{host} has no address");
     for address in found {
         match of(address) {
@@ -102,8 +119,8 @@ impl Duct for Link {
         self.line = None;
         let at_path = |path: &std::path::Path, e: &io::Error| format!("{}: {}", path.display(), io_reason(e));
         self.line = Some(match &self.daemon {
-            Daemon::Udp(host, port) => Line::Udp { socket: first(host, *port, udp)?, fresh: true },
-            Daemon::Tcp(host, port) => Line::Stream(Stream::new(Socket::Tcp(first(host, *port, tcp)?), true)),
+            Daemon::Udp(host, port) => Line::Udp { socket: first((host, *port), self.turn, udp)?, fresh: true },
+            Daemon::Tcp(host, port) => Line::Stream(Stream::new(Socket::Tcp(first((host, *port), 0, tcp)?), true)),
             Daemon::Unix(path) => {
                 let connected = UnixDatagram::unbound().and_then(|socket| {
                     socket.connect(path)?;
@@ -140,7 +157,7 @@ impl Duct for Link {
             }
         };
         if put.is_err() {
-            self.line = None;
+            self.drop_line();
         }
         put
     }
@@ -152,12 +169,12 @@ impl Duct for Link {
             _ => None,
         };
         if gone.is_some() {
-            self.line = None;
+            self.drop_line();
         }
         gone
     }
 
-    fn finish(&mut self, hurry: &dyn Fn() -> bool) -> Result<(), String> {
+    fn finish(&mut self, _side: bool, hurry: &dyn Fn() -> bool) -> Result<(), String> {
         // What a daemon has not taken from a stream when that is closed may be thrown away.
         if let Some(Line::Stream(stream)) = &mut self.line {
             stream.socket.shut();
@@ -321,5 +338,27 @@ impl Socket {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datagrams_find_the_daemon_behind_any_address_of_its_name() {
+        let all: Vec<_> = ("localhost", 0).to_socket_addrs().unwrap().collect();
+        for address in &all {
+            let Ok(there) = UdpSocket::bind(address) else { continue };
+            there.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            let mut link = Link::new(&Daemon::Udp("localhost".into(), there.local_addr().unwrap().port()));
+            let mut batch = Batch::default();
+            batch.payload(b"one\n");
+            let mut put = || link.open().is_ok() && link.put(&batch, 0) == Ok(Put::To(4));
+            assert!((0..all.len()).any(|_| put()), "{address}");
+            let mut text = [0; 8];
+            let n = there.recv(&mut text).unwrap_or_else(|e| panic!("{address} of {all:?}: {e}"));
+            assert_eq!(&text[..n], b"one");
+        }
     }
 }

@@ -39,11 +39,12 @@ pub trait Duct: Send + Debug {
     /// Whether it has gone by itself meanwhile.
     fn gone(&mut self) -> Option<Gone>;
 
-    /// Tells it that nothing follows, and waits until it has taken everything, as long as not `hurry`.
+    /// Tells it that nothing follows, and waits until it has taken everything, as long as not `hurry`. For a `side`, a second
+    /// output, what fails now is not begun anew.
     ///
     /// # Errors
     /// What was wrong with that, a sentence.
-    fn finish(&mut self, hurry: &dyn Fn() -> bool) -> Result<(), String>;
+    fn finish(&mut self, side: bool, hurry: &dyn Fn() -> bool) -> Result<(), String>;
 
     /// Records that were [put](Self::put) and that nobody has read.
     fn unread(&self) -> u64 {

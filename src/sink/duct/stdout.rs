@@ -37,7 +37,7 @@ impl Duct for Stdout {
         None
     }
 
-    fn finish(&mut self, _hurry: &dyn Fn() -> bool) -> Result<(), String> {
+    fn finish(&mut self, _side: bool, _hurry: &dyn Fn() -> bool) -> Result<(), String> {
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use crate::sink::LOST;
 use crate::sink::batch::Batch;
 use crate::sink::orders::Order;
 use crate::sink::queue::{Queue, Work};
+use crate::sink::side::were;
 use crate::sink::voice::Voice;
 use crate::sink::writer::Ended;
 
@@ -121,6 +122,10 @@ impl Writer {
             let sentence = format!("cannot write to {}: {}", self.voice.output.display(), gone.why);
             self.voice.stall(&self.ledger, &gone.why);
             self.queue.break_off(&sentence);
+            if self.voice.side {
+                // What comes from here on is lost, and counted as soon as it comes.
+                self.queue.abandon();
+            }
         } else {
             self.failed(&gone.why, life, gone.well);
         }
@@ -202,12 +207,19 @@ impl Writer {
 
     fn finish(mut self) -> Ended {
         let queue = Arc::clone(&self.queue);
-        let finished = self.duct.finish(&|| queue.is_abandoned());
+        let finished = self.duct.finish(self.voice.side, &|| queue.is_abandoned());
         self.page.end();
-        let stalled = self.ledger.set_stall(None).map(|stall| stall.sentence);
+        let stalled = if self.over && self.voice.side {
+            queue.give_up(queue.take_rest().records(self.lines));
+            // It stays wrong as long as the others are written.
+            self.ledger.counts().stall
+        } else {
+            self.ledger.set_stall(None)
+        };
+        let stalled = stalled.map(|stall| stall.sentence);
         let path = self.voice.output.display();
         let unread = self.duct.unread();
-        let missed = format!("{unread} records that {path} had taken, and that count as stored, were not read");
+        let missed = format!("{} not read: {path} had taken them, and they count as stored", were(unread));
         let finished = finished.err().map(|why| format!("{path}: {why}"));
         let missed = (unread > 0 && !self.voice.side).then_some(missed);
         let trouble: Vec<String> = [stalled, finished, missed].into_iter().flatten().collect();

@@ -48,6 +48,16 @@ impl Queue {
         self.left_out.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The output is over for good, and so many records will never be written.
+    pub fn give_up(&self, records: u64) {
+        self.given_up.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Records that were [given up](Self::give_up).
+    pub fn given_up(&self) -> u64 {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
     /// Records that were [left out](Self::leave_out).
     pub fn left_out(&self) -> u64 {
         self.left_out.load(Ordering::Relaxed)

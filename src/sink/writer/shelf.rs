@@ -47,7 +47,12 @@ impl<D: Disk> Writer<D> {
             self.close_one();
         }
         loop {
-            match OutputFile::open_or_refuse(on, path) {
+            // A look at its name and the flush of its folder need some descriptors more, for a moment, as this does.
+            let opened = OutputFile::open_or_refuse(on, path).and_then(|file| match on.stat(path) {
+                Err(e) if is_out_of_descriptors(&e) => Err(Refusal::Io(e)),
+                _ => Ok(file),
+            });
+            match opened {
                 Ok(file) => {
                     self.desks.push(Desk::new(file, None, &self.house));
                     return Ok(self.desks.len() - 1);
