@@ -368,8 +368,9 @@ fn damage(file: &Path, at: u64) -> io::Error {
 /// Whether what follows is no more than a crash leaves behind: one record that is not whole, and zeros where a machine has lost
 /// its power. With a whole one behind it is damage.
 fn is_torn(file: &File, at: u64) -> io::Result<bool> {
-    let length = usize::try_from(file.metadata()?.len() - at).unwrap_or(usize::MAX);
-    let mut rest = vec![0; length.min(2 * SEGMENT as usize)];
+    let length = Some(file.metadata()?.len() - at).filter(|length| *length <= 2 * SEGMENT);
+    let Some(length) = length.and_then(|length| usize::try_from(length).ok()) else { return Ok(false) };
+    let mut rest = vec![0; length];
     let n = read_all(file, &mut rest, at)?;
     let end = rest[..n].iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
     let is_whole = |at| matches!(records::look(&rest[at..n]), Look::Record(..));
