@@ -255,9 +255,10 @@ pub struct OutputSnapshot {
     pub bytes: u64,
     /// Rotations since the collector started.
     pub rotations: u64,
-    /// Records that it did not get: those of a second output, for the first one keeps senders waiting instead.
-    #[serde(default)]
-    pub lost: u64,
+    /// Records that it did not get. The first output keeps senders waiting instead, and has this only for those that are too
+    /// long for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
 }
 
 /// What a collector does; the order is that of urgency, the most urgent last.

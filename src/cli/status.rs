@@ -73,11 +73,8 @@ fn text(snapshot: &Snapshot) -> String {
         text.push_str(&table(collector));
         for stream in &collector.streams {
             for output in stream.outputs.iter().skip(1) {
-                let lost = if output.lost > 0 {
-                    format!("  ({} lost)", words::plural(output.lost, "record"))
-                } else {
-                    String::new()
-                };
+                let lost = output.lost.filter(|lost| *lost > 0);
+                let lost = lost.map_or_else(String::new, |lost| format!("  ({} lost)", words::plural(lost, "record")));
                 text.push_str(&format!("    {} → {}{lost}\n", stream.name, words::path(&output.path)));
             }
         }

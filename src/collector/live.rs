@@ -174,11 +174,11 @@ impl Live {
                 path: plan.out.name().to_owned(),
                 bytes: counts.output_bytes,
                 rotations: counts.rotations,
-                lost: sink.left_out(),
+                lost: Some(sink.left_out()).filter(|lost| *lost > 0),
             };
             let also = sink.sides().into_iter().map(|SideView { path, bytes, rotations, lost, health: troubles }| {
                 health.extend(troubles);
-                OutputSnapshot { path, bytes, rotations, lost }
+                OutputSnapshot { path, bytes, rotations, lost: Some(lost) }
             });
             let outputs = std::iter::once(first).chain(also).collect();
             streams.push(StreamSnapshot {
