@@ -68,8 +68,8 @@ macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $expected:literal, $text:expr, $number:expr;)+) => {$(
         $(#[$doc])*
         pub(super) fn $name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<$type>, D::Error> {
-            let (expected, text, number) = ($expected, $text, $number);
-            deserializer.deserialize_any(Rule::<$type> { expected, text, number, blank: None })
+            let rule = Rule::<$type> { expected: $expected, text: $text, number: $number, blank: None };
+            deserializer.deserialize_any(rule)
         }
     )+};
 }
