@@ -106,6 +106,7 @@ both! {
         env.wait_collector("c", "has no sender", |c| number(&c["streams"][0]["senders"]["open"]) == 0);
         let down = env.run(&["down", "c", "--json"]).ok().last_event();
         assert_settled(&down["streams"][0], &env.path("f"));
+        assert_eq!(number(&down["streams"][0]["senders"]["cut"]), 0, "they were ended from here: {down}");
         assert_eq!(read(env.path("f")), b"<1>good\n");
         let trail = env.run(&["audit", "c", "--json", "--event", "sender_close"]).ok().events();
         let why: Vec<&str> = trail.iter().map(|line| line["why"].as_str().unwrap()).collect();

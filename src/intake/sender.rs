@@ -254,7 +254,9 @@ impl Sender {
             }
             End::TurnedAway(why)
         });
-        self.intake.ledger.discarded(why.as_str(), held);
+        if held > 0 {
+            self.intake.ledger.discarded(why.as_str(), held);
+        }
     }
 }
 
