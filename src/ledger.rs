@@ -163,6 +163,12 @@ impl StreamLedger {
         books.stall.iter().map(|stall| stall.since).chain(past).min()
     }
 
+    /// Payload bytes stored so far.
+    #[must_use]
+    pub fn stored(&self) -> u64 {
+        self.lock().ledger.stored
+    }
+
     /// A consistent copy.
     #[must_use]
     pub fn counts(&self) -> Counts {

@@ -194,7 +194,7 @@ impl Inner {
             self.ledger.sender_rejected(end.as_str());
         }
         // Last: whoever waits for the drain may end the trail then.
-        let cut = !matches!(end, End::Clean | End::Idle) && !end.is_limit();
+        let cut = !matches!(end, End::Clean | End::Idle | End::Framing) && !end.is_limit();
         match kind {
             Kind::Connection => self.ledger.sender_closed(cut),
             Kind::Address => self.ledger.address_closed(cut),
@@ -209,15 +209,20 @@ impl Inner {
         }
     }
 
-    /// One look: since when everybody could be heard, as far as is known, and when the last look was.
-    fn look(&self, since: &mut Instant, last: Instant, now: Instant) {
+    /// One look, after what the last one has found.
+    fn look(&self, looks: &mut Looks, now: Instant) {
         let limits = &self.plan.limits;
-        let slept = now.saturating_duration_since(last) > STOOD_STILL;
-        if slept || !self.sink.has_room() || !self.watch.all_heard() {
+        let Looks { since, last, stored } = looks;
+        let (before, was_stored) = (std::mem::replace(last, now), *stored);
+        *stored = self.ledger.stored();
+        let slept = now.saturating_duration_since(before) > STOOD_STILL;
+        let (full, heard) = (!self.sink.has_room(), self.watch.all_heard());
+        // An output that is full and writes is one that many send to: whoever says something gets its turn.
+        if slept || !heard || (full && *stored == was_stored) {
             *since = now;
-            if limits.max_rate.is_some() {
-                self.lock_addresses().stalled(last, now);
-            }
+        }
+        if limits.max_rate.is_some() && (slept || full || self.watch.some_held_up()) {
+            self.lock_addresses().stalled(before, now);
         }
         for late in self.watch.overdue(now, *since, GATE_TIMEOUT) {
             self.send_away(&late, Reject::GateTimeout);
@@ -231,15 +236,24 @@ impl Inner {
     }
 }
 
+/// What is known from one look to the next.
+struct Looks {
+    /// Since when everybody could be heard, as far as is known.
+    since: Instant,
+    /// The last look.
+    last: Instant,
+    /// Bytes stored by then.
+    stored: u64,
+}
+
 async fn look_after(inner: Weak<Inner>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut since, mut last) = (Instant::now(), Instant::now());
+    let now = Instant::now();
+    let mut looks = Looks { since: now, last: now, stored: 0 };
     loop {
         ticks.tick().await;
         let Some(inner) = inner.upgrade() else { return };
-        let now = Instant::now();
-        inner.look(&mut since, last, now);
-        last = now;
+        inner.look(&mut looks, Instant::now());
     }
 }

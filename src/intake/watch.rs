@@ -10,8 +10,11 @@ use super::why::End;
 
 /// What a sender is held by: whoever reads from its connection has the other end.
 pub trait Leash: std::fmt::Debug + Send + Sync {
-    /// Whether it is read from now. Nobody is late who is not heard.
+    /// Whether it was read from since that was asked last. Nobody is late who is not heard.
     fn is_heard(&self) -> bool;
+
+    /// Whether what it sends waits on the way now, for others.
+    fn is_held_up(&self) -> bool;
 
     /// It has to go: its [`Sender`](super::Sender) is to be ended, which knows why, and its connection closed. Must not wait, nor
     /// call back.
@@ -159,6 +162,11 @@ impl Watch {
     pub fn all_heard(&self) -> bool {
         // The leashes of a stream lead to one connection, or to as many as there are senders, each read for itself.
         self.lock().tied.values().all(|tied| tied.leash.as_ref().is_none_or(|leash| leash.is_heard()))
+    }
+
+    /// Whether what some of them send waits on the way.
+    pub fn some_held_up(&self) -> bool {
+        self.lock().tied.values().any(|tied| tied.leash.as_ref().is_some_and(|leash| leash.is_held_up()))
     }
 
     /// Whose time before the gate is over. Before `since` nobody was heard.

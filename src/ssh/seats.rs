@@ -4,6 +4,7 @@
 //! by whoever says so.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use russh::client::Msg;
@@ -54,7 +55,7 @@ impl Seats {
     /// One more.
     pub fn insert(&self, id: ChannelId, slot: Slot) {
         let mut slots = self.lock();
-        slot.sender.tie(|| Arc::new(Rope { seats: Arc::downgrade(&self.0), id }));
+        slot.sender.tie(|| Arc::new(Rope { seats: Arc::downgrade(&self.0), id, read: AtomicU64::default() }));
         slots.insert(id, slot);
     }
 
@@ -84,6 +85,8 @@ impl Seats {
 struct Rope {
     seats: Weak<Inner>,
     id: ChannelId,
+    /// Bytes that the connection had read when somebody asked last.
+    read: AtomicU64,
 }
 
 impl std::fmt::Debug for Rope {
@@ -93,9 +96,15 @@ impl std::fmt::Debug for Rope {
 }
 
 impl Leash for Rope {
-    /// While any stream of the connection is behind, nobody is read from.
+    /// While any stream of the connection is behind, nobody is read from. One that only cannot keep up brakes and goes on by turns.
     fn is_heard(&self) -> bool {
-        self.seats.upgrade().is_none_or(|seats| !seats.meter.brake.is_on())
+        let Some(seats) = self.seats.upgrade() else { return true };
+        let read = seats.meter.bytes_read();
+        self.read.swap(read, Ordering::Relaxed) != read || !seats.meter.brake.is_on()
+    }
+
+    fn is_held_up(&self) -> bool {
+        self.seats.upgrade().is_some_and(|seats| seats.meter.brake.is_on())
     }
 
     fn pull(&self) {

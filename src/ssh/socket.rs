@@ -78,6 +78,12 @@ impl Meter {
         self.heard.store(now, Ordering::Relaxed);
     }
 
+    /// Bytes that came.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
     /// Bytes of the busier direction.
     #[must_use]
     pub fn passed(&self) -> u64 {

@@ -194,6 +194,10 @@ impl Leash for Tug {
         true
     }
 
+    fn is_held_up(&self) -> bool {
+        false
+    }
+
     fn pull(&self) {
         self.0.cancel();
     }
