@@ -37,7 +37,7 @@ type Group = Option<IpAddr>;
 pub fn group(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
-        four => four,
+        four @ IpAddr::V4(_) => four,
     }
 }
 
