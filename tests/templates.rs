@@ -171,7 +171,7 @@ fn an_output_that_gets_no_more_descriptors_closes_the_idlest_file_and_goes_on() 
     let nofile = rustix::process::Resource::Nofile;
     let open = std::fs::read_dir(format!("/proc/{}/fd", collector.pid)).unwrap().count() as u64;
     let all = rustix::process::prlimit(pid, nofile, rustix::process::getrlimit(nofile)).unwrap();
-    let few = rustix::process::Rlimit { current: Some(open + 12), ..all.clone() };
+    let few = rustix::process::Rlimit { current: Some(open + 12), ..all };
     rustix::process::prlimit(pid, nofile, few).unwrap();
     for y in 1..=ADDRESSES {
         let sender = std::net::UdpSocket::bind((Ipv4Addr::new(127, 0, 0, y), 0)).unwrap();
