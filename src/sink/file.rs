@@ -63,7 +63,7 @@ impl Refusal {
     /// For a sentence that has named the path.
     pub(super) fn reason(&self) -> String {
         match self {
-            Self::Locked => "another collector, or another output of this one, has the file that is there now".into(),
+            Self::Locked => "another collector has the file that is there now, or another output of this one".into(),
             Self::Unusual(what) => format!("it is {what} now"),
             Self::Io(e) => io_reason(e),
         }
