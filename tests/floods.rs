@@ -196,47 +196,37 @@ fn percentile<T: Copy>(sorted: &[T], percent: usize) -> T {
     sorted[(sorted.len() - 1) * percent / 100]
 }
 
-/// Measured, with figures in docs/reliability.md: `cargo test --release --test floods -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures, and wants a machine of its own"]
-fn a_quiet_sender_waits_less_than_50_ms_while_200_connections_flood() {
-    let report = |place: &str, Measured { delays, ahead, rate }: &Measured| {
-        let [half, most, worst] = [50, 99, 100].map(|p| percentile(delays, p));
-        let kib = [50, 99].map(|p| percentile(ahead, p) / 1024);
-        let rate = rate / 1_000_000;
-        eprintln!(
-            "{place}: median {half:?}, 99th percentile {most:?}, longest {worst:?}; {kib:?} KiB ahead; {rate} MB/s"
-        );
-        most
-    };
-    // In memory: it is the way that is measured, and not how fast this machine's disk takes all that is sent.
-    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
-    let (local, remote) = (folder.path().join("local"), folder.path().join("remote"));
-    let (env, out) = (Env::new(), local.to_str().unwrap());
-    let collector = env.listen(&["--out", out, "--name", "c", "--sync", "never"]);
-    let over_tcp = delays(&local, collector.port(), 500);
-    env.run(&["down", "c", "--now"]).ok();
-    drop(env);
-    std::fs::remove_file(&local).unwrap();
-    let first = report("listen", &over_tcp);
-    require!("sshd");
-    let (env, sshd, out) = (Env::new(), Sshd::start(), remote.to_str().unwrap());
-    env.trust(&sshd);
-    let collector = env.up(&["--remote-port", "0", "--out", out, "--name", "c", "--sync", "never", "--no-probe"]);
-    let over_ssh = delays(&remote, collector.port(), 500);
-    env.run(&["down", "c", "--now"]).ok();
-    let most = first.max(report("through sshd", &over_ssh));
-    assert!(most < Duration::from_millis(50), "{most:?}");
+/// A quiet sender has its turn while others flood. How long it takes is printed, and asserted nowhere: a machine with other
+/// work to do looks late. What comes before a line tells whose turn it was.
+fn assert_in_turn(place: &str, Measured { delays, ahead, rate }: &Measured) {
+    let [half, most, worst] = [50, 99, 100].map(|p| percentile(delays, p));
+    let kib = [50, 99].map(|p| percentile(ahead, p) / 1024);
+    let rate = rate / 1_000_000;
+    eprintln!("{place}: median {half:?}, 99th percentile {most:?}, longest {worst:?}; {kib:?} KiB ahead; {rate} MB/s");
+    // A round of all senders is 4 MiB, and what is queued before the disk is 2.
+    assert!(kib[0] < 16 << 10, "{place}: {} KiB of the flood come before a line", kib[0]);
 }
 
 #[test]
 fn a_quiet_sender_is_served_in_turn_while_200_connections_flood() {
+    // In memory: it is the way that is measured, and not how fast this machine's disk takes all that is sent.
     let folder = tempfile::tempdir_in("/dev/shm").unwrap();
     let (env, out) = (Env::new(), folder.path().join("f"));
     let collector = env.listen(&["--out", out.to_str().unwrap(), "--name", "c", "--sync", "never"]);
-    let Measured { ahead, .. } = delays(&out, collector.port(), 100);
+    let measured = delays(&out, collector.port(), 100);
     env.run(&["down", "c", "--now"]).ok();
-    // A round of all senders is 4 MiB, and what is queued before the disk is 2; a machine with other work to do looks late.
-    let half = percentile(&ahead, 50);
-    assert!(half < 16 << 20, "{} KiB of the flood come before a line", half / 1024);
+    assert_in_turn("listen", &measured);
+}
+
+#[test]
+fn a_quiet_sender_is_served_in_turn_through_sshd_too() {
+    require!("sshd");
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let (env, sshd, out) = (Env::new(), Sshd::start(), folder.path().join("f"));
+    env.trust(&sshd);
+    let out_arg = out.to_str().unwrap();
+    let collector = env.up(&["--remote-port", "0", "--out", out_arg, "--name", "c", "--sync", "never", "--no-probe"]);
+    let measured = delays(&out, collector.port(), 100);
+    env.run(&["down", "c", "--now"]).ok();
+    assert_in_turn("through sshd", &measured);
 }
