@@ -20,12 +20,19 @@ fn a_killed_collector_leaves_whole_records_and_no_obstacle() {
     let args = ["--remote-port", &port.to_string(), "--out", &env.arg("f"), "--name", "c"];
     let up = env.up(&args);
     let over = Arc::new(AtomicBool::new(false));
-    let senders: Vec<_> = (0..10)
-        .map(|s| {
+    // All are heard before any of them pours: a turn of one is long.
+    let mut senders: Vec<_> = (0..10).map(|_| Sender::open(port)).collect();
+    for (s, sender) in senders.iter_mut().enumerate() {
+        assert!(sender.try_write(numbered(s, 0)));
+    }
+    env.wait_collector("c", "has heard all", |c| number(&c["streams"][0]["records"]) == 10);
+    let senders: Vec<_> = senders
+        .into_iter()
+        .enumerate()
+        .map(|(s, mut sender)| {
             let over = Arc::clone(&over);
             std::thread::spawn(move || {
-                let mut sender = Sender::open(port);
-                let mut n = 0;
+                let mut n = 1;
                 while !over.load(Ordering::Relaxed) && sender.try_write(numbered(s, n)) {
                     n += 1;
                 }

@@ -21,13 +21,19 @@ DISCONNECT = 1
 PATIENCE = 30
 
 
+talk = threading.Lock()
+
+
 def say(**what):
-    print(json.dumps(what), flush=True)
+    # One thread at a time: print writes the line and its end apart, and half of another's may come between them.
+    with talk:
+        print(json.dumps(what), flush=True)
 
 
 class Door(paramiko.ServerInterface):
-    def __init__(self, stall):
+    def __init__(self, stall, let_in):
         self.stall = stall
+        self.let_in = let_in
 
     def get_allowed_auths(self, username):
         return "publickey"
@@ -43,6 +49,7 @@ class Door(paramiko.ServerInterface):
             if self.stall == "banners":
                 message.add_string("en")
             self.transport._send_message(message)
+        self.let_in()
         return paramiko.AUTH_SUCCESSFUL
 
     def check_port_forward_request(self, address, port):
@@ -73,7 +80,7 @@ class Door(paramiko.ServerInterface):
 
 
 class Wild:
-    def __init__(self, connection, key, stall):
+    def __init__(self, connection, key, stall, let_in):
         self.heard = queue.Queue()
         self.next = 1000
         self.deaf = False
@@ -83,7 +90,7 @@ class Wild:
         self.transport = paramiko.Transport(connection)
         self.transport.add_server_key(key)
         self.listen_in()
-        door = self.door = Door(stall)
+        door = self.door = Door(stall, lambda: let_in(self))
         door.transport = self.transport
         self.transport.start_server(server=door, event=threading.Event())
 
@@ -288,13 +295,11 @@ class Wild:
         say(half_closed=refused)
 
 
-def serve(connection, key, stall, current):
+def serve(connection, key, stall, let_in):
     try:
-        wild = Wild(connection, key, stall)
+        Wild(connection, key, stall, let_in)
     except Exception as error:
         say(error=str(error))
-        return
-    current.append(wild)
 
 
 def main():
@@ -304,12 +309,13 @@ def main():
     listener.bind(("127.0.0.1", 0))
     listener.listen(50)
     say(port=listener.getsockname()[1], key=f"{key.get_name()} {key.get_base64()}")
+    # Those who have logged in; orders are about the last one. Who only knocks is none of them.
     current = []
 
     def accept():
         while True:
             connection, _ = listener.accept()
-            threading.Thread(target=serve, args=(connection, key, stall, current), daemon=True).start()
+            threading.Thread(target=serve, args=(connection, key, stall, current.append), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     for line in sys.stdin:
