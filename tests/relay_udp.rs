@@ -253,7 +253,7 @@ fn datagrams_that_never_cease_keep_nobody_from_going_down() {
         let over = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
             let _over = Over(&over);
-            for _ in 0..6 {
+            for _ in 0..3 {
                 scope.spawn(|| {
                     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
                     while !over.load(std::sync::atomic::Ordering::Relaxed) {
@@ -263,10 +263,11 @@ fn datagrams_that_never_cease_keep_nobody_from_going_down() {
             }
             let received = |c: &serde_json::Value| number(&c["streams"][0]["ledger"]["received"]) > 100_000;
             stage.env.wait_collector("c", "is flooded", received);
-            let begun = Instant::now();
+            // What is known of the connection is thrown away when the helper has answered that it is done.
+            let known = stage.env.path("state/c/connection.json");
+            wait_until("the connection is known", SOON, || known.exists().then_some(()));
             stage.env.down("c");
-            // An answer that does not come is waited for for 10 s.
-            assert!(begun.elapsed() < Duration::from_secs(9), "{interpreter}: {:?}", begun.elapsed());
+            assert!(!known.exists(), "{interpreter}: the helper did not answer");
         });
     }
 }
