@@ -1,8 +1,8 @@
 //! `reclog up` and `reclog listen`
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
@@ -13,14 +13,17 @@ use super::place::Place;
 use super::printer::Printer;
 use super::prompt::Prompt;
 use super::spinner::Spinner;
-use super::{down, keyword, reach, snippets, words};
+use super::{down, keyword, reach, restart, snippets, words};
 use crate::collector::events::{Event, Launch, Up};
+use crate::collector::renew::{Anew, Renewal};
+use crate::collector::takeover::Predecessor;
 use crate::collector::{self, OpenLog, Options, Report, launch, log};
+use crate::control::Handover;
 use crate::error::{Error, Result};
 use crate::paths::Paths;
 use crate::plan::{Compress, Framing, Plan, Source, StreamPlan, Sync, To};
-use crate::profile::{self, LimitFlags, Overrides, Shape};
-use crate::ssh::Phase;
+use crate::profile::{self, LimitFlags, Origin, Overrides, Shape};
+use crate::ssh::{Nobody, Phase};
 
 /// Starts a collector on a jump host.
 pub async fn up(args: UpArgs, paths: &Paths, printer: Printer) -> Result<()> {
@@ -35,18 +38,28 @@ pub async fn up(args: UpArgs, paths: &Paths, printer: Printer) -> Result<()> {
         probe_every: args.probe_every,
         ..overrides(args.ssh, args.stream, &args.run)
     };
-    let plan = match profile::resolve_up(&flags, paths) {
-        Ok(resolved) => resolved.plan,
-        Err(error) => return Err(failed(error, args.run.json, printer)),
+    let (plan, profile) = match profile::resolve_up(&flags, paths) {
+        Ok(resolved) => (resolved.plan, resolved.profile),
+        Err(error) => return Err(failed(error, args.run.json || is_rehearsal(), printer)),
     };
+    let mut origin = Origin { profile, flags, ..origin(&args.run, printer) };
     if let Some(name) = &args.save {
         let file = profile::save(&plan, name, args.force, paths).map_err(|e| failed(e, args.run.json, printer))?;
         printer.note(&format!("saved as {}", words::path(&file)));
         if plan.streams.iter().flat_map(|stream| &stream.keywords).any(|keyword| keyword.from == Source::Given) {
             printer.note("the keyword is not saved; with --keyword-file FILE the path of its file is");
         }
+        // All the rest stands there now, and may be changed there.
+        let Overrides { keyword_file, keyword_given, .. } = origin.flags;
+        let flags = Overrides {
+            name: Some(plan.name.clone()),
+            keyword_given: keyword_given && keyword_file.is_none(),
+            keyword_file: keyword_file.filter(|file| file.as_os_str() == "-"),
+            ..Overrides::default()
+        };
+        (origin.profile, origin.flags) = (Some(file), flags);
     }
-    start(plan, keyword_file.as_deref(), &args.run, paths, printer).await
+    start(Start { plan, origin, keyword_file, replaces: None }, &args.run, paths, printer).await
 }
 
 /// Starts a collector on a port of this machine.
@@ -54,8 +67,47 @@ pub async fn listen(args: ListenArgs, paths: &Paths, printer: Printer) -> Result
     let keyword_file = args.stream.keyword_file.clone();
     let flags = overrides(SshArgs::default(), args.stream, &args.run);
     match profile::resolve_listen(&args.address, &flags) {
-        Ok(resolved) => start(resolved.plan, keyword_file.as_deref(), &args.run, paths, printer).await,
-        Err(error) => Err(failed(error, args.run.json, printer)),
+        Ok(resolved) => {
+            let origin = Origin { listen: Some(args.address), flags, ..origin(&args.run, printer) };
+            start(Start { plan: resolved.plan, origin, keyword_file, replaces: None }, &args.run, paths, printer).await
+        }
+        Err(error) => Err(failed(error, args.run.json || is_rehearsal(), printer)),
+    }
+}
+
+/// Whoever has started this wants to know whether it would come up, and reads JSON.
+fn is_rehearsal() -> bool {
+    Renewal::of_this_process().is_some_and(|renewal| renewal.rehearsal)
+}
+
+/// Looks whether a collector would come up with nobody there, in the place of the one that asks.
+async fn rehearse(plan: &Plan, keyword_file: Option<&Path>, paths: &Paths) -> Result<()> {
+    if keyword_file.is_some_and(|file| file.as_os_str() == "-") {
+        return Err(Error::failed(format!("the keyword of \"{}\" was typed, and would have to be typed again", plan.name))
+            .hint("name a file: --keyword-file FILE; or end it and start it anew"));
+    }
+    let printer = Printer::new(true, 0);
+    let keyword = keyword::given(plan, None, &Prompt::new(printer, Spinner::new(None))).await?;
+    let options = Options {
+        report: Arc::new(|_| {}),
+        person: Arc::new(Nobody),
+        foreground: true,
+        keyword,
+        origin: serde_json::Value::Null,
+        replaces: None,
+        gap: None,
+        anew: None,
+        open_log: Box::new(|_| Ok(())),
+    };
+    collector::rehearse(plan, paths, options).await
+}
+
+fn origin(run: &RunArgs, printer: Printer) -> Origin {
+    Origin {
+        folder: std::env::current_dir().unwrap_or_default(),
+        verbose: printer.verbose,
+        foreground: run.foreground,
+        ..Origin::default()
     }
 }
 
@@ -118,7 +170,7 @@ fn overrides(ssh: SshArgs, stream: StreamArgs, run: &RunArgs) -> Overrides {
 }
 
 /// With `--json` the last line on stdout tells of the failure, too.
-fn failed(error: Error, json: bool, printer: Printer) -> Error {
+pub(super) fn failed(error: Error, json: bool, printer: Printer) -> Error {
     if json {
         let _ = printer.json(&Event::from(&error));
     }
@@ -145,7 +197,28 @@ fn check_stdout(plan: &Plan, run: &RunArgs) -> Result<()> {
     Ok(())
 }
 
-async fn start(plan: Plan, keyword_file: Option<&Path>, run: &RunArgs, paths: &Paths, printer: Printer) -> Result<()> {
+/// What is started.
+pub(super) struct Start {
+    pub plan: Plan,
+    pub origin: Origin,
+    /// `--keyword-file`
+    pub keyword_file: Option<PathBuf>,
+    /// Whose place it takes.
+    pub replaces: Option<Predecessor>,
+}
+
+pub(super) async fn start(start: Start, run: &RunArgs, paths: &Paths, printer: Printer) -> Result<()> {
+    let Start { mut plan, origin, keyword_file, replaces } = start;
+    let renewal = Renewal::of_this_process().filter(|_| run.foreground);
+    if let Some(renewal) = &renewal {
+        profile::keep_ports(&mut plan, &renewal.ports);
+    }
+    if let Some(Renewal { rehearsal: true, .. }) = renewal {
+        return rehearse(&plan, keyword_file.as_deref(), paths).await.map_err(|error| failed(error, true, printer));
+    }
+    if replaces.is_none() {
+        restart::check_free(&plan.name, paths).await.map_err(|error| failed(error, run.json, printer))?;
+    }
     check_stdout(&plan, run).map_err(|error| failed(error, run.json, printer))?;
     let printer = if has_stdout(&plan) { printer.aside() } else { printer };
     for warning in profile::review(&plan) {
@@ -153,10 +226,10 @@ async fn start(plan: Plan, keyword_file: Option<&Path>, run: &RunArgs, paths: &P
     }
     let spinner = Spinner::new((!run.json).then_some(printer));
     let prompt = Prompt::new(printer, spinner.clone());
-    let keyword = keyword::given(&plan, keyword_file, &prompt).await.map_err(|e| failed(e, run.json, printer))?;
-    let told = Arc::new(AtomicBool::new(false));
+    let keyword = keyword::given(&plan, keyword_file.as_deref(), &prompt).await.map_err(|e| failed(e, run.json, printer))?;
+    let (told, gone) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
     let hear = {
-        let (spinner, json, told) = (spinner.clone(), run.json, Arc::clone(&told));
+        let (spinner, json, told, before) = (spinner.clone(), run.json, Arc::clone(&told), Arc::clone(&gone));
         move |event: &Event| {
             if let Event::Failed { .. } = event {
                 told.store(true, Ordering::Relaxed);
@@ -172,14 +245,17 @@ async fn start(plan: Plan, keyword_file: Option<&Path>, run: &RunArgs, paths: &P
                     spinner.resume();
                     spinner.say("waiting to try again".into());
                 }
+                Event::Handover { pid } => spinner.say(format!("the collector before (pid {pid}) gives way")),
+                Event::Down(report) => *before.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone()),
                 Event::Up(_) | Event::Failed { .. } => {}
             }
         }
     };
+    let origin_told = serde_json::to_value(&origin).unwrap_or_default();
     let result = if run.foreground {
-        foreground(plan, keyword, run, paths, printer, (prompt, spinner.clone()), hear).await
+        foreground(plan, (keyword, origin_told, renewal.and_then(|r| r.gap)), run, paths, printer, (prompt, spinner.clone()), hear).await
     } else {
-        let launch = Launch { plan, verbose: printer.verbose };
+        let launch = Launch { plan, verbose: origin.verbose, origin: origin_told, replaces };
         let up = launch::background(&launch, keyword, hear, &prompt, interrupt()).await;
         spinner.finish();
         match up {
@@ -190,12 +266,17 @@ async fn start(plan: Plan, keyword_file: Option<&Path>, run: &RunArgs, paths: &P
         }
     };
     spinner.finish();
-    result
+    let gone = gone.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match (result, gone) {
+        // What the one before could not store is told by it alone.
+        (Ok(()), Some(report)) => restart::tell(&report, printer),
+        (result, _) => result,
+    }
 }
 
 async fn foreground(
     plan: Plan,
-    keyword: Option<Zeroizing<String>>,
+    (keyword, origin, gap): (Option<Zeroizing<String>>, serde_json::Value, Option<Handover>),
     run: &RunArgs,
     paths: &Paths,
     printer: Printer,
@@ -218,9 +299,31 @@ async fn foreground(
         }
         log::to_file(file, 0)
     });
-    let options = Options { report, person: Arc::new(prompt), foreground: true, keyword, open_log };
+    let person = Arc::new(prompt);
+    let anew = Anew::here();
+    let options = Options {
+        report,
+        person,
+        foreground: true,
+        keyword,
+        origin,
+        replaces: None,
+        gap,
+        anew: anew.clone(),
+        open_log,
+    };
     match collector::run(plan, paths, options, std::future::pending()).await {
-        Ok(report) => down::tell(&report, json, printer),
+        Ok(report) => {
+            let told = down::tell(&report, json, printer);
+            match anew.filter(|anew| anew.wanted.get().is_some()) {
+                Some(anew) => {
+                    // Whatever it has to say is said; it ends no other way.
+                    told.unwrap_or_else(|error| printer.error(&error));
+                    Err(anew.exec(report.gap))
+                }
+                None => told,
+            }
+        }
         Err(error) => Err(failed(error, json, printer)),
     }
 }
@@ -256,7 +359,7 @@ fn not_yet(message: &str, again_in_ms: u64) -> String {
 }
 
 /// The block that says what is up and what to do with it.
-fn announce(up: &Up, json: bool, printer: Printer) -> Result<()> {
+pub(super) fn announce(up: &Up, json: bool, printer: Printer) -> Result<()> {
     if !json {
         printer.data(&block(up))?;
     }

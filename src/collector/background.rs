@@ -48,7 +48,7 @@ async fn start(report: &Report) -> Result<()> {
     let input = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).map_err(|e| internal(e.into()))?;
     let mut lines = Lines::new(pipe::Receiver::from_owned_fd(input).map_err(internal)?);
     let line = lines.next(LONGEST_PLAN).await.map_err(internal)?.unwrap_or_default();
-    let Launch { plan, verbose } = serde_json::from_slice(&line).map_err(|e| {
+    let Launch { plan, verbose, origin, replaces } = serde_json::from_slice(&line).map_err(|e| {
         Error::usage(format!("this is the background half of `reclog up`; it is not started by hand ({e})"))
     })?;
     let waits = plan.streams.iter().flat_map(|stream| &stream.keywords).any(|keyword| keyword.from == Source::Given);
@@ -70,6 +70,10 @@ async fn start(report: &Report) -> Result<()> {
         person: starter,
         foreground: false,
         keyword,
+        origin,
+        replaces,
+        gap: None,
+        anew: None,
         open_log: Box::new(move |file| {
             // A panic is told where a person will look; the terminal is long gone.
             std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
