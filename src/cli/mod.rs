@@ -15,6 +15,7 @@ mod keyword;
 mod kick;
 pub mod names;
 pub mod options;
+mod overrides;
 mod pick;
 pub mod place;
 mod printer;

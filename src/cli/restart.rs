@@ -172,7 +172,11 @@ fn up_of(snapshot: &CollectorSnapshot) -> Up {
 /// How the one before ended; lost bytes are an error.
 pub fn tell(report: &DownReport, printer: Printer) -> Result<()> {
     if let Some(gap) = report.gap.filter(|gap| gap.senders_cut > 0) {
-        printer.note(&format!("{} had to be cut; `reclog audit {}` says who", words::plural(gap.senders_cut, "sender"), report.name));
+        printer.note(&format!(
+            "{} had to be cut; `reclog audit {}` says who",
+            words::plural(gap.senders_cut, "sender"),
+            report.name
+        ));
     }
     down::settle(report)
 }
@@ -190,7 +194,9 @@ pub async fn check_free(name: &str, paths: &Paths) -> Result<()> {
         error.message.push_str(&format!(", and it is older: reclog {}", hello.reclog));
     }
     if hello.minor >= 1 {
-        error = error.hint(format!("`reclog restart {name}` starts it anew with its options, and keeps senders waiting for a moment only"));
+        error = error.hint(format!(
+            "`reclog restart {name}` starts it anew with its options, and keeps senders waiting for a moment only"
+        ));
     }
     Err(error.hint(format!("stop it with `reclog down {name}`, or give this one another name with --name")))
 }

@@ -8,7 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::args::{ListenArgs, UpArgs};
-use super::options::{CompressArg, FormatArg, FramingArg, RunArgs, SshArgs, StreamArgs, SyncArg};
+use super::options::{RunArgs, SshArgs};
+use super::overrides::overrides;
 use super::place::Place;
 use super::printer::Printer;
 use super::prompt::Prompt;
@@ -21,8 +22,8 @@ use crate::collector::{self, OpenLog, Options, Report, launch, log};
 use crate::control::Handover;
 use crate::error::{Error, Result};
 use crate::paths::Paths;
-use crate::plan::{Compress, Framing, Plan, Source, StreamPlan, Sync, To};
-use crate::profile::{self, LimitFlags, Origin, Overrides, Shape};
+use crate::plan::{Framing, Plan, Source, StreamPlan, To};
+use crate::profile::{self, Origin, Overrides};
 use crate::ssh::{Nobody, Phase};
 
 /// Starts a collector on a jump host.
@@ -83,8 +84,11 @@ fn is_rehearsal() -> bool {
 /// Looks whether a collector would come up with nobody there, in the place of the one that asks.
 async fn rehearse(plan: &Plan, keyword_file: Option<&Path>, paths: &Paths) -> Result<()> {
     if keyword_file.is_some_and(|file| file.as_os_str() == "-") {
-        return Err(Error::failed(format!("the keyword of \"{}\" was typed, and would have to be typed again", plan.name))
-            .hint("name a file: --keyword-file FILE; or end it and start it anew"));
+        return Err(Error::failed(format!(
+            "the keyword of \"{}\" was typed, and would have to be typed again",
+            plan.name
+        ))
+        .hint("name a file: --keyword-file FILE; or end it and start it anew"));
     }
     let printer = Printer::new(true, 0);
     let keyword = keyword::given(plan, None, &Prompt::new(printer, Spinner::new(None))).await?;
@@ -108,64 +112,6 @@ fn origin(run: &RunArgs, printer: Printer) -> Origin {
         verbose: printer.verbose,
         foreground: run.foreground,
         ..Origin::default()
-    }
-}
-
-fn overrides(ssh: SshArgs, stream: StreamArgs, run: &RunArgs) -> Overrides {
-    Overrides {
-        name: run.name.clone(),
-        out: stream.out,
-        format: stream.format.map(|f| match f {
-            FormatArg::Raw => Shape::Raw,
-            FormatArg::Prefix => Shape::Prefix,
-            FormatArg::Json => Shape::Json,
-        }),
-        prefix: stream.prefix,
-        keyword_file: stream.keyword_file,
-        keyword_given: keyword::is_in_environment(),
-        limits: LimitFlags {
-            allow: stream.allow,
-            deny: stream.deny,
-            max_per_address: stream.max_per_address,
-            max_new: stream.max_new,
-            max_rate: stream.max_rate,
-            max_bytes: stream.max_bytes,
-            idle_timeout: stream.idle_timeout,
-        },
-        identities: ssh.identity,
-        port: ssh.port,
-        ssh_config: ssh.ssh_config,
-        jump: ssh.jump,
-        options: ssh.option,
-        framing: stream.framing.map(|f| match f {
-            FramingArg::Lines => Framing::Lines,
-            FramingArg::Raw => Framing::Raw,
-            FramingArg::Syslog => Framing::Syslog,
-            FramingArg::Relp => Framing::Relp,
-        }),
-        strip_cr: stream.strip_cr,
-        nul: stream.nul,
-        max_line: stream.max_line,
-        max_connections: stream.max_connections,
-        sync: stream.sync.map(|s| match s {
-            SyncArg::Never => Sync::Never,
-            SyncArg::Interval => Sync::Interval,
-            SyncArg::Always => Sync::Always,
-        }),
-        min_free: stream.min_free,
-        rotate_size: stream.rotate_size,
-        rotate_every: stream.rotate_every,
-        rotate_total: stream.rotate_total,
-        rotate_age: stream.rotate_age,
-        keep: stream.keep,
-        compress: stream.compress.map(|c| match c {
-            CompressArg::None => Compress::None,
-            CompressArg::Gzip => Compress::Gzip,
-            CompressArg::Zstd => Compress::Zstd,
-        }),
-        drain_timeout: run.drain_timeout.clone(),
-        keep_trying: run.keep_trying,
-        ..Overrides::default()
     }
 }
 
@@ -226,7 +172,8 @@ pub(super) async fn start(start: Start, run: &RunArgs, paths: &Paths, printer: P
     }
     let spinner = Spinner::new((!run.json).then_some(printer));
     let prompt = Prompt::new(printer, spinner.clone());
-    let keyword = keyword::given(&plan, keyword_file.as_deref(), &prompt).await.map_err(|e| failed(e, run.json, printer))?;
+    let keyword =
+        keyword::given(&plan, keyword_file.as_deref(), &prompt).await.map_err(|e| failed(e, run.json, printer))?;
     let (told, gone) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
     let hear = {
         let (spinner, json, told, before) = (spinner.clone(), run.json, Arc::clone(&told), Arc::clone(&gone));
@@ -253,7 +200,16 @@ pub(super) async fn start(start: Start, run: &RunArgs, paths: &Paths, printer: P
     };
     let origin_told = serde_json::to_value(&origin).unwrap_or_default();
     let result = if run.foreground {
-        foreground(plan, (keyword, origin_told, renewal.and_then(|r| r.gap)), run, paths, printer, (prompt, spinner.clone()), hear).await
+        foreground(
+            plan,
+            (keyword, origin_told, renewal.and_then(|r| r.gap)),
+            run,
+            paths,
+            printer,
+            (prompt, spinner.clone()),
+            hear,
+        )
+        .await
     } else {
         let launch = Launch { plan, verbose: origin.verbose, origin: origin_told, replaces };
         let up = launch::background(&launch, keyword, hear, &prompt, interrupt()).await;
@@ -281,7 +237,7 @@ async fn foreground(
     paths: &Paths,
     printer: Printer,
     (prompt, spinner): (Prompt, Spinner),
-    hear: impl Fn(&Event) + Send + std::marker::Sync + 'static,
+    hear: impl Fn(&Event) + Send + Sync + 'static,
 ) -> Result<()> {
     let json = run.json;
     let report: Report = Arc::new(move |event| {

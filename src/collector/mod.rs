@@ -245,7 +245,8 @@ async fn run_locked(
         }
     };
     let rescue = Rescue { folder };
-    let supervisor = Supervisor::new(plan, ready, live.clone(), outputs, trail.clone(), commands, signals, options, rescue);
+    let supervisor =
+        Supervisor::new(plan, ready, live.clone(), outputs, trail.clone(), commands, signals, options, rescue);
     let result = Box::pin(supervisor.run(abandoned)).await;
     let gives_way = result.as_ref().is_ok_and(|report| report.gap.is_some());
     let why = match &result {

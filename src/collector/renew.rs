@@ -101,7 +101,11 @@ impl Anew {
                 let said = String::from_utf8_lossy(&output.stderr);
                 let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
                 let error = failed(said.trim_start_matches("error: ").to_owned());
-                Err(if output.status.code() == Some(2) { Error { kind: crate::error::Kind::Usage, ..error } } else { error })
+                Err(if output.status.code() == Some(2) {
+                    Error { kind: crate::error::Kind::Usage, ..error }
+                } else {
+                    error
+                })
             }
         }
     }

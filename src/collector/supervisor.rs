@@ -105,8 +105,7 @@ impl Supervisor {
         }));
         let watch = Watch::new(&plan, live.clone(), trail.clone());
         let tell = Box::new(move |event: &_| trail.tell(event));
-        let mut lives =
-            Lives::new(tell, outputs.ledgers(), settings.as_deref(), Arc::clone(&past), way, datagrams);
+        let mut lives = Lives::new(tell, outputs.ledgers(), settings.as_deref(), Arc::clone(&past), way, datagrams);
         lives.inherit(gap);
         Self {
             plan,

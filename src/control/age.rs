@@ -37,7 +37,11 @@ impl Hello {
     pub fn renewal(&self) -> String {
         let name = &self.name;
         // Nobody but whoever started it knows with which options.
-        if self.minor >= 1 { format!("reclog restart {name}") } else { format!("reclog down {name}, then reclog up …") }
+        if self.minor >= 1 {
+            format!("reclog restart {name}")
+        } else {
+            format!("reclog down {name}, then reclog up …")
+        }
     }
 }
 

@@ -43,8 +43,10 @@ impl Origin {
         }
         serde_json::from_value(telling(value)).map_err(|e| {
             let why = escape_str(&e.to_string());
-            Error::failed(format!("\"{name}\" was started by reclog {reclog}, with options that this one does not know ({why})"))
-                .hint(format!("use the newer reclog, or start it anew: `reclog down {name}`, then `reclog up …`"))
+            Error::failed(format!(
+                "\"{name}\" was started by reclog {reclog}, with options that this one does not know ({why})"
+            ))
+            .hint(format!("use the newer reclog, or start it anew: `reclog down {name}`, then `reclog up …`"))
         })
     }
 
@@ -97,9 +99,12 @@ mod tests {
 
     #[test]
     fn an_older_release_says_less_and_a_newer_one_nothing_that_would_be_lost() {
-        let older = Origin::read(json!({"folder": "/w", "flags": {"out": ["f"], "strip_cr": true}}), "x", "0.0.9").unwrap();
+        let older =
+            Origin::read(json!({"folder": "/w", "flags": {"out": ["f"], "strip_cr": true}}), "x", "0.0.9").unwrap();
         assert!(older.flags.strip_cr && !older.foreground && older.flags.is_relative());
-        for newer in [json!({"colour": 1}), json!({"flags": {"colour": 1}}), json!({"flags": {"limits": {"colour": 1}}})] {
+        for newer in
+            [json!({"colour": 1}), json!({"flags": {"colour": 1}}), json!({"flags": {"limits": {"colour": 1}}})]
+        {
             let error = Origin::read(newer, "x", "9.0.0").unwrap_err();
             assert!(error.message.contains("reclog 9.0.0") && error.message.contains("colour"), "{error}");
         }
@@ -135,7 +140,8 @@ mod tests {
         let origin = Origin { flags, ..Origin::default() };
         let plan = origin.resolve(&paths).unwrap();
         std::fs::create_dir_all(paths.profiles()).unwrap();
-        std::fs::write(paths.profile("jump"), "target: elsewhere\nstreams: {main: {remote_port: 8, out: /p}}\n").unwrap();
+        std::fs::write(paths.profile("jump"), "target: elsewhere\nstreams: {main: {remote_port: 8, out: /p}}\n")
+            .unwrap();
         assert_eq!(origin.resolve(&paths).unwrap(), plan);
         let origin = Origin { profile: Some(paths.profile("jump")), ..origin };
         assert_eq!(origin.resolve(&paths).unwrap().ssh.unwrap().host, "elsewhere");
