@@ -181,7 +181,7 @@ fn a_profile_is_read_anew_and_one_that_is_wrong_changes_nothing() {
     send(old.port(), "one\n");
 
     profile("streams:\n  main: { listen: '127.0.0.1:0', oot: /f }\n");
-    refused(&env, &old, 2).says("c.yaml:2:").says("oot").says("goes on as it is");
+    refused(&env, &old, 2).says("c.yaml: line 2, column 34").says("oot").says("goes on as it is");
     // What could only fail later is looked for before.
     profile(&text(&env.arg("no/such/folder")));
     refused(&env, &old, 1).says("cannot open the output").says("no/such/folder");
@@ -388,10 +388,12 @@ fn what_a_full_disk_does_not_take_is_rescued_and_the_new_one_waits_for_it() {
     watcher.tells("a full disk");
     assert!(run.stdout.contains("✔ "), "the new one is up: {run:?}");
     env.expect(env.processes()[0]);
+    let mut sender = Sender::open(old.port());
+    sender.write("y\n");
     env.wait_state("c", "stalled");
     disk.free();
+    sender.finish();
     env.wait_state("c", "up");
-    send(old.port(), "y\n");
     env.down("c");
     let rescued: Vec<_> = env
         .path("state/c")

@@ -57,14 +57,14 @@ async fn ask(running: &mut Running) -> Result<(Origin, CollectorSnapshot)> {
     if minor < 1 {
         return Err(too_old(&name, &reclog));
     }
-    let snapshot = match Client::connect(&running.found.socket).await {
-        Ok(mut client) => client.snapshot().await?,
-        Err(_) => return Err(ended(&name)),
-    };
     running.client.request(Request::Origin).await?;
-    match running.client.reply().await? {
-        Some(Reply::Origin { origin }) => Ok((Origin::read(origin, &name, &reclog)?, snapshot)),
-        _ => Err(ended(&name)),
+    let origin = match running.client.reply().await? {
+        Some(Reply::Origin { origin }) => Origin::read(origin, &name, &reclog)?,
+        _ => return Err(ended(&name)),
+    };
+    match Client::connect(&running.found.socket).await {
+        Ok(mut client) => Ok((origin, client.snapshot().await?)),
+        Err(_) => Err(ended(&name)),
     }
 }
 

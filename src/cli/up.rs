@@ -44,7 +44,8 @@ pub async fn up(args: UpArgs, paths: &Paths, printer: Printer) -> Result<()> {
         Err(error) => return Err(failed(error, args.run.json || is_rehearsal(), printer)),
     };
     let mut origin = Origin { profile, flags, ..origin(&args.run, printer) };
-    if let Some(name) = &args.save {
+    // One that is started anew in its process has saved it before.
+    if let Some(name) = args.save.as_ref().filter(|_| Renewal::of_this_process().is_none()) {
         let file = profile::save(&plan, name, args.force, paths).map_err(|e| failed(e, args.run.json, printer))?;
         printer.note(&format!("saved as {}", words::path(&file)));
         if plan.streams.iter().flat_map(|stream| &stream.keywords).any(|keyword| keyword.from == Source::Given) {

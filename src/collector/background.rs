@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Signal, getpgrp, getpid, kill_process_group};
 use tokio::net::unix::pipe;
@@ -21,10 +22,15 @@ use crate::ssh::Answer;
 pub async fn main() -> ExitCode {
     // Its own session: a terminal that closes, or a Ctrl-C in it, is no business of the collector.
     let _ = rustix::process::setsid();
-    let report: Report = Arc::new(|event| {
+    let gone_ahead = AtomicBool::new(false);
+    let report: Report = Arc::new(move |event| {
         say(&Word::Event(event.clone()));
-        if let Event::Up(_) = event {
-            detach();
+        match event {
+            Event::Handover { .. } => gone_ahead.store(true, Ordering::Relaxed),
+            Event::Up(_) => detach(),
+            // One that has taken over goes on alone, whoever started it.
+            Event::NotYet { .. } if gone_ahead.load(Ordering::Relaxed) => detach(),
+            _ => {}
         }
     });
     match start(&report).await {

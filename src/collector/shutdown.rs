@@ -29,6 +29,9 @@ const PROGRESS: Duration = Duration::from_millis(500);
 /// With a successor that waits, senders may take so long to finish, and the rest has what then is left of [`HANDOVER`].
 const SENDERS: Duration = Duration::from_millis(400);
 
+/// With a successor that waits, a stalled output has this long in each step.
+const STUCK: Duration = Duration::from_millis(100);
+
 /// What has to be ended.
 pub struct Ending {
     pub link: Option<Link>,
@@ -79,7 +82,9 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
     intakes.iter().for_each(Intake::call_time);
     let releasing = CancellationToken::new();
     let gone_by = attention.gone_by;
-    let at_most = |patience: Duration| within(patience, gone_by);
+    // What an output does not take by then, it will not take while a successor waits either.
+    let stuck = gone_by.is_some() && intakes.iter().any(|intake| intake.ledger().counts().stall.is_some());
+    let at_most = |patience: Duration| within(if stuck { patience.min(STUCK) } else { patience }, gone_by);
     let ended = async {
         let mut notes = Vec::new();
         match link.take() {
@@ -104,7 +109,7 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
     let give_up = CancellationToken::new();
     attention.least = LAST_WRITES;
     attention.deadline = match attention.gone_by {
-        Some(gone_by) => gone_by,
+        Some(gone_by) => gone_by.min(Instant::now() + if stuck { STUCK } else { HANDOVER }),
         None => attention.deadline.max(Instant::now() + LAST_WRITES),
     };
     let reports = attention.wait(&intakes, outputs.finish(&give_up, Some(&rescue)), &give_up).await?;
