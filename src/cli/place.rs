@@ -133,6 +133,7 @@ impl Place {
 }
 
 /// The host in `user@host:port`, brackets of IPv6 removed.
+#[must_use]
 pub fn host_of(target: &str) -> &str {
     let host = target.rsplit_once('@').map_or(target, |(_, host)| host);
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host);

@@ -201,19 +201,11 @@ pub(super) async fn start(start: Start, run: &RunArgs, paths: &Paths, printer: P
     };
     let origin_told = serde_json::to_value(&origin).unwrap_or_default();
     let result = if run.foreground {
-        foreground(
-            plan,
-            (keyword, origin_told, renewal.and_then(|r| r.gap)),
-            run,
-            paths,
-            printer,
-            (prompt, spinner.clone()),
-            hear,
-        )
-        .await
+        let given = (keyword, origin_told, renewal.and_then(|renewal| renewal.gap));
+        Box::pin(foreground(plan, given, run, paths, printer, (prompt, spinner.clone()), hear)).await
     } else {
         let launch = Launch { plan, verbose: origin.verbose, origin: origin_told, replaces };
-        let up = launch::background(&launch, keyword, hear, &prompt, interrupt()).await;
+        let up = Box::pin(launch::background(&launch, keyword, hear, &prompt, interrupt())).await;
         spinner.finish();
         match up {
             Ok(up) => announce(&up, run.json, printer),
@@ -269,7 +261,7 @@ async fn foreground(
         anew: anew.clone(),
         open_log,
     };
-    match collector::run(plan, paths, options, std::future::pending()).await {
+    match Box::pin(collector::run(plan, paths, options, std::future::pending())).await {
         Ok(report) => {
             let told = down::tell(&report, json, printer);
             match anew.filter(|anew| anew.wanted.get().is_some()) {

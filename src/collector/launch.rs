@@ -67,7 +67,7 @@ pub async fn background(
         interrupt.await;
         if committed.get() {
             person.tell("the collector before gives way already; this one comes up all the same");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     };
     let first = {

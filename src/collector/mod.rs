@@ -153,12 +153,7 @@ pub async fn run(
     // What was up stays up: its first attempt is one more of many, and whoever asked for it may leave.
     let takes_over = ready.is_some() || options.gap.is_some();
     plan.keep_trying |= takes_over;
-    let abandoned = async {
-        match takes_over {
-            true => std::future::pending().await,
-            false => abandoned.await,
-        }
-    };
+    let abandoned = async { if takes_over { std::future::pending().await } else { abandoned.await } };
     let holder = Holder { name: plan.name.clone(), pid: std::process::id(), outputs: on_disk(&plan) };
     let lock = Lock::acquire(paths, &holder)?;
     // Whatever is made from here on is ours: nobody else has this name.

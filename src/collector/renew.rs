@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::Event;
 use crate::control::Handover;
-use crate::error::{Error, Result, io_reason};
+use crate::error::{Error, Kind, Result, io_reason};
 
 /// The variable that tells a process of its [`Renewal`].
 pub const VARIABLE: &str = "RECLOG_RENEWAL";
@@ -91,23 +91,16 @@ impl Anew {
             return Ok(());
         }
         let last = output.stdout.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty());
-        match last.and_then(|line| serde_json::from_slice(line).ok()) {
-            Some(Event::Failed { kind, message, hint }) => {
-                let hints = hint.map(|h| h.lines().map(str::to_owned).collect()).unwrap_or_default();
-                Err(Error { kind, message, hints })
-            }
-            // Its arguments are none of this release: clap says so.
-            _ => {
-                let said = String::from_utf8_lossy(&output.stderr);
-                let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
-                let error = failed(said.trim_start_matches("error: ").to_owned());
-                Err(if output.status.code() == Some(2) {
-                    Error { kind: crate::error::Kind::Usage, ..error }
-                } else {
-                    error
-                })
-            }
+        let last = last.and_then(|line| serde_json::from_slice(line).ok());
+        if let Some(Event::Failed { kind, message, hint }) = last {
+            let hints = hint.map(|h| h.lines().map(str::to_owned).collect()).unwrap_or_default();
+            return Err(Error { kind, message, hints });
         }
+        // Its arguments are none of this release: clap says so.
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
+        let error = failed(said.trim_start_matches("error: ").to_owned());
+        Err(if output.status.code() == Some(2) { Error { kind: Kind::Usage, ..error } } else { error })
     }
 
     /// Becomes the new one. Comes back only when that fails.

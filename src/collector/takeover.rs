@@ -17,7 +17,7 @@ use crate::control::client::{Client, Silence};
 use crate::control::{HANDOVER, Reply, Request};
 use crate::error::{Error, Result, io_reason};
 use crate::paths::Paths;
-use crate::plan::Plan;
+use crate::plan::{Output, Plan, StreamPlan};
 
 /// One that gives way has answered within this time; it wants to be quicker, and a machine may be slow.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -108,7 +108,7 @@ pub async fn rehearse(plan: &Plan, paths: &Paths, options: &mut Options, signals
 
 /// Files that could not be opened later. They are not opened now: another process writes them.
 fn check_outputs(plan: &Plan, paths: &Paths, old: u32) -> Result<()> {
-    for file in plan.streams.iter().flat_map(|stream| stream.outputs()).filter_map(|output| output.file()) {
+    for file in plan.streams.iter().flat_map(StreamPlan::outputs).filter_map(Output::file) {
         let shown = file.display();
         if let Some(holder) = lock::writer_of(paths, file).filter(|holder| holder.pid != old) {
             return Err(Error::failed(format!("the file {shown} is written by the collector \"{}\"", holder.name))
