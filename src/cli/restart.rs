@@ -18,6 +18,7 @@ use crate::collector::takeover::Predecessor;
 use crate::control::client::{self, Client};
 use crate::control::{DownReport, Hello, Reply, Request};
 use crate::error::{Error, Result};
+use crate::escape::escape_str;
 use crate::ledger::{CollectorSnapshot, State};
 use crate::paths::Paths;
 use crate::profile::{self, Origin};
@@ -48,7 +49,7 @@ pub async fn run(args: &RestartArgs, paths: &Paths, printer: Printer) -> Result<
     profile::keep_ports(&mut start.plan, &ports);
     start.origin.verbose = start.origin.verbose.max(printer.verbose);
     let run = RunArgs { json: args.json, ..RunArgs::default() };
-    up::start(start, &run, paths, printer).await
+    Box::pin(up::start(start, &run, paths, printer)).await
 }
 
 /// How it was started, and what it is like now.
@@ -63,7 +64,11 @@ async fn ask(running: &mut Running) -> Result<(Origin, CollectorSnapshot)> {
         _ => return Err(ended(&name)),
     };
     match Client::connect(&running.found.socket).await {
-        Ok(mut client) => Ok((origin, client.snapshot().await?)),
+        Ok(mut client) => {
+            let snapshot = client.snapshot().await?;
+            // Somebody wants it to end.
+            if snapshot.state == State::Draining { Err(ended(&name)) } else { Ok((origin, snapshot)) }
+        }
         Err(_) => Err(ended(&name)),
     }
 }
@@ -177,6 +182,9 @@ pub fn tell(report: &DownReport, printer: Printer) -> Result<()> {
             words::plural(gap.senders_cut, "sender"),
             report.name
         ));
+    }
+    for note in &report.notes {
+        printer.note(&format!("note: {}", escape_str(note)));
     }
     down::settle(report)
 }

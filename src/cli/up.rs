@@ -61,7 +61,7 @@ pub async fn up(args: UpArgs, paths: &Paths, printer: Printer) -> Result<()> {
         };
         (origin.profile, origin.flags) = (Some(file), flags);
     }
-    start(Start { plan, origin, keyword_file, replaces: None }, &args.run, paths, printer).await
+    Box::pin(start(Start { plan, origin, keyword_file, replaces: None }, &args.run, paths, printer)).await
 }
 
 /// Starts a collector on a port of this machine.
@@ -71,7 +71,8 @@ pub async fn listen(args: ListenArgs, paths: &Paths, printer: Printer) -> Result
     match profile::resolve_listen(&args.address, &flags) {
         Ok(resolved) => {
             let origin = Origin { listen: Some(args.address), flags, ..origin(&args.run, printer) };
-            start(Start { plan: resolved.plan, origin, keyword_file, replaces: None }, &args.run, paths, printer).await
+            let what = Start { plan: resolved.plan, origin, keyword_file, replaces: None };
+            Box::pin(start(what, &args.run, paths, printer)).await
         }
         Err(error) => Err(failed(error, args.run.json || is_rehearsal(), printer)),
     }
@@ -104,7 +105,7 @@ async fn rehearse(plan: &Plan, keyword_file: Option<&Path>, paths: &Paths) -> Re
         anew: None,
         open_log: Box::new(|_| Ok(())),
     };
-    collector::rehearse(plan, paths, options).await
+    Box::pin(collector::rehearse(plan, paths, options)).await
 }
 
 fn origin(run: &RunArgs, printer: Printer) -> Origin {
