@@ -77,6 +77,8 @@ pub struct Supervisor {
     now: bool,
     /// A signal asked for it.
     signalled: bool,
+    /// It has taken the place of another one: it was up, in a way, before it began.
+    takes_over: bool,
     /// Another collector waits for it.
     successor: bool,
     /// One that would take over in this process is tried out.
@@ -107,6 +109,7 @@ impl Supervisor {
         let tell = Box::new(move |event: &_| trail.tell(event));
         let mut lives = Lives::new(tell, outputs.ledgers(), settings.as_deref(), Arc::clone(&past), way, datagrams);
         lives.inherit(gap);
+        let takes_over = gap.is_some();
         Self {
             plan,
             watch,
@@ -132,6 +135,7 @@ impl Supervisor {
             goodbyes: Vec::new(),
             now: false,
             signalled: false,
+            takes_over,
             successor: false,
             renewal: None,
         }
@@ -225,7 +229,7 @@ impl Supervisor {
                 signal = self.signals.next() => match signal {
                     Signal::Stop => {
                         self.signalled = true;
-                        if !self.announced {
+                        if !self.announced && !self.takes_over {
                             return Some(self.interrupted());
                         }
                         Event::Down
