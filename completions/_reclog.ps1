@@ -37,6 +37,7 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
             [CompletionResult]::new('audit', 'audit', [CompletionResultType]::ParameterValue, 'Who connected, what was refused, cut, stalled, rotated')
             [CompletionResult]::new('kick', 'kick', [CompletionResultType]::ParameterValue, 'Reconnect now')
             [CompletionResult]::new('rotate', 'rotate', [CompletionResultType]::ParameterValue, 'Put the file away now and begin a new one')
+            [CompletionResult]::new('restart', 'restart', [CompletionResultType]::ParameterValue, 'Down and up in one: the profile read anew, this release, the shortest gap')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Prove, step by step, that senders can get through')
             [CompletionResult]::new('how', 'how', [CompletionResultType]::ParameterValue, 'Print a ready-to-paste sender line')
             [CompletionResult]::new('send', 'send', [CompletionResultType]::ParameterValue, 'Send lines of standard input or of files to a collector')
@@ -220,6 +221,18 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
         }
         'reclog;rotate' {
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON object on stdout')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'reclog;restart' {
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Every step as one JSON object on stdout')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: everything')

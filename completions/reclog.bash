@@ -46,6 +46,9 @@ _reclog() {
             reclog,profile)
                 cmd="reclog__subcmd__profile"
                 ;;
+            reclog,restart)
+                cmd="reclog__subcmd__restart"
+                ;;
             reclog,rotate)
                 cmd="reclog__subcmd__rotate"
                 ;;
@@ -89,7 +92,7 @@ _reclog() {
 
     case "${cmd}" in
         reclog)
-            opts="-q -v -h -V --quiet --verbose --help --version up listen down status tail audit kick rotate doctor how send harden profile completions demo"
+            opts="-q -v -h -V --quiet --verbose --help --version up listen down status tail audit kick rotate restart doctor how send harden profile completions demo"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -669,6 +672,20 @@ _reclog() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        reclog__subcmd__restart)
+            opts="-q -v -h -V --json --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         reclog__subcmd__rotate)
             opts="-q -v -h -V --json --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1143,7 +1160,7 @@ _reclog_with_names() {
         " up"|" doctor"|" harden"|" profile show"|" profile check"|" profile edit"|" profile path"|" profile rm")
             what=profiles
             ;;
-        " status"|" tail"|" audit"|" kick"|" rotate"|" how"|" down"*)
+        " status"|" tail"|" audit"|" kick"|" rotate"|" restart"|" how"|" down"*)
             what=collectors
             ;;
         *)

@@ -34,6 +34,7 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand audit 'Who connected, what was refused, cut, stalled, rotated'
             cand kick 'Reconnect now'
             cand rotate 'Put the file away now and begin a new one'
+            cand restart 'Down and up in one: the profile read anew, this release, the shortest gap'
             cand doctor 'Prove, step by step, that senders can get through'
             cand how 'Print a ready-to-paste sender line'
             cand send 'Send lines of standard input or of files to a collector'
@@ -209,6 +210,17 @@ set edit:completion:arg-completer[reclog] = {|@words|
         }
         &'reclog;rotate'= {
             cand --json 'One JSON object on stdout'
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'reclog;restart'= {
+            cand --json 'Every step as one JSON object on stdout'
             cand -q 'Say less: no progress, no hints on success'
             cand --quiet 'Say less: no progress, no hints on success'
             cand -v 'Say more; twice: everything'

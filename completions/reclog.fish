@@ -36,6 +36,7 @@ complete -c reclog -n "__fish_reclog_needs_command" -f -a "tail" -d 'Show record
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "audit" -d 'Who connected, what was refused, cut, stalled, rotated'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "kick" -d 'Reconnect now'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "rotate" -d 'Put the file away now and begin a new one'
+complete -c reclog -n "__fish_reclog_needs_command" -f -a "restart" -d 'Down and up in one: the profile read anew, this release, the shortest gap'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "doctor" -d 'Prove, step by step, that senders can get through'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "how" -d 'Print a ready-to-paste sender line'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "send" -d 'Send lines of standard input or of files to a collector'
@@ -192,6 +193,11 @@ complete -c reclog -n "__fish_reclog_using_subcommand rotate" -s q -l quiet -d '
 complete -c reclog -n "__fish_reclog_using_subcommand rotate" -s v -l verbose -d 'Say more; twice: everything'
 complete -c reclog -n "__fish_reclog_using_subcommand rotate" -s h -l help -d 'Print help'
 complete -c reclog -n "__fish_reclog_using_subcommand rotate" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand restart" -l json -d 'Every step as one JSON object on stdout'
+complete -c reclog -n "__fish_reclog_using_subcommand restart" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand restart" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand restart" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand restart" -s V -l version -d 'Print version'
 complete -c reclog -n "__fish_reclog_using_subcommand doctor" -l remote-port -d 'Port to open meanwhile; 0 lets the jump host choose [default: 0, or those of the profile]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand doctor" -l bind -d 'Address to bind on the jump host [default: * (all interfaces)]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand doctor" -l out -d 'Output whose folder is examined; the file itself is left alone' -r -F
@@ -308,4 +314,5 @@ complete -c reclog -n "__fish_reclog_using_subcommand tail" -f -a "(reclog __nam
 complete -c reclog -n "__fish_reclog_using_subcommand audit" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
 complete -c reclog -n "__fish_reclog_using_subcommand kick" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
 complete -c reclog -n "__fish_reclog_using_subcommand rotate" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
+complete -c reclog -n "__fish_reclog_using_subcommand restart" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
 complete -c reclog -n "__fish_reclog_using_subcommand how" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'

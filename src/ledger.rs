@@ -192,6 +192,9 @@ pub struct CollectorSnapshot {
     pub state: State,
     /// Process number.
     pub pid: u32,
+    /// The release that it runs.
+    #[serde(default)]
+    pub reclog: String,
     /// `user@host:port` as resolved; null for `listen`.
     pub target: Option<String>,
     /// When the process started, RFC 3339.

@@ -28,7 +28,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("cli", &["collector", "control", "demo", "doctor", "history", "intake", "profile", "send", "sink", "ssh"]),
 ];
 /// One crate (or part of one), one door: the rooms that may name it.
-const DOORS: [(&str, &[&str]); 14] = [
+const DOORS: [(&str, &[&str]); 15] = [
     ("russh", &["ssh", "demo"]),
     ("glob", &["ssh"]),
     // main.rs parses.
@@ -39,6 +39,7 @@ const DOORS: [(&str, &[&str]); 14] = [
     ("anstream", &["cli"]),
     ("anstyle", &["cli"]),
     ("regex", &["cli", "history"]),
+    ("semver", &["control"]),
     ("serde_yaml", &["profile"]),
     ("tokio::signal", &["collector", "cli"]),
     // The leaf reads archives, the sink makes them.
@@ -52,6 +53,7 @@ const PRINTING: [&str; 5] = ["print", "println", "eprint", "eprintln", "dbg"];
 const PURE: &[&str] = &[
     "archive/name.rs",
     "collector/flight.rs",
+    "control/age.rs",
     "collector/state.rs",
     "doctor/limits.rs",
     "doctor/step.rs",

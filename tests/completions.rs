@@ -67,7 +67,7 @@ impl Stage {
 }
 
 /// What is typed, and the names that are offered then.
-const CASES: [(&[&str], &[&str]); 20] = [
+const CASES: [(&[&str], &[&str]); 21] = [
     (&["up", ""], &["tremplin", "web"]),
     (&["up", "tr"], &["tremplin"]),
     (&["doctor", "tr"], &["tremplin"]),
@@ -86,6 +86,7 @@ const CASES: [(&[&str], &[&str]); 20] = [
     (&["tail", "-n", "5", "-f", "j"], &["jump"]),
     (&["audit", "-n", "5", "-f", "j"], &["jump"]),
     (&["kick", "j"], &["jump"]),
+    (&["restart", "j"], &["jump"]),
     (&["how", "--sender", "nc", "j"], &["jump"]),
     (&["up", "--name", "w"], &[]),
 ];

@@ -105,7 +105,7 @@ fn the_snapshot_has_exactly_the_names_of_the_contract() {
     assert_eq!(keys(&all), ["collectors"]);
     assert_eq!(all["collectors"].as_array().unwrap().len(), 1);
     let c = &all["collectors"][0];
-    let names = ["health", "last_error", "name", "pid", "reconnects", "since", "state", "streams", "target"];
+    let names = ["health", "last_error", "name", "pid", "reclog", "reconnects", "since", "state", "streams", "target"];
     assert_eq!(keys(c), names);
     assert_eq!(c["name"], "c");
     assert_eq!(c["state"], "up");

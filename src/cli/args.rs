@@ -45,6 +45,8 @@ pub enum Verb {
     Kick(KickArgs),
     /// Put the file away now and begin a new one
     Rotate(RotateArgs),
+    /// Down and up in one: the profile read anew, this release, the shortest gap
+    Restart(RestartArgs),
     /// Prove, step by step, that senders can get through
     Doctor(DoctorArgs),
     /// Print a ready-to-paste sender line
@@ -209,6 +211,17 @@ pub struct RotateArgs {
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
     /// One JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `reclog restart`
+#[derive(Debug, Args)]
+pub struct RestartArgs {
+    /// Collector; may be left out when one runs
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Every step as one JSON object on stdout
     #[arg(long)]
     pub json: bool,
 }

@@ -72,7 +72,10 @@ async fn choose(args: &DownArgs, paths: &Paths, printer: Printer) -> Result<Chos
     let (mut chosen, mut swept, mut hung) = (Vec::new(), false, None);
     for found in found.into_iter().filter(|f| args.names.is_empty() || args.names.contains(&f.name)) {
         match Client::connect(&found.socket).await {
-            Ok(client) => chosen.push(Running { found, client }),
+            Ok(client) => {
+                pick::note_age(&client, printer);
+                chosen.push(Running { found, client });
+            }
             Err(Silence::Dead) => {
                 swept |= lock::sweep(paths, &found.name);
                 printer.note(&format!("\"{}\" was killed before; what it left is cleared away", found.name));
@@ -90,7 +93,7 @@ async fn choose(args: &DownArgs, paths: &Paths, printer: Printer) -> Result<Chos
 /// Asks one collector to stop and waits until nothing of it is left.
 async fn stop(mut running: Running, now: bool, bar: ProgressBar) -> Result<DownReport> {
     let name = running.found.name.clone();
-    running.client.request(Request::Down { now }).await?;
+    running.client.request(Request::Down { now, successor: false }).await?;
     let mut report = None;
     while let Some(reply) = hear(&mut running).await? {
         match reply {
@@ -143,6 +146,11 @@ pub fn tell(report: &DownReport, json: bool, printer: Printer) -> Result<()> {
             printer.note(&format!("note: {}", escape_str(note)));
         }
     }
+    settle(report)
+}
+
+/// Lost bytes, and where they are, as an error.
+pub fn settle(report: &DownReport) -> Result<()> {
     if report.lost > 0 || !report.trouble.is_empty() {
         let mut error =
             Error::failed(if report.lost > 0 { lost(report) } else { format!("\"{}\" did not end well", report.name) });

@@ -15,12 +15,14 @@ mod keyword;
 mod kick;
 pub mod names;
 pub mod options;
+mod overrides;
 mod pick;
 pub mod place;
 mod printer;
 pub mod profile;
 mod prompt;
 mod reach;
+mod restart;
 mod rotate;
 mod send;
 mod since;
@@ -68,6 +70,7 @@ async fn dispatch(verb: Verb, printer: Printer) -> Result<()> {
         Verb::Audit(args) => audit::run(&args, &paths, printer).await,
         Verb::Kick(args) => kick::run(&args, &paths, printer).await,
         Verb::Rotate(args) => rotate::run(&args, &paths, printer).await,
+        Verb::Restart(args) => restart::run(&args, &paths, printer).await,
         Verb::Send(args) => send::run(args, &paths, printer).await,
         Verb::Harden(args) => harden::run(args, &paths, printer).await,
         Verb::How(args) => how::run(&args, &paths, printer).await,

@@ -3,6 +3,7 @@
 use super::printer::Printer;
 use crate::control::client::{self, Client, Found, Silence};
 use crate::error::{Error, Result};
+use crate::escape::escape_str;
 use crate::ledger::{CollectorSnapshot, StreamSnapshot};
 use crate::paths::Paths;
 use crate::profile::did_you_mean;
@@ -20,13 +21,23 @@ pub async fn running(paths: &Paths, printer: Printer) -> Vec<Running> {
     let mut all = Vec::new();
     for found in client::find(paths) {
         match Client::connect(&found.socket).await {
-            Ok(client) => all.push(Running { found, client }),
+            Ok(client) => {
+                note_age(&client, printer);
+                all.push(Running { found, client });
+            }
             Err(Silence::Ending) => {}
             Err(Silence::Dead) => printer.warning(&killed(&found.name)),
             Err(Silence::Hung(error)) => printer.error(&error),
         }
     }
     all
+}
+
+/// Says that a collector is of an older release, which is no trouble.
+pub fn note_age(client: &Client, printer: Printer) {
+    if let Some(age) = client.hello.age() {
+        printer.note(&format!("note: {}", escape_str(&age)));
+    }
 }
 
 /// The error of a verb that needs something that runs.
@@ -40,7 +51,10 @@ pub async fn one(name: Option<&str>, paths: &Paths, printer: Printer) -> Result<
         let all = client::find(paths);
         let Some(found) = all.iter().find(|f| f.name == name) else { return Err(unknown(name, &all)) };
         return match Client::connect(&found.socket).await {
-            Ok(client) => Ok(Running { found: found.clone(), client }),
+            Ok(client) => {
+                note_age(&client, printer);
+                Ok(Running { found: found.clone(), client })
+            }
             Err(Silence::Hung(error)) => Err(error),
             Err(Silence::Ending) => Err(unknown(name, &[])),
             Err(Silence::Dead) => Err(unknown(name, &[]).hint(killed(name))),

@@ -133,7 +133,8 @@ impl Place {
 }
 
 /// The host in `user@host:port`, brackets of IPv6 removed.
-fn host_of(target: &str) -> &str {
+#[must_use]
+pub fn host_of(target: &str) -> &str {
     let host = target.rsplit_once('@').map_or(target, |(_, host)| host);
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
     host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host)

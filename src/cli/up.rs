@@ -1,26 +1,30 @@
 //! `reclog up` and `reclog listen`
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::args::{ListenArgs, UpArgs};
-use super::options::{CompressArg, FormatArg, FramingArg, RunArgs, SshArgs, StreamArgs, SyncArg};
+use super::options::{RunArgs, SshArgs};
+use super::overrides::overrides;
 use super::place::Place;
 use super::printer::Printer;
 use super::prompt::Prompt;
 use super::spinner::Spinner;
-use super::{down, keyword, reach, snippets, words};
+use super::{down, keyword, reach, restart, snippets, words};
 use crate::collector::events::{Event, Launch, Up};
+use crate::collector::renew::{Anew, Renewal};
+use crate::collector::takeover::Predecessor;
 use crate::collector::{self, OpenLog, Options, Report, launch, log};
+use crate::control::Handover;
 use crate::error::{Error, Result};
 use crate::paths::Paths;
-use crate::plan::{Compress, Framing, Plan, Source, StreamPlan, Sync, To};
-use crate::profile::{self, LimitFlags, Overrides, Shape};
-use crate::ssh::Phase;
+use crate::plan::{Framing, Plan, Source, StreamPlan, To};
+use crate::profile::{self, Origin, Overrides};
+use crate::ssh::{Nobody, Phase};
 
 /// Starts a collector on a jump host.
 pub async fn up(args: UpArgs, paths: &Paths, printer: Printer) -> Result<()> {
@@ -35,18 +39,29 @@ pub async fn up(args: UpArgs, paths: &Paths, printer: Printer) -> Result<()> {
         probe_every: args.probe_every,
         ..overrides(args.ssh, args.stream, &args.run)
     };
-    let plan = match profile::resolve_up(&flags, paths) {
-        Ok(resolved) => resolved.plan,
-        Err(error) => return Err(failed(error, args.run.json, printer)),
+    let (plan, profile) = match profile::resolve_up(&flags, paths) {
+        Ok(resolved) => (resolved.plan, resolved.profile),
+        Err(error) => return Err(failed(error, args.run.json || is_rehearsal(), printer)),
     };
-    if let Some(name) = &args.save {
+    let mut origin = Origin { profile, flags, ..origin(&args.run, printer) };
+    // One that is started anew in its process has saved it before.
+    if let Some(name) = args.save.as_ref().filter(|_| Renewal::of_this_process().is_none()) {
         let file = profile::save(&plan, name, args.force, paths).map_err(|e| failed(e, args.run.json, printer))?;
         printer.note(&format!("saved as {}", words::path(&file)));
         if plan.streams.iter().flat_map(|stream| &stream.keywords).any(|keyword| keyword.from == Source::Given) {
             printer.note("the keyword is not saved; with --keyword-file FILE the path of its file is");
         }
+        // All the rest stands there now, and may be changed there.
+        let Overrides { keyword_file, keyword_given, .. } = origin.flags;
+        let flags = Overrides {
+            name: Some(plan.name.clone()),
+            keyword_given: keyword_given && keyword_file.is_none(),
+            keyword_file: keyword_file.filter(|file| file.as_os_str() == "-"),
+            ..Overrides::default()
+        };
+        (origin.profile, origin.flags) = (Some(file), flags);
     }
-    start(plan, keyword_file.as_deref(), &args.run, paths, printer).await
+    Box::pin(start(Start { plan, origin, keyword_file, replaces: None }, &args.run, paths, printer)).await
 }
 
 /// Starts a collector on a port of this machine.
@@ -54,71 +69,56 @@ pub async fn listen(args: ListenArgs, paths: &Paths, printer: Printer) -> Result
     let keyword_file = args.stream.keyword_file.clone();
     let flags = overrides(SshArgs::default(), args.stream, &args.run);
     match profile::resolve_listen(&args.address, &flags) {
-        Ok(resolved) => start(resolved.plan, keyword_file.as_deref(), &args.run, paths, printer).await,
-        Err(error) => Err(failed(error, args.run.json, printer)),
+        Ok(resolved) => {
+            let origin = Origin { listen: Some(args.address), flags, ..origin(&args.run, printer) };
+            let what = Start { plan: resolved.plan, origin, keyword_file, replaces: None };
+            Box::pin(start(what, &args.run, paths, printer)).await
+        }
+        Err(error) => Err(failed(error, args.run.json || is_rehearsal(), printer)),
     }
 }
 
-fn overrides(ssh: SshArgs, stream: StreamArgs, run: &RunArgs) -> Overrides {
-    Overrides {
-        name: run.name.clone(),
-        out: stream.out,
-        format: stream.format.map(|f| match f {
-            FormatArg::Raw => Shape::Raw,
-            FormatArg::Prefix => Shape::Prefix,
-            FormatArg::Json => Shape::Json,
-        }),
-        prefix: stream.prefix,
-        keyword_file: stream.keyword_file,
-        keyword_given: keyword::is_in_environment(),
-        limits: LimitFlags {
-            allow: stream.allow,
-            deny: stream.deny,
-            max_per_address: stream.max_per_address,
-            max_new: stream.max_new,
-            max_rate: stream.max_rate,
-            max_bytes: stream.max_bytes,
-            idle_timeout: stream.idle_timeout,
-        },
-        identities: ssh.identity,
-        port: ssh.port,
-        ssh_config: ssh.ssh_config,
-        jump: ssh.jump,
-        options: ssh.option,
-        framing: stream.framing.map(|f| match f {
-            FramingArg::Lines => Framing::Lines,
-            FramingArg::Raw => Framing::Raw,
-            FramingArg::Syslog => Framing::Syslog,
-            FramingArg::Relp => Framing::Relp,
-        }),
-        strip_cr: stream.strip_cr,
-        nul: stream.nul,
-        max_line: stream.max_line,
-        max_connections: stream.max_connections,
-        sync: stream.sync.map(|s| match s {
-            SyncArg::Never => Sync::Never,
-            SyncArg::Interval => Sync::Interval,
-            SyncArg::Always => Sync::Always,
-        }),
-        min_free: stream.min_free,
-        rotate_size: stream.rotate_size,
-        rotate_every: stream.rotate_every,
-        rotate_total: stream.rotate_total,
-        rotate_age: stream.rotate_age,
-        keep: stream.keep,
-        compress: stream.compress.map(|c| match c {
-            CompressArg::None => Compress::None,
-            CompressArg::Gzip => Compress::Gzip,
-            CompressArg::Zstd => Compress::Zstd,
-        }),
-        drain_timeout: run.drain_timeout.clone(),
-        keep_trying: run.keep_trying,
-        ..Overrides::default()
+/// Whoever has started this wants to know whether it would come up, and reads JSON.
+fn is_rehearsal() -> bool {
+    Renewal::of_this_process().is_some_and(|renewal| renewal.rehearsal)
+}
+
+/// Looks whether a collector would come up with nobody there, in the place of the one that asks.
+async fn rehearse(plan: &Plan, keyword_file: Option<&Path>, paths: &Paths) -> Result<()> {
+    if keyword_file.is_some_and(|file| file.as_os_str() == "-") {
+        return Err(Error::failed(format!(
+            "the keyword of \"{}\" was typed, and would have to be typed again",
+            plan.name
+        ))
+        .hint("name a file: --keyword-file FILE; or end it and start it anew"));
+    }
+    let printer = Printer::new(true, 0);
+    let keyword = keyword::given(plan, None, &Prompt::new(printer, Spinner::new(None))).await?;
+    let options = Options {
+        report: Arc::new(|_| {}),
+        person: Arc::new(Nobody),
+        foreground: true,
+        keyword,
+        origin: serde_json::Value::Null,
+        replaces: None,
+        gap: None,
+        anew: None,
+        open_log: Box::new(|_| Ok(())),
+    };
+    Box::pin(collector::rehearse(plan, paths, options)).await
+}
+
+fn origin(run: &RunArgs, printer: Printer) -> Origin {
+    Origin {
+        folder: std::env::current_dir().unwrap_or_default(),
+        verbose: printer.verbose,
+        foreground: run.foreground,
+        ..Origin::default()
     }
 }
 
 /// With `--json` the last line on stdout tells of the failure, too.
-fn failed(error: Error, json: bool, printer: Printer) -> Error {
+pub(super) fn failed(error: Error, json: bool, printer: Printer) -> Error {
     if json {
         let _ = printer.json(&Event::from(&error));
     }
@@ -145,7 +145,28 @@ fn check_stdout(plan: &Plan, run: &RunArgs) -> Result<()> {
     Ok(())
 }
 
-async fn start(plan: Plan, keyword_file: Option<&Path>, run: &RunArgs, paths: &Paths, printer: Printer) -> Result<()> {
+/// What is started.
+pub(super) struct Start {
+    pub plan: Plan,
+    pub origin: Origin,
+    /// `--keyword-file`
+    pub keyword_file: Option<PathBuf>,
+    /// Whose place it takes.
+    pub replaces: Option<Predecessor>,
+}
+
+pub(super) async fn start(start: Start, run: &RunArgs, paths: &Paths, printer: Printer) -> Result<()> {
+    let Start { mut plan, origin, keyword_file, replaces } = start;
+    let renewal = Renewal::of_this_process().filter(|_| run.foreground);
+    if let Some(renewal) = &renewal {
+        profile::keep_ports(&mut plan, &renewal.ports);
+    }
+    if let Some(Renewal { rehearsal: true, .. }) = renewal {
+        return rehearse(&plan, keyword_file.as_deref(), paths).await.map_err(|error| failed(error, true, printer));
+    }
+    if replaces.is_none() {
+        restart::check_free(&plan.name, paths).await.map_err(|error| failed(error, run.json, printer))?;
+    }
     check_stdout(&plan, run).map_err(|error| failed(error, run.json, printer))?;
     let printer = if has_stdout(&plan) { printer.aside() } else { printer };
     for warning in profile::review(&plan) {
@@ -153,10 +174,11 @@ async fn start(plan: Plan, keyword_file: Option<&Path>, run: &RunArgs, paths: &P
     }
     let spinner = Spinner::new((!run.json).then_some(printer));
     let prompt = Prompt::new(printer, spinner.clone());
-    let keyword = keyword::given(&plan, keyword_file, &prompt).await.map_err(|e| failed(e, run.json, printer))?;
-    let told = Arc::new(AtomicBool::new(false));
+    let keyword =
+        keyword::given(&plan, keyword_file.as_deref(), &prompt).await.map_err(|e| failed(e, run.json, printer))?;
+    let (told, gone) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
     let hear = {
-        let (spinner, json, told) = (spinner.clone(), run.json, Arc::clone(&told));
+        let (spinner, json, told, before) = (spinner.clone(), run.json, Arc::clone(&told), Arc::clone(&gone));
         move |event: &Event| {
             if let Event::Failed { .. } = event {
                 told.store(true, Ordering::Relaxed);
@@ -172,15 +194,19 @@ async fn start(plan: Plan, keyword_file: Option<&Path>, run: &RunArgs, paths: &P
                     spinner.resume();
                     spinner.say("waiting to try again".into());
                 }
+                Event::Handover { pid } => spinner.say(format!("the collector before (pid {pid}) gives way")),
+                Event::Down(report) => *before.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone()),
                 Event::Up(_) | Event::Failed { .. } => {}
             }
         }
     };
+    let origin_told = serde_json::to_value(&origin).unwrap_or_default();
     let result = if run.foreground {
-        foreground(plan, keyword, run, paths, printer, (prompt, spinner.clone()), hear).await
+        let given = (keyword, origin_told, renewal.and_then(|renewal| renewal.gap));
+        Box::pin(foreground(plan, given, run, paths, printer, (prompt, spinner.clone()), hear)).await
     } else {
-        let launch = Launch { plan, verbose: printer.verbose };
-        let up = launch::background(&launch, keyword, hear, &prompt, interrupt()).await;
+        let launch = Launch { plan, verbose: origin.verbose, origin: origin_told, replaces };
+        let up = Box::pin(launch::background(&launch, keyword, hear, &prompt, interrupt())).await;
         spinner.finish();
         match up {
             Ok(up) => announce(&up, run.json, printer),
@@ -190,17 +216,22 @@ async fn start(plan: Plan, keyword_file: Option<&Path>, run: &RunArgs, paths: &P
         }
     };
     spinner.finish();
-    result
+    let gone = gone.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match (result, gone) {
+        // What the one before could not store is told by it alone.
+        (Ok(()), Some(report)) => restart::tell(&report, printer),
+        (result, _) => result,
+    }
 }
 
 async fn foreground(
     plan: Plan,
-    keyword: Option<Zeroizing<String>>,
+    (keyword, origin, gap): (Option<Zeroizing<String>>, serde_json::Value, Option<Handover>),
     run: &RunArgs,
     paths: &Paths,
     printer: Printer,
     (prompt, spinner): (Prompt, Spinner),
-    hear: impl Fn(&Event) + Send + std::marker::Sync + 'static,
+    hear: impl Fn(&Event) + Send + Sync + 'static,
 ) -> Result<()> {
     let json = run.json;
     let report: Report = Arc::new(move |event| {
@@ -218,9 +249,31 @@ async fn foreground(
         }
         log::to_file(file, 0)
     });
-    let options = Options { report, person: Arc::new(prompt), foreground: true, keyword, open_log };
-    match collector::run(plan, paths, options, std::future::pending()).await {
-        Ok(report) => down::tell(&report, json, printer),
+    let person = Arc::new(prompt);
+    let anew = Anew::here();
+    let options = Options {
+        report,
+        person,
+        foreground: true,
+        keyword,
+        origin,
+        replaces: None,
+        gap,
+        anew: anew.clone(),
+        open_log,
+    };
+    match Box::pin(collector::run(plan, paths, options, std::future::pending())).await {
+        Ok(report) => {
+            let told = down::tell(&report, json, printer);
+            match anew.filter(|anew| anew.wanted.get().is_some()) {
+                Some(anew) => {
+                    // Whatever it has to say is said; it ends no other way.
+                    told.unwrap_or_else(|error| printer.error(&error));
+                    Err(anew.exec(report.gap))
+                }
+                None => told,
+            }
+        }
         Err(error) => Err(failed(error, json, printer)),
     }
 }
@@ -256,7 +309,7 @@ fn not_yet(message: &str, again_in_ms: u64) -> String {
 }
 
 /// The block that says what is up and what to do with it.
-fn announce(up: &Up, json: bool, printer: Printer) -> Result<()> {
+pub(super) fn announce(up: &Up, json: bool, printer: Printer) -> Result<()> {
     if !json {
         printer.data(&block(up))?;
     }

@@ -8,7 +8,8 @@ use super::flight::{self, RECEIVE_BUFFER, Way};
 use crate::archive;
 use crate::audit::before::Unended;
 use crate::audit::{Event, Trail};
-use crate::error::{Error, Result};
+use crate::control::Handover;
+use crate::error::Result;
 use crate::intake::MAX_UNFINISHED;
 use crate::ledger::{Ledger, StreamSnapshot};
 use crate::plan::{Output, Plan, To};
@@ -40,15 +41,26 @@ pub fn begin(folder: &Path, plan: &Plan, target: Option<&str>) -> Result<Trail> 
     Ok(trail)
 }
 
-/// Ends it: `streams` as they are at the end, and why, when it was not asked for.
-pub async fn end(trail: &Trail, streams: &[StreamSnapshot], error: Option<&Error>) {
+/// Ends it: `streams` as they are at the end, and why, when it was not `down` that asked for it. A `gap` that the collector
+/// before has left is told by one that could not begin.
+pub async fn end(trail: &Trail, streams: &[StreamSnapshot], gap: Option<Handover>, why: Option<&str>) {
+    if let Some(gap) = gap {
+        trail.tell(&ended(gap));
+    }
     let ledgers = || streams.iter().map(|stream| &stream.ledger);
     trail.tell(&Event::Stop {
         stored: ledgers().map(|ledger| ledger.stored).sum(),
         lost: ledgers().map(missing).sum(),
-        why: error.map(|error| error.message.clone()),
+        why: why.map(str::to_owned),
     });
     trail.finish().await;
+}
+
+/// A gap that is over now.
+#[must_use]
+pub fn ended(gap: Handover) -> Event {
+    let Handover { from, senders_cut, bytes_at_most } = gap;
+    Event::Gap { from, to: Timestamp::now(), senders_cut, bytes_at_most }
 }
 
 /// Payload bytes that are not in the output, as `down` counts them: those in a rescue file among them.

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Signal, getpgrp, getpid, kill_process_group};
 use tokio::net::unix::pipe;
@@ -21,10 +22,15 @@ use crate::ssh::Answer;
 pub async fn main() -> ExitCode {
     // Its own session: a terminal that closes, or a Ctrl-C in it, is no business of the collector.
     let _ = rustix::process::setsid();
-    let report: Report = Arc::new(|event| {
+    let gone_ahead = AtomicBool::new(false);
+    let report: Report = Arc::new(move |event| {
         say(&Word::Event(event.clone()));
-        if let Event::Up(_) = event {
-            detach();
+        match event {
+            Event::Handover { .. } => gone_ahead.store(true, Ordering::Relaxed),
+            Event::Up(_) => detach(),
+            // One that has taken over goes on alone, whoever started it.
+            Event::NotYet { .. } if gone_ahead.load(Ordering::Relaxed) => detach(),
+            _ => {}
         }
     });
     match start(&report).await {
@@ -48,7 +54,7 @@ async fn start(report: &Report) -> Result<()> {
     let input = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).map_err(|e| internal(e.into()))?;
     let mut lines = Lines::new(pipe::Receiver::from_owned_fd(input).map_err(internal)?);
     let line = lines.next(LONGEST_PLAN).await.map_err(internal)?.unwrap_or_default();
-    let Launch { plan, verbose } = serde_json::from_slice(&line).map_err(|e| {
+    let Launch { plan, verbose, origin, replaces } = serde_json::from_slice(&line).map_err(|e| {
         Error::usage(format!("this is the background half of `reclog up`; it is not started by hand ({e})"))
     })?;
     let waits = plan.streams.iter().flat_map(|stream| &stream.keywords).any(|keyword| keyword.from == Source::Given);
@@ -70,6 +76,10 @@ async fn start(report: &Report) -> Result<()> {
         person: starter,
         foreground: false,
         keyword,
+        origin,
+        replaces,
+        gap: None,
+        anew: None,
         open_log: Box::new(move |file| {
             // A panic is told where a person will look; the terminal is long gone.
             std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::takeover::Predecessor;
+use crate::control::DownReport;
 use crate::error::{Error, Kind};
 use crate::ledger::Reach;
 use crate::plan::{Framing, Plan};
@@ -17,6 +19,12 @@ pub struct Launch {
     pub plan: Plan,
     /// `-v` so many times.
     pub verbose: u8,
+    /// What is told to whoever asks how it was started.
+    #[serde(default)]
+    pub origin: serde_json::Value,
+    /// Whose place it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Predecessor>,
 }
 
 /// A step on the way up.
@@ -44,6 +52,13 @@ pub enum Event {
         /// Milliseconds until the next one, at the latest.
         again_in_ms: u64,
     },
+    /// Everything is ready, and the collector that runs is asked to give way: there is no way back.
+    Handover {
+        /// Its process.
+        pid: u32,
+    },
+    /// It has given way.
+    Down(DownReport),
     /// Senders can be accepted and every file is open. The last event.
     Up(Up),
     /// It will not come up. The last event.

@@ -1,5 +1,6 @@
 //! The parent's side of a start: runs this program again in the background and hears how it comes up.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::process::Stdio;
@@ -22,10 +23,12 @@ pub const VERB: &str = "__collector";
 /// A child that is told that nobody waits cleans up within this time, or is killed.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
-/// Starts a collector in the background, with the `keyword` that its plan waits for. Every event goes to `hear` as well, every question to `person`.
+/// Starts a collector in the background, with the `keyword` that its plan waits for. Every event goes to `hear` as well, every
+/// question to `person`.
 ///
 /// # Errors
-/// Why it did not come up; interrupted when `interrupt` ends first. Then nothing of it is left.
+/// Why it did not come up; interrupted when `interrupt` ends first. Then nothing of it is left, unless it has taken the place of
+/// another one: it stays and keeps trying, and the error says so.
 pub async fn background(
     launch: &Launch,
     keyword: Option<Zeroizing<String>>,
@@ -53,7 +56,20 @@ pub async fn background(
     if let Some(word) = keyword {
         let _ = input.write_all(&encode(KEYWORD, &Answer::Text(word))).await;
     }
-    let mut start = Start { lines: Lines::new(child.stdout.take().expect("piped")), hear };
+    let committed = Cell::new(false);
+    let mut start = Start {
+        lines: Lines::new(child.stdout.take().expect("piped")),
+        hear,
+        committed: &committed,
+        keeps_trying: false,
+    };
+    let interrupt = async {
+        interrupt.await;
+        if committed.get() {
+            person.tell("the collector before gives way already; this one comes up all the same");
+            std::future::pending::<()>().await;
+        }
+    };
     let first = {
         let come_up = start.come_up(Some((&mut input, person)));
         tokio::select! {
@@ -65,9 +81,18 @@ pub async fn background(
     };
     match first {
         Some(Ok(up)) => Ok(up),
-        Some(Err(error)) => {
+        Some(Err(error)) if start.keeps_trying => Err(Error {
+            message: format!("\"{}\" has taken over and is not up yet: {}", launch.plan.name, error.message),
+            ..error
+        }
+        .hint(format!("it keeps trying; `reclog status {}` shows how it goes", launch.plan.name))),
+        Some(Err(mut error)) => {
             drop(input);
             reap(child).await;
+            if committed.get() {
+                let what = format!("the collector before has given way, and \"{}\" did not come up", launch.plan.name);
+                error.message = format!("{what}: {}", error.message);
+            }
             Err(error)
         }
         None => {
@@ -87,12 +112,16 @@ pub async fn background(
 }
 
 /// What a child says on its way up.
-struct Start<R, H> {
+struct Start<'a, R, H> {
     lines: Lines<R>,
     hear: H,
+    /// Another collector gives way to it: there is no way back.
+    committed: &'a Cell<bool>,
+    /// It did not come up at once, and stays.
+    keeps_trying: bool,
 }
 
-impl<R: AsyncRead + Unpin, H: FnMut(&Event)> Start<R, H> {
+impl<R: AsyncRead + Unpin, H: FnMut(&Event)> Start<'_, R, H> {
     /// Hears the child until its last event. Without somebody to ask, its questions stay open.
     async fn come_up(&mut self, mut asking: Option<(&mut ChildStdin, &dyn Person)>) -> Result<Up> {
         let mut questions = VecDeque::new();
@@ -135,7 +164,13 @@ impl<R: AsyncRead + Unpin, H: FnMut(&Event)> Start<R, H> {
                     let hints = hint.map(|h| h.lines().map(str::to_owned).collect()).unwrap_or_default();
                     return Err(Error { kind, message, hints });
                 }
-                Event::Step { .. } | Event::NotYet { .. } => {}
+                Event::NotYet { kind, message, hint, .. } if self.committed.get() => {
+                    self.keeps_trying = true;
+                    let hints = hint.map(|h| h.lines().map(str::to_owned).collect()).unwrap_or_default();
+                    return Err(Error { kind, message, hints });
+                }
+                Event::Handover { .. } => self.committed.set(true),
+                Event::Step { .. } | Event::NotYet { .. } | Event::Down(_) => {}
             }
         }
         Err(Error::failed("the background process ended without a word"))

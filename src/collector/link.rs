@@ -10,7 +10,7 @@ use super::claim::{self, Around};
 use crate::error::{Error, Kind};
 use crate::intake::Intake;
 use crate::intake::listen::Listener;
-use crate::ssh::{Connection, Memory, Past, Person, Phase, Prober, Progress, Settings, check_doors};
+use crate::ssh::{Connection, Memory, Past, Person, Phase, Prober, Progress, check_doors};
 
 /// The time that saying good-bye to the jump host may take.
 pub const FAREWELL: Duration = Duration::from_secs(1);
@@ -80,35 +80,31 @@ pub struct Ears<'a> {
     pub trouble: &'a (dyn Fn(&Error) + Sync),
 }
 
-/// One attempt to get every port of the plan. All of them or none.
-pub async fn connect(
-    settings: Arc<Settings>,
+/// Asks for every port of the plan on a `connection` that is logged in. All of them or none.
+pub async fn claim(
+    mut connection: Connection,
     intakes: Vec<Intake>,
     mut ports: Vec<u16>,
-    person: Arc<dyn Person>,
-    memory: Arc<Memory>,
-    past: Arc<Past>,
+    person: &dyn Person,
+    memory: &Memory,
+    past: &Arc<Past>,
     ears: Ears<'_>,
 ) -> Attempted {
-    let target = settings.target();
-    let mut connection = Connection::establish(settings, Arc::clone(&person), Arc::clone(&memory), ears.step)
-        .await
-        .map_err(|error| Failure { error, ports: false })?;
-    (ears.step)(Phase::Forward, &target);
-    let around = Around { past: &past, memory: &memory, person: &*person, trouble: ears.trouble };
+    (ears.step)(Phase::Forward, &connection.target());
+    let around = Around { past, memory, person, trouble: ears.trouble };
     if let Err(error) = Box::pin(claim::claim(&mut connection, &intakes, &mut ports, around)).await {
-        return Err(give_up(connection, &past, error).await);
+        return Err(give_up(connection, past, error).await);
     }
-    connection.inquire(&past);
+    connection.inquire(past);
     // While senders still wait: whoever else has half of the port would make liars of us.
-    let checked = Box::pin(check_doors(&connection, &intakes, &ports, &memory.doors, &*person)).await;
+    let checked = Box::pin(check_doors(&connection, &intakes, &ports, &memory.doors, person)).await;
     if let Err(error) = checked {
-        return Err(give_up(connection, &past, error).await);
+        return Err(give_up(connection, past, error).await);
     }
     past.holds(connection.trace());
     drop(past.keep());
     connection.open_doors().await;
-    connection.check_sockets(&*person).await;
+    connection.check_sockets(person).await;
     Ok((Link::Ssh(Box::new(connection)), ports))
 }
 

@@ -206,6 +206,7 @@ impl Live {
             name: inner.name.clone(),
             state,
             pid: std::process::id(),
+            reclog: env!("CARGO_PKG_VERSION").into(),
             target: inner.target.clone(),
             since: inner.since,
             reconnects: inner.reconnects,

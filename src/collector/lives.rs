@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::audited;
 use super::flight::{self, RECEIVE_BUFFER, Way};
 use crate::audit::Event;
+use crate::control::Handover;
 use crate::ledger::StreamLedger;
 use crate::plan::StreamPlan;
 use crate::ssh::{Past, Settings};
@@ -51,6 +53,8 @@ pub struct Lives {
     receive_buffer: u64,
     /// Attempts since.
     attempts: u64,
+    /// What the collector before has left, and nobody has told yet.
+    inherited: Option<Handover>,
 }
 
 impl Lives {
@@ -82,7 +86,14 @@ impl Lives {
             gap: None,
             receive_buffer: RECEIVE_BUFFER,
             attempts: 0,
+            inherited: None,
         }
+    }
+
+    /// A gap that the collector before has left.
+    pub fn inherit(&mut self, gap: Option<Handover>) {
+        self.inherited = gap;
+        self.gap = gap.map(|gap| gap.from);
     }
 
     /// Another attempt begins.
@@ -139,12 +150,33 @@ impl Lives {
         }
     }
 
-    fn tell_gap(&self, from: Timestamp) {
+    /// As [`over`](Self::over), when another collector takes over: it tells the gap, when the ports are open again. There is
+    /// one, whoever was cut: nobody could come in.
+    #[must_use]
+    pub fn handed_over(self) -> Handover {
+        // Told at once: a successor that is killed tells no gap.
+        let senders_cut = self.cut_since().senders;
+        let from = self.gap.or(self.since).unwrap_or_else(Timestamp::now);
+        if senders_cut > 0 && self.gap.is_none() {
+            (self.tell)(&Event::Cut { why: "reclog restart".into(), senders_cut, from });
+        }
+        self.gap_from(from)
+    }
+
+    fn tell_gap(&mut self, from: Timestamp) {
+        let gap = match self.inherited.take() {
+            Some(gap) => Handover { from, ..gap },
+            None => self.gap_from(from),
+        };
+        (self.tell)(&audited::ended(gap));
+    }
+
+    fn gap_from(&self, from: Timestamp) -> Handover {
         let Toll { senders: senders_cut, connections } = self.cut_since();
-        // An address has no buffers of its own.
+        // An address has no buffers of its own. Datagrams that came to a port that is shut are lost without a trace.
         let bytes_at_most =
             flight::bytes_at_most(connections, self.receive_buffer, self.way).saturating_add(self.datagrams);
-        (self.tell)(&Event::Gap { from, to: Timestamp::now(), senders_cut, bytes_at_most });
+        Handover { from, senders_cut, bytes_at_most }
     }
 
     /// Cut in this life.

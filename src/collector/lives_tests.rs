@@ -167,3 +167,34 @@ fn a_gap_reaches_back_over_a_stall_that_is_on_or_has_just_ended() {
     assert_eq!(from(hour, Some(ten_minutes), true), ten_minutes);
     assert_eq!(from(ten_minutes, Some(hour), false), ten_minutes, "not before that life");
 }
+
+#[test]
+fn a_gap_that_is_left_to_a_successor_is_told_by_it_alone() {
+    let (mut lives, ledger, told) = lives(true);
+    begin(&mut lives);
+    ledger.sender_opened(9).expect("room");
+    lives.draining();
+    ledger.sender_closed(true);
+    let shut = Timestamp::now();
+    let left = lives.handed_over();
+    assert_eq!(left.senders_cut, 1);
+    assert!(left.from <= shut && left.bytes_at_most > DATAGRAMS, "{left:?}");
+    assert_eq!(names(&told), (vec!["connect", "forward", "cut"], None), "a successor that is killed tells nothing");
+
+    let (mut lives, _, told) = self::lives(true);
+    lives.inherit(Some(left));
+    begin(&mut lives);
+    assert_eq!(names(&told), (vec!["connect", "forward", "gap"], Some((1, left.bytes_at_most))));
+    lives.draining();
+    lives.over();
+    assert_eq!(names(&told).0.len(), 3, "it is told once");
+}
+
+#[test]
+fn a_gap_that_is_left_to_one_that_never_comes_up_is_told_at_its_end() {
+    let (mut lives, _, told) = lives(true);
+    lives.inherit(Some(Handover { from: Timestamp::now(), senders_cut: 7, bytes_at_most: 70 }));
+    lives.attempt();
+    lives.over();
+    assert_eq!(names(&told), (vec!["gap"], Some((7, 70))));
+}

@@ -1,7 +1,7 @@
 //! The background process: start, supervision, shutdown.
 //!
 //! [`launch`] is the parent's side of a start, [`background`] the child's; [`run`] is the collector itself, the same in
-//! the background and in the foreground. The supervisor outlives connections; outputs and ledger outlive reconnects.
+//! the background and in the foreground, and [`takeover`] puts one into the place of another. The supervisor outlives connections; outputs and ledger outlive reconnects.
 
 mod audited;
 pub mod background;
@@ -20,10 +20,13 @@ mod network;
 mod outputs;
 mod questions;
 mod reach;
+mod ready;
+pub mod renew;
 mod shutdown;
 mod signals;
 pub mod state;
 mod supervisor;
+pub mod takeover;
 mod waits;
 
 use std::io;
@@ -34,21 +37,22 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use crate::control::server::{Server, Service};
-use crate::control::{DownReport, Hello, PROTOCOL};
+use crate::control::{DownReport, Handover, Hello, MINOR, PROTOCOL};
 use crate::error::{Error, Result, io_reason};
-use crate::escape::escape_str;
 use crate::intake::MAX_WAITING;
 use crate::paths::{self, Paths};
-use crate::plan::{Output, Plan, SshPlan, StreamPlan, To};
+use crate::plan::{Output, Plan, StreamPlan, To};
 use crate::sink::{OPEN_FILES, Rescue};
-use crate::ssh::{self, Person, Settings};
+use crate::ssh::Person;
 use events::Event;
-use keywords::Keyring;
 use live::Live;
 use lock::{Holder, Lock};
 use outputs::Outputs;
-use signals::{Signal, Signals};
+use ready::Ready;
+use renew::Anew;
+use signals::Signals;
 use supervisor::Supervisor;
+use takeover::Predecessor;
 
 /// Requests that wait for the supervisor, which takes them at once.
 const COMMANDS: usize = 16;
@@ -66,6 +70,14 @@ pub struct Options {
     pub foreground: bool,
     /// The keyword that a person or the environment gave; it stands in no plan.
     pub keyword: Option<Zeroizing<String>>,
+    /// What is told to whoever asks how it was started.
+    pub origin: serde_json::Value,
+    /// Whose place it takes.
+    pub replaces: Option<Predecessor>,
+    /// What one has left that ended in this process a moment ago.
+    pub gap: Option<Handover>,
+    /// How another one is put into its process, where that makes sense.
+    pub anew: Option<Anew>,
     /// Opens the collector's own log at the given path.
     pub open_log: OpenLog,
 }
@@ -124,21 +136,31 @@ fn fit(plan: &mut Plan, limit: usize) {
 pub async fn run(
     mut plan: Plan,
     paths: &Paths,
-    options: Options,
+    mut options: Options,
     abandoned: impl Future<Output = ()>,
 ) -> Result<DownReport> {
     let socket = paths.socket(&plan.name)?;
     paths::ensure_private_dir(&paths.runtime)?;
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
     allow_many_files();
     fit_descriptors(&mut plan);
+    tokio::pin!(abandoned);
+    let mut ready = None;
+    if let Some(old) = options.replaces.take() {
+        let taken = takeover::take_over(&old, &plan, paths, &mut options, &mut signals, abandoned.as_mut());
+        ready = Some(Box::pin(taken).await?);
+    }
+    // What was up stays up: its first attempt is one more of many, and whoever asked for it may leave.
+    let takes_over = ready.is_some() || options.gap.is_some();
+    plan.keep_trying |= takes_over;
+    let abandoned = async { if takes_over { std::future::pending().await } else { abandoned.await } };
     let holder = Holder { name: plan.name.clone(), pid: std::process::id(), outputs: on_disk(&plan) };
     let lock = Lock::acquire(paths, &holder)?;
     // Whatever is made from here on is ours: nobody else has this name.
     let folder = paths.collector_state(&plan.name);
     let was_there = folder.exists();
     paths::ensure_private_dir(&folder)?;
-    let result = run_locked(plan, paths, &socket, &folder, signals, options, abandoned).await;
+    let result = run_locked(plan, paths, &socket, signals, options, ready, abandoned).await;
     if let Err((_, false)) = result
         && !was_there
     {
@@ -149,48 +171,47 @@ pub async fn run(
     result.map_err(|(error, _)| error)
 }
 
+/// Looks whether `plan` would come up, as far as that can be told while another collector has its place.
+///
+/// # Errors
+/// Why it would not.
+pub async fn rehearse(plan: &Plan, paths: &Paths, mut options: Options) -> Result<()> {
+    let mut signals = Signals::listen()?;
+    takeover::rehearse(plan, paths, &mut options, &mut signals).await
+}
+
 /// The rest of [`run`]. With the error comes whether the collector had been up.
 async fn run_locked(
     plan: Plan,
     paths: &Paths,
     socket: &Path,
-    folder: &Path,
     mut signals: Signals,
     mut options: Options,
+    ready: Option<Ready>,
     abandoned: impl Future<Output = ()>,
 ) -> std::result::Result<DownReport, (Error, bool)> {
     tokio::pin!(abandoned);
     let early = |error: Error| (error, false);
+    let folder = paths.collector_state(&plan.name);
     let log_file = folder.join("collector.log");
     (options.open_log)(&log_file)
         .map_err(|e| early(Error::failed(format!("cannot open the log {}: {}", log_file.display(), io_reason(&e)))))?;
-    let settings = match &plan.ssh {
-        Some(way) => Some(Arc::new(resolved(way, &mut signals, abandoned.as_mut()).await.map_err(early)?)),
-        None => None,
+    let mut ready = match ready {
+        Some(ready) => ready,
+        None => Ready::read(&plan, &mut options, &mut signals, abandoned.as_mut()).await.map_err(early)?,
     };
-    for note in settings.iter().flat_map(|settings| &settings.notes) {
-        tracing::info!("{note}");
-        options.person.tell(&format!("note: {note}"));
-    }
-    for warning in settings.iter().flat_map(|settings| settings.warnings()) {
-        tracing::warn!("{warning}");
-        options.person.tell(&format!("warning: {}", escape_str(&warning)));
-    }
-    let (mut keyring, warnings) = Keyring::read(&plan, options.keyword.take()).await.map_err(early)?;
-    for warning in warnings {
-        tracing::warn!("{warning}");
-        options.person.tell(&format!("warning: {warning}"));
-    }
-    let target = settings.as_ref().map(|s| s.target());
-    let trail = audited::begin(folder, &plan, target.as_deref()).map_err(early)?;
+    ready.gap = ready.gap.or(options.gap);
+    let target = ready.settings.as_ref().map(|s| s.target());
+    let trail = audited::begin(&folder, &plan, target.as_deref()).map_err(early)?;
     let mut outputs = match Outputs::open(&plan, paths, &trail) {
         Ok(outputs) => outputs,
         Err(e) => {
-            audited::end(&trail, &[], Some(&e)).await;
+            audited::end(&trail, &[], ready.gap, Some(&e.message)).await;
             return Err(early(e));
         }
     };
     // Before any port opens.
+    let mut keyring = std::mem::take(&mut ready.keyring);
     keyring.hand_over(outputs.intakes());
     let stale = keyring.stale();
     outputs.keep(keyring);
@@ -199,57 +220,38 @@ async fn run_locked(
     let (commands_tx, commands) = mpsc::channel(COMMANDS);
     let hello = Hello {
         protocol: PROTOCOL,
+        minor: MINOR,
         reclog: env!("CARGO_PKG_VERSION").into(),
         name: plan.name.clone(),
         pid: std::process::id(),
     };
     let snapshot = live.clone();
-    let service = Service { snapshot: Arc::new(move || snapshot.snapshot()), commands: commands_tx };
+    let service = Service {
+        snapshot: Arc::new(move || snapshot.snapshot()),
+        origin: Arc::new(options.origin.take()),
+        commands: commands_tx,
+    };
     let server = match Server::start(socket, hello, service) {
         Ok(server) => server,
         Err(e) => {
             outputs.undo().await;
-            audited::end(&trail, &[], Some(&e)).await;
+            audited::end(&trail, &[], ready.gap, Some(&e.message)).await;
             return Err(early(e));
         }
     };
-    let rescue = Rescue { folder: paths.collector_state(&plan.name) };
+    let rescue = Rescue { folder };
     let supervisor =
-        Supervisor::new(plan, settings, live.clone(), outputs, trail.clone(), commands, signals, options, rescue);
+        Supervisor::new(plan, ready, live.clone(), outputs, trail.clone(), commands, signals, options, rescue);
     let result = Box::pin(supervisor.run(abandoned)).await;
-    audited::end(&trail, &live.snapshot().streams, result.as_ref().err().map(|(error, _)| error)).await;
+    let gives_way = result.as_ref().is_ok_and(|report| report.gap.is_some());
+    let why = match &result {
+        Ok(_) => gives_way.then_some("reclog restart"),
+        Err((error, _)) => Some(error.message.as_str()),
+    };
+    audited::end(&trail, &live.snapshot().streams, None, why).await;
     // The answer to `down` is on its way; only now do socket and lock go.
-    server.stop().await;
+    server.stop(gives_way).await;
     result
-}
-
-/// One Ctrl-C reaches this process and those that it started within this time.
-const SAME_CTRL_C: std::time::Duration = std::time::Duration::from_millis(100);
-
-/// What the ssh configuration says. It may run commands (`Match exec`), which take as long as they like; whoever waits may
-/// have enough of it.
-async fn resolved(way: &SshPlan, signals: &mut Signals, abandoned: impl Future<Output = ()>) -> Result<Settings> {
-    let way = way.clone();
-    let reading = tokio::task::spawn_blocking(move || ssh::resolve(&way));
-    let stop = async {
-        tokio::select! {
-            () = async { while signals.next().await != Signal::Stop {} } => {}
-            () = abandoned => {}
-        }
-    };
-    tokio::pin!(stop);
-    let read = tokio::select! {
-        biased;
-        () = &mut stop => return Err(Error::interrupted()),
-        read = reading => {
-            read.unwrap_or_else(|_| Err(Error::failed("cannot read the ssh configuration: reclog failed")))
-        }
-    };
-    // Ctrl-C ends a command of the configuration, too, and its end may be heard of first.
-    if read.is_err() && tokio::time::timeout(SAME_CTRL_C, stop).await.is_ok() {
-        return Err(Error::interrupted());
-    }
-    read
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::lives::Lives;
 use super::outputs::Outputs;
 use super::signals::{Signal, Signals};
 use crate::control::server::Command;
-use crate::control::{DownReport, FinalStream, Reply, Request};
+use crate::control::{DownReport, FinalStream, HANDOVER, Reply, Request};
 use crate::error::{Error, Result};
 use crate::intake::Intake;
 use crate::ledger::StreamSnapshot;
@@ -25,6 +25,12 @@ const LAST_WRITES: Duration = Duration::from_secs(2);
 const CLEARING: Duration = Duration::from_secs(2);
 /// How often whoever waits hears how many senders are still in.
 const PROGRESS: Duration = Duration::from_millis(500);
+
+/// With a successor that waits, senders may take so long to finish, and the rest has what then is left of [`HANDOVER`].
+const SENDERS: Duration = Duration::from_millis(400);
+
+/// With a successor that waits, a stalled output has this long in each step.
+const STUCK: Duration = Duration::from_millis(100);
 
 /// What has to be ended.
 pub struct Ending {
@@ -38,6 +44,8 @@ pub struct Ending {
     pub now: bool,
     /// It was a signal that asked for the end: the next one is the second.
     pub signalled: bool,
+    /// Another collector waits for the ports.
+    pub successor: bool,
     /// How long senders may take to finish.
     pub patience: Duration,
     /// Where bytes go that an output cannot take.
@@ -49,37 +57,50 @@ pub struct Ending {
 /// # Errors
 /// Interrupted when a second signal says so.
 pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Result<DownReport> {
-    let Ending { mut link, outputs, commands, signals, goodbyes, now, signalled, patience, rescue } = ending;
+    let Ending { mut link, outputs, commands, signals, goodbyes, now, signalled, successor, patience, rescue } = ending;
     let intakes = outputs.intakes().to_vec();
     for intake in &intakes {
         intake.shut();
     }
     let started = Instant::now();
-    let deadline = if now { started } else { started + patience };
-    let ticks = tokio::time::interval(PROGRESS);
-    let sinks = outputs.handles();
-    let mut attention =
-        Attention { commands, signals, signalled, goodbyes, deadline, least: Duration::ZERO, ticks, sinks };
+    let mut attention = Attention {
+        commands,
+        signals,
+        signalled,
+        goodbyes,
+        deadline: if now { started } else { started + patience },
+        least: Duration::ZERO,
+        ticks: tokio::time::interval(PROGRESS),
+        sinks: outputs.handles(),
+        gone_by: None,
+    };
+    if successor {
+        attention.give_way();
+    }
 
     attention.until(&intakes, leave(&mut link, &intakes)).await?;
     intakes.iter().for_each(Intake::call_time);
     let releasing = CancellationToken::new();
+    let gone_by = attention.gone_by;
+    // What an output does not take by then, it will not take while a successor waits either.
+    let stuck = gone_by.is_some() && intakes.iter().any(|intake| intake.ledger().counts().stall.is_some());
+    let at_most = |patience: Duration| within(if stuck { patience.min(STUCK) } else { patience }, gone_by);
     let ended = async {
         let mut notes = Vec::new();
         match link.take() {
             Some(Link::Ssh(mut connection)) => {
                 // Whoever would not wait for senders wants no files left on the jump host all the same.
-                let _ = timeout(CLEARING, connection.cancel_sockets()).await;
+                let _ = timeout(at_most(CLEARING), connection.cancel_sockets()).await;
                 notes = connection.left();
-                connection.close(FAREWELL).await;
+                connection.close(at_most(FAREWELL)).await;
             }
             Some(Link::Local { cut, .. }) => drop(cut),
             None => {}
         }
-        if timeout(FAREWELL, drained(&intakes)).await.is_err() {
+        if timeout(at_most(FAREWELL), drained(&intakes)).await.is_err() {
             // Someone is stuck in front of an output that takes nothing.
             outputs.release();
-            let _ = timeout(FAREWELL, drained(&intakes)).await;
+            let _ = timeout(at_most(FAREWELL), drained(&intakes)).await;
         }
         notes
     };
@@ -87,12 +108,19 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
 
     let give_up = CancellationToken::new();
     attention.least = LAST_WRITES;
-    attention.deadline = attention.deadline.max(Instant::now() + LAST_WRITES);
+    attention.deadline = match attention.gone_by {
+        Some(gone_by) => gone_by.min(Instant::now() + if stuck { STUCK } else { HANDOVER }),
+        None => attention.deadline.max(Instant::now() + LAST_WRITES),
+    };
     let reports = attention.wait(&intakes, outputs.finish(&give_up, Some(&rescue)), &give_up).await?;
     let mut report = report(name.to_owned(), live.snapshot().streams, reports);
     report.notes.splice(..0, notes);
     tracing::info!(lost = report.lost, rescue = ?report.rescue, "down");
-    lives.over();
+    if attention.gone_by.is_some() {
+        report.gap = Some(lives.handed_over());
+    } else {
+        lives.over();
+    }
     tell(attention.goodbyes, attention.commands, &report);
     Ok(report)
 }
@@ -111,7 +139,7 @@ pub fn report(name: String, streams: Vec<StreamSnapshot>, reports: Vec<sink::Rep
     }
     let lost = streams.iter().map(|s| s.lost).sum();
     let rescue = streams.iter().find_map(|s| s.rescue.clone());
-    DownReport { name, streams, lost, rescue, trouble, notes }
+    DownReport { name, streams, lost, rescue, trouble, notes, gap: None }
 }
 
 /// Gives the totals to whoever waits for them, and to who asks as long as the socket is there: a `down` that comes in the
@@ -133,6 +161,11 @@ pub fn tell(goodbyes: Vec<mpsc::Sender<Reply>>, mut commands: mpsc::Receiver<Com
 
 fn going_down() -> Reply {
     Reply::Error { error: Error::failed("the collector is going down") }
+}
+
+/// `patience`, or a share of what is left until `gone_by`: what follows wants some of it, too.
+fn within(patience: Duration, gone_by: Option<Instant>) -> Duration {
+    gone_by.map_or(patience, |gone_by| patience.min(gone_by.saturating_duration_since(Instant::now()) / 3))
 }
 
 /// Closes the ports and waits until the last sender is out, or will be when the connection is.
@@ -165,6 +198,8 @@ struct Attention {
     least: Duration,
     ticks: Interval,
     sinks: Vec<SinkHandle>,
+    /// A successor waits until then.
+    gone_by: Option<Instant>,
 }
 
 impl Attention {
@@ -215,9 +250,19 @@ impl Attention {
         }
     }
 
+    /// A successor waits.
+    fn give_way(&mut self) {
+        let now = Instant::now();
+        let gone_by = *self.gone_by.get_or_insert(now + HANDOVER);
+        self.deadline = self.deadline.min(now + SENDERS.max(self.least)).min(gone_by);
+    }
+
     fn command(&mut self, command: Command) {
-        if let Request::Down { now } = command.request {
+        if let Request::Down { now, successor } = command.request {
             self.goodbyes.push(command.replies);
+            if successor {
+                self.give_way();
+            }
             if now {
                 self.deadline = self.deadline.min(Instant::now() + self.least);
             }

@@ -1,5 +1,6 @@
 //! The outer loop: owns the retries and everything that outlives a connection.
 
+mod attempt;
 mod commands;
 
 use std::pin::Pin;
@@ -12,11 +13,12 @@ use tokio::sync::mpsc;
 use super::Options;
 use super::events::Event as Told;
 use super::flight::{Way, datagrams_at_most};
-use super::link::{self, Ears, FAREWELL, Failure, Link};
+use super::link::{self, FAREWELL, Failure, Link};
 use super::live::Live;
 use super::lives::Lives;
 use super::outputs::Outputs;
 use super::reach::{Happened, Watch};
+use super::ready::Ready;
 use super::shutdown::{self, Ending};
 use super::signals::{Signal, Signals};
 use super::state::{Action, Event, Machine, Outlook, State};
@@ -27,10 +29,13 @@ use crate::control::{DownReport, Reply};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::sink::Rescue;
-use crate::ssh::{Memory, Nobody, Past, Person, Phase, Settings};
+use crate::ssh::{Connection, Memory, Past, Settings};
 
 /// With what came of it comes whether a server took the connection.
 type Attempt = Pin<Box<dyn Future<Output = (link::Attempted, bool)> + Send>>;
+
+/// Who asked for it, and what came of it.
+type Rehearsal = Pin<Box<dyn Future<Output = (mpsc::Sender<Reply>, Result<()>)> + Send>>;
 
 /// A pause and how it ended.
 type Pause = Pin<Box<dyn Future<Output = Event> + Send>>;
@@ -49,6 +54,8 @@ pub struct Supervisor {
     machine: Machine,
     /// What a person said at `up` and a reconnect needs again.
     memory: Arc<Memory>,
+    /// One that is logged in already: the first attempt.
+    connection: Option<Box<Connection>>,
     /// Connections that the jump host may still take for alive.
     past: Arc<Past>,
     link: Option<Link>,
@@ -70,6 +77,12 @@ pub struct Supervisor {
     now: bool,
     /// A signal asked for it.
     signalled: bool,
+    /// It has taken the place of another one: it was up, in a way, before it began.
+    takes_over: bool,
+    /// Another collector waits for it.
+    successor: bool,
+    /// One that would take over in this process is tried out.
+    renewal: Option<Rehearsal>,
 }
 
 impl Supervisor {
@@ -77,7 +90,7 @@ impl Supervisor {
     #[expect(clippy::too_many_arguments, reason = "each is one part of a collector, put together in one place")]
     pub fn new(
         plan: Plan,
-        settings: Option<Arc<Settings>>,
+        ready: Ready,
         live: Live,
         outputs: Outputs,
         trail: Trail,
@@ -86,23 +99,21 @@ impl Supervisor {
         options: Options,
         rescue: Rescue,
     ) -> Self {
+        let Ready { settings, memory, connection, gap, .. } = ready;
         let ports = plan.streams.iter().map(|s| s.port).collect();
         let (way, datagrams) = (Way::of(&plan), datagrams_at_most(&plan));
         let past = Arc::new(settings.as_ref().map_or_else(Past::default, |settings| {
             Past::kept(rescue.folder.join("connection.json"), settings.target())
         }));
         let watch = Watch::new(&plan, live.clone(), trail.clone());
+        let tell = Box::new(move |event: &_| trail.tell(event));
+        let mut lives = Lives::new(tell, outputs.ledgers(), settings.as_deref(), Arc::clone(&past), way, datagrams);
+        lives.inherit(gap);
+        let takes_over = gap.is_some();
         Self {
             plan,
             watch,
-            lives: Lives::new(
-                Box::new(move |event| trail.tell(event)),
-                outputs.ledgers(),
-                settings.as_deref(),
-                Arc::clone(&past),
-                way,
-                datagrams,
-            ),
+            lives,
             settings,
             live,
             outputs,
@@ -111,7 +122,8 @@ impl Supervisor {
             options,
             rescue,
             machine: Machine::default(),
-            memory: Arc::default(),
+            memory,
+            connection,
             past,
             link: None,
             ports,
@@ -123,6 +135,9 @@ impl Supervisor {
             goodbyes: Vec::new(),
             now: false,
             signalled: false,
+            takes_over,
+            successor: false,
+            renewal: None,
         }
     }
 
@@ -136,7 +151,12 @@ impl Supervisor {
             self.link = None;
             self.outputs.undo().await;
             keep(&self.past).await;
-            let report = shutdown::report(self.plan.name, self.live.snapshot().streams, Vec::new());
+            let mut report = shutdown::report(self.plan.name, self.live.snapshot().streams, Vec::new());
+            if self.successor {
+                report.gap = Some(self.lives.handed_over());
+            } else {
+                self.lives.over();
+            }
             shutdown::tell(self.goodbyes, self.commands, &report);
             return Err((gave_up.unwrap_or_else(Error::interrupted), false));
         }
@@ -152,13 +172,14 @@ impl Supervisor {
             goodbyes,
             now,
             signalled,
+            successor,
             rescue,
             past,
             ..
         } = self;
         lives.draining();
         let patience = plan.drain_timeout;
-        let ending = Ending { link, outputs, commands, signals, goodbyes, now, signalled, patience, rescue };
+        let ending = Ending { link, outputs, commands, signals, goodbyes, now, signalled, successor, patience, rescue };
         let ended = shutdown::run(ending, &live, lives, &plan.name).await;
         keep(&past).await;
         let report = ended.map_err(|e| (e, true))?;
@@ -201,10 +222,14 @@ impl Supervisor {
                     Some(event) => event,
                     None => continue,
                 },
+                (replies, result) = some(&mut self.renewal) => match self.rehearsed(replies, result) {
+                    Some(event) => event,
+                    None => continue,
+                },
                 signal = self.signals.next() => match signal {
                     Signal::Stop => {
                         self.signalled = true;
-                        if !self.announced {
+                        if !self.announced && !self.takes_over {
                             return Some(self.interrupted());
                         }
                         Event::Down
@@ -315,45 +340,6 @@ impl Supervisor {
     fn pause(&self, length: Duration, knock: bool) -> Pause {
         let way = self.settings.clone().filter(|_| knock).map(|settings| (settings, Arc::clone(&self.memory)));
         Box::pin(waits::pause(length, way))
-    }
-
-    /// Begins an attempt. An `old` connection that still works gives its ports back first, or they would be taken.
-    fn attempt(&mut self, old: Option<Link>) -> Attempt {
-        self.lives.attempt();
-        // An old connection that was left half-way would keep its ports.
-        self.noticed = Arc::new(AtomicBool::new(old.is_some()));
-        let (intakes, ports) = (self.outputs.intakes().to_vec(), self.ports.clone());
-        match &self.settings {
-            None => Box::pin(async move { (link::listen(intakes, ports).await, true) }),
-            Some(settings) => {
-                let (settings, report) = (Arc::clone(settings), Arc::clone(&self.options.report));
-                let (silent, memory, past) = (self.was_up, Arc::clone(&self.memory), Arc::clone(&self.past));
-                let (live, noticed) = (self.live.clone(), Arc::clone(&self.noticed));
-                // Who started it has gone on to other things once it is up.
-                let person: Arc<dyn Person> = if silent { Arc::new(Nobody) } else { Arc::clone(&self.options.person) };
-                Box::pin(async move {
-                    let heard = AtomicBool::new(false);
-                    let step = |phase: Phase, target: &str| {
-                        heard.fetch_or(phase != Phase::Connect, Ordering::Relaxed);
-                        noticed.fetch_or(phase != Phase::Connect, Ordering::Relaxed);
-                        tracing::debug!("{}: {target}", phase.as_str());
-                        if !silent {
-                            report(&Told::Step { phase, target: target.to_owned() });
-                        }
-                    };
-                    if let Some(old) = old {
-                        old.leave().await;
-                    }
-                    let trouble = |error: &Error| {
-                        tracing::warn!("{error}");
-                        live.trouble(&error.message);
-                    };
-                    let ears = Ears { step: &step, trouble: &trouble };
-                    let result = link::connect(settings, intakes, ports, person, memory, past, ears).await;
-                    (result, heard.load(Ordering::Relaxed))
-                })
-            }
-        }
     }
 
     /// The connection is over, or worth nothing.

@@ -117,22 +117,25 @@ impl Client {
         self.write.write_all(&line).await.map_err(|e| self.gone(&io_reason(&e)))
     }
 
-    /// The next answer; `None` when the collector has ended the connection.
+    /// The next answer that this release knows; `None` when the collector has ended the connection.
     ///
     /// # Errors
     /// What the collector reports, or that it cannot be understood.
     pub async fn reply(&mut self) -> Result<Option<Reply>> {
-        match self.lines.next_line().await {
-            Ok(Some(line)) => match serde_json::from_str(&line) {
-                Ok(Reply::Error { error }) => Err(error),
-                Ok(reply) => Ok(Some(reply)),
-                Err(e) => Err(Error::failed(format!(
-                    "cannot understand the collector {} (reclog {}): {e}",
-                    self.hello.name, self.hello.reclog
-                ))),
-            },
-            Ok(None) => Ok(None),
-            Err(e) => Err(self.gone(&io_reason(&e))),
+        loop {
+            return match self.lines.next_line().await {
+                Ok(Some(line)) => match serde_json::from_str(&line) {
+                    Ok(Reply::Unknown) => continue,
+                    Ok(Reply::Error { error }) => Err(error),
+                    Ok(reply) => Ok(Some(reply)),
+                    Err(e) => Err(Error::failed(format!(
+                        "cannot understand the collector {} (reclog {}): {e}",
+                        self.hello.name, self.hello.reclog
+                    ))),
+                },
+                Ok(None) => Ok(None),
+                Err(e) => Err(self.gone(&io_reason(&e))),
+            };
         }
     }
 
@@ -144,7 +147,14 @@ impl Client {
         let ask = async {
             self.request(Request::Status).await?;
             match self.reply().await? {
-                Some(Reply::Snapshot { collector }) => Ok(*collector),
+                Some(Reply::Snapshot { collector }) => {
+                    let mut collector = *collector;
+                    if collector.reclog.is_empty() {
+                        // It did not say so in its first release.
+                        collector.reclog.clone_from(&self.hello.reclog);
+                    }
+                    Ok(collector)
+                }
                 _ => Err(self.gone("it ended")),
             }
         };

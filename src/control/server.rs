@@ -21,6 +21,8 @@ const MAX_CLIENTS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The last answers get out within this time, or not at all.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// As [`FAREWELL`], while a port is shut.
+const HURRIED: Duration = Duration::from_millis(100);
 /// Replies that wait for a slow client.
 const REPLIES: usize = 16;
 
@@ -38,6 +40,8 @@ pub struct Command {
 pub struct Service {
     /// Gives the collector's snapshot.
     pub snapshot: Arc<dyn Fn() -> CollectorSnapshot + Send + Sync>,
+    /// How it was started.
+    pub origin: Arc<serde_json::Value>,
     /// Takes what changes something.
     pub commands: mpsc::Sender<Command>,
 }
@@ -75,11 +79,12 @@ impl Server {
         Ok(Self { path: path.to_owned(), accepting, clients })
     }
 
-    /// Takes no more clients, lets the answers under way get out, and removes the socket.
-    pub async fn stop(self) {
+    /// Takes no more clients, lets the answers under way get out, and removes the socket. `hurry`: a successor waits for it.
+    pub async fn stop(self, hurry: bool) {
         self.accepting.abort();
         self.clients.close();
-        let _ = tokio::time::timeout(FAREWELL, self.clients.wait()).await;
+        let patience = if hurry { HURRIED } else { FAREWELL };
+        let _ = tokio::time::timeout(patience, self.clients.wait()).await;
     }
 }
 
@@ -133,6 +138,9 @@ async fn serve_one(mut stream: UnixStream, hello: &Hello, service: &Service) -> 
     };
     if let Request::Status = request {
         return send(&mut write, &Reply::Snapshot { collector: Box::new((service.snapshot)()) }).await;
+    }
+    if let Request::Origin = request {
+        return send(&mut write, &Reply::Origin { origin: service.origin.as_ref().clone() }).await;
     }
     let (replies, mut answers) = mpsc::channel(REPLIES);
     if service.commands.send(Command { request, replies }).await.is_err() {

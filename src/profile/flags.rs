@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::plan::{Compress, Framing, Output, Sync};
 use crate::profile::keywords::KeywordFlag;
@@ -11,8 +13,10 @@ use crate::profile::shape::{Shape, ShapeFlags};
 use crate::profile::target::check_bind;
 use crate::profile::{outputs, rotate, scalar, units};
 
-/// What the command line says; everything may be missing. Texts are as typed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What the command line says; everything may be missing. Texts are as typed. A running collector keeps it for its successor,
+/// which may be another release: fields are only added, and one that is not known is an option that would be lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Overrides {
     /// Saved profile, path of one, or `[user@]host[:port]`.
     pub target: Option<String>,
@@ -85,6 +89,14 @@ pub struct Overrides {
 }
 
 impl Overrides {
+    /// Whether what it says depends on the working directory.
+    #[must_use]
+    pub fn is_relative(&self) -> bool {
+        let files = self.identities.iter().chain(&self.keyword_file).chain(&self.ssh_config);
+        let mut out = self.out.iter().filter(|out| Output::parse(out.as_path()).is_ok_and(|out| out.is_on_disk()));
+        files.chain(out.by_ref()).any(|path| path.is_relative() && !path.starts_with("~") && path.as_os_str() != "-")
+    }
+
     /// The flags given that make no sense without SSH.
     pub(super) fn ssh_flags(&self) -> Vec<&'static str> {
         listed(&[

@@ -4,6 +4,7 @@ use core::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net};
+use serde::{Deserialize, Serialize};
 use serde_yaml::{Mapping, Value};
 
 use crate::error::{Error, Result};
@@ -14,7 +15,8 @@ use crate::profile::raw::RawStream;
 use crate::profile::units::{parse_duration, parse_size, show_duration, show_size};
 
 /// What the command line says, as typed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct LimitFlags {
     /// `--allow`: addresses and networks.
     pub allow: Vec<String>,

@@ -3,7 +3,8 @@
 //! In flow order: `position` walks the file and knows where everything stands, `raw` is the file as written (`scalar`
 //! reads its values, `units` and `target` the texts in them), `flags` is the command line as typed, `resolve` lays it over the
 //! profile and makes a [`Plan`](crate::plan::Plan); `door`, `outputs`, `shape`, `keywords`, `limits` and `rotate` each know one
-//! subject of a stream, `framing` what does not go together. `explain` says what the plan means. `store` is the folder of saved profiles, `write`
+//! subject of a stream, `framing` what does not go together. `explain` says what the plan means, `origin` what a
+//! running collector was started from. `store` is the folder of saved profiles, `write`
 //! turns a plan back into YAML.
 //!
 //! Everything that is wrong with a profile is [`Kind::Usage`](crate::error::Kind::Usage), with file, line and column.
@@ -17,6 +18,7 @@ mod framing;
 mod keywords;
 mod limits;
 mod nearest;
+mod origin;
 mod outputs;
 mod position;
 mod problem;
@@ -39,6 +41,7 @@ pub use explain::{Checked, check};
 pub use flags::Overrides;
 pub use limits::LimitFlags;
 pub use nearest::{did_you_mean, nearest};
+pub use origin::{Origin, keep_ports, unknown as unknown_origin};
 pub use resolve::{Resolved, resolve_listen, resolve_look, resolve_up};
 pub use review::review;
 pub use shape::Shape;

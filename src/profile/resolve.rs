@@ -12,6 +12,7 @@ use crate::profile::address::Address;
 use crate::profile::door::Door;
 use crate::profile::flags::{Overrides, StreamFlags, listed};
 use crate::profile::nearest::did_you_mean;
+use crate::profile::origin::Origin;
 use crate::profile::problem::{Problem, quote};
 use crate::profile::raw::RawProfile;
 use crate::profile::ssh::{config_file, group_options, split_option, ssh_of};
@@ -40,6 +41,20 @@ pub fn resolve_up(flags: &Overrides, paths: &Paths) -> Result<Resolved> {
     match store::file_of(reference, paths) {
         Some(file) => from_profile(&Profile::load(&file)?, &flags),
         None => from_target(reference, &flags, paths),
+    }
+}
+
+/// As it was started before: a host is not taken for a profile that has got its name since, nor a profile that is gone for a
+/// host.
+///
+/// # Errors
+/// As [`resolve_up`].
+pub(super) fn again(origin: &Origin, paths: &Paths) -> Result<Resolved> {
+    match (&origin.listen, &origin.profile, &origin.flags.target) {
+        (Some(address), ..) => resolve_listen(address, &origin.flags),
+        (None, Some(file), _) => from_profile(&Profile::load(file)?, &Checked::new(&origin.flags)?),
+        (None, None, Some(host)) => from_target(host, &Checked::new(&origin.flags)?, paths),
+        (None, None, None) => Err(no_target(paths)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What records look like: `format` and `prefix` as written, as flags, and as meant.
 
+use serde::{Deserialize, Serialize};
 use serde_yaml::{Mapping, Value};
 
 use crate::error::{Error, Result};
@@ -10,7 +11,8 @@ use crate::profile::store::Profile;
 use crate::profile::units::named;
 
 /// The value of `format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Shape {
     /// As they came.
     Raw,
