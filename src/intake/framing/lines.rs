@@ -57,6 +57,31 @@ impl Lines {
         self.keep(rest, out, made);
     }
 
+    /// Takes the whole lines with which `input` begins and none of which begins with a digit, as many as can go on as they are;
+    /// returns the rest. To be asked where a line begins.
+    pub fn feed_uncounted<'a>(&self, input: &'a [u8], out: &mut dyn Records, made: &mut Made) -> &'a [u8] {
+        let (mut from, mut records) = (0, 0);
+        if input.first().is_some_and(|first| !first.is_ascii_digit()) {
+            for end in memchr::memchr_iter(b'\n', input) {
+                let line = &input[from..end];
+                if line.len() > self.record.most() || (self.ends.strip_cr && line.ends_with(b"\r")) {
+                    break;
+                }
+                from = end + 1;
+                records += 1;
+                if input.get(from).is_none_or(u8::is_ascii_digit) {
+                    break;
+                }
+            }
+        }
+        let (lines, rest) = input.split_at(from);
+        if records > 0 {
+            out.lines(lines);
+            made.records += records;
+        }
+        rest
+    }
+
     /// Takes at most one line from `input`, or all of it when it has no end; returns the rest.
     pub fn feed_one<'a>(&mut self, input: &'a [u8], out: &mut dyn Records, made: &mut Made) -> &'a [u8] {
         let Some(end) = memchr::memchr(self.byte(), input) else {

@@ -62,6 +62,10 @@ impl Syslog {
     pub fn feed(&mut self, mut input: &[u8], out: &mut dyn Records, made: &mut Made) {
         while !input.is_empty() {
             input = match self.state {
+                State::Head if self.head.is_empty() => {
+                    let rest = self.lines.feed_uncounted(input, out, made);
+                    if rest.is_empty() { rest } else { self.begin(rest, out, made) }
+                }
                 State::Head => self.begin(input, out, made),
                 State::Line => {
                     let rest = self.lines.feed_one(input, out, made);
