@@ -30,14 +30,13 @@ impl Records for Batch {
     }
 
     fn record(&mut self, text: [&[u8]; 2], end: End) {
-        let from = self.len();
-        for part in text {
-            self.payload(part);
-        }
-        match end {
-            End::Theirs => self.payload(b"\n"),
-            End::Ours => self.added(b"\n"),
-        }
+        let (from, payload) = (self.len(), text[0].len() + text[1].len() + usize::from(end == End::Theirs));
+        self.written(payload, |out| {
+            for part in text {
+                out.extend_from_slice(part);
+            }
+            out.push(b'\n');
+        });
         self.one_record(from);
     }
 

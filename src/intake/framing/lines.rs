@@ -57,6 +57,33 @@ impl Lines {
         self.keep(rest, out, made);
     }
 
+    /// Takes the whole lines with which `input` begins, as many as can go on as they are, up to the first one where `is_line` says
+    /// no to what begins there; returns the rest. To be asked where a line begins.
+    pub fn feed_while<'a>(
+        &self,
+        input: &'a [u8],
+        is_line: impl Fn(&[u8]) -> bool,
+        out: &mut dyn Records,
+        made: &mut Made,
+    ) -> &'a [u8] {
+        let (mut from, mut records) = (0, 0);
+        for end in memchr::memchr_iter(b'\n', input) {
+            let line = &input[from..end];
+            let as_it_is = line.len() <= self.record.most() && !(self.ends.strip_cr && line.ends_with(b"\r"));
+            if !as_it_is || !is_line(&input[from..]) {
+                break;
+            }
+            from = end + 1;
+            records += 1;
+        }
+        let (lines, rest) = input.split_at(from);
+        if records > 0 {
+            out.lines(lines);
+            made.records += records;
+        }
+        rest
+    }
+
     /// Takes at most one line from `input`, or all of it when it has no end; returns the rest.
     pub fn feed_one<'a>(&mut self, input: &'a [u8], out: &mut dyn Records, made: &mut Made) -> &'a [u8] {
         let Some(end) = memchr::memchr(self.byte(), input) else {

@@ -62,6 +62,10 @@ impl Syslog {
     pub fn feed(&mut self, mut input: &[u8], out: &mut dyn Records, made: &mut Made) {
         while !input.is_empty() {
             input = match self.state {
+                State::Head if self.head.is_empty() => {
+                    let rest = self.whole_ones(input, out, made);
+                    self.begin(rest, out, made)
+                }
                 State::Head => self.begin(input, out, made),
                 State::Line => {
                     let rest = self.lines.feed_one(input, out, made);
@@ -73,6 +77,36 @@ impl Syslog {
                 State::Counted(left) => self.message(left, input, out, made),
             };
         }
+    }
+
+    /// Takes the records with which `input` begins and that are there as a whole, as long as nothing has to be kept or split;
+    /// returns the rest.
+    fn whole_ones<'a>(&self, mut input: &'a [u8], out: &mut dyn Records, made: &mut Made) -> &'a [u8] {
+        loop {
+            let rest = self.lines.feed_while(input, |from| look(from) == Look::Line, out, made);
+            let (before, records) = (rest.len(), made.records);
+            input = self.whole_messages(rest, out, made);
+            if input.len() == before && made.records == records {
+                return input;
+            }
+        }
+    }
+
+    /// As [`whole_ones`](Self::whole_ones), of those with an octet count that are one line each.
+    fn whole_messages<'a>(&self, mut input: &'a [u8], out: &mut dyn Records, made: &mut Made) -> &'a [u8] {
+        while let Look::Counted(bytes) = look(input) {
+            let head = memchr::memchr(b' ', input).map_or(0, |at| at + 1);
+            let Some(text) = input.get(head..head + bytes) else { break };
+            // Its only LF is its last byte.
+            if bytes > self.counted.most() + 1 || memchr::memchr(b'\n', text) != Some(bytes - 1) {
+                break;
+            }
+            out.lines(text);
+            made.records += 1;
+            made.taken += head as u64;
+            input = &input[head + bytes..];
+        }
+        input
     }
 
     /// Looks how the record is framed, which takes 8 bytes at most.
@@ -143,7 +177,8 @@ pub(super) fn whole(record: &mut Record, text: &[u8], out: &mut dyn Records, mad
     }
 }
 
-/// `head`: the first bytes of a record, at most `DIGITS` + 2.
+/// `head`: the first bytes of a record. No more than `DIGITS` + 2 of them matter.
+#[inline]
 fn look(head: &[u8]) -> Look {
     let digits = head.iter().take(DIGITS).take_while(|b| b.is_ascii_digit()).count();
     if digits == 0 {
