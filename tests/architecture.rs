@@ -90,6 +90,7 @@ const PURE: &[&str] = &[
     "send/outgoing.rs",
     "send/records.rs",
     "send/relp.rs",
+    "service/gap.rs",
     "service/message.rs",
     "service/watchdog.rs",
     "sink/batch.rs",

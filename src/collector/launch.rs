@@ -47,11 +47,7 @@ pub async fn background(
     if std::env::var("WATCHDOG_PID").is_ok_and(|pid| pid == std::process::id().to_string()) {
         command.env_remove("WATCHDOG_PID");
     }
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
     let mut input = child.stdin.take().expect("piped");
     let mut line = serde_json::to_vec(launch).expect("a plan is plain data");
     line.push(b'\n');
