@@ -114,7 +114,9 @@ fn way<T>(
 /// What the program at `askpass` says to the question, its first line; ended when nobody wants to know any more.
 async fn askpass(askpass: &OsString, text: &str) -> Answer {
     let mut command = Command::new(askpass);
-    PRIVATE_VARIABLES.iter().for_each(|name| drop(command.env_remove(name)));
+    for name in PRIVATE_VARIABLES {
+        command.env_remove(name);
+    }
     command.arg(text).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     let Ok(mut child) = command.spawn() else {
         tracing::warn!("cannot start SSH_ASKPASS {}", askpass.display());

@@ -69,7 +69,10 @@ pub fn status(snapshot: &CollectorSnapshot) -> String {
 #[must_use]
 pub fn line(text: &str) -> String {
     let text = escape_str(text);
-    let end = text.floor_char_boundary(LONGEST_STATUS);
+    let mut end = text.len().min(LONGEST_STATUS);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
     text[..end].to_owned()
 }
 

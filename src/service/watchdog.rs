@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// A thread that has nothing to do makes a step twice a second; one that makes none for so long hangs, however impatient the manager
+/// is.
+const STANDS: Duration = Duration::from_secs(2);
+
 /// A thread as it is seen from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sign {
@@ -47,7 +51,7 @@ impl Watchdog {
             if sign.excused || *steps != sign.steps {
                 (*steps, *at) = (sign.steps, now);
             }
-            well &= now.saturating_sub(*at) < self.limit / 2;
+            well &= now.saturating_sub(*at) < STANDS.max(self.limit / 2);
         }
         let due = self.told.is_none_or(|told| now.saturating_sub(told) >= self.limit / 4);
         let tells = well && due;

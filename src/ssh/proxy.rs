@@ -39,7 +39,9 @@ pub struct Program {
 pub fn start(command: &str, folder: &Path) -> Result<(Wire, Program)> {
     let shell = std::env::var_os("SHELL").filter(|s| !s.is_empty()).unwrap_or_else(|| "/bin/sh".into());
     let mut shell_command = Command::new(&shell);
-    PRIVATE_VARIABLES.iter().for_each(|name| drop(shell_command.env_remove(name)));
+    for name in PRIVATE_VARIABLES {
+        shell_command.env_remove(name);
+    }
     let mut child = shell_command
         .current_dir(if folder.is_dir() { folder } else { Path::new("/") })
         .arg("-c")

@@ -73,7 +73,9 @@ impl Command {
         let (output, input) = io::pipe()?;
         ioctl_fionbio(&input, true)?;
         let mut command = std::process::Command::new("/bin/sh");
-        PRIVATE_VARIABLES.iter().for_each(|name| drop(command.env_remove(name)));
+        for name in PRIVATE_VARIABLES {
+            command.env_remove(name);
+        }
         command
             .arg("-c")
             .arg(&self.line)

@@ -121,7 +121,9 @@ fn run(command: &str) -> Result<bool, Trouble> {
     };
     tracing::debug!("Match exec: {}", escape_str(command));
     let mut shell_command = Command::new(&shell);
-    PRIVATE_VARIABLES.iter().for_each(|name| drop(shell_command.env_remove(name)));
+    for name in PRIVATE_VARIABLES {
+        shell_command.env_remove(name);
+    }
     let status = shell_command
         .arg("-c")
         .arg(command)
