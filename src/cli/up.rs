@@ -27,7 +27,7 @@ use crate::plan::{Framing, Plan, Source, StreamPlan, To};
 use crate::profile::{self, Origin, Overrides};
 use crate::service::message::line;
 use crate::service::notify::Notifier;
-use crate::service::restart::Start;
+use crate::service::restart::Start as Launched;
 use crate::ssh::{Nobody, Phase};
 
 /// Starts a collector on a jump host.
@@ -294,12 +294,12 @@ async fn foreground(
 const LEEWAY: Duration = Duration::from_secs(30);
 
 /// Where a service manager has started this, waits as long as the starts before it give reason to. `None`: it has not.
-async fn in_a_service(name: &str, paths: &Paths, printer: Printer) -> Result<Option<Start>> {
+async fn in_a_service(name: &str, paths: &Paths, printer: Printer) -> Result<Option<Launched>> {
     let mut notifier = Notifier::from_env();
     if !notifier.is_on() {
         return Ok(None);
     }
-    let start = Start::count(paths, name)?;
+    let start = Launched::count(paths, name)?;
     if !start.wait.is_zero() {
         let starts = if start.failed == 1 { "the start" } else { "the starts" };
         let text = format!(

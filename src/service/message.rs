@@ -125,6 +125,7 @@ mod tests {
             name: "c".into(),
             state,
             pid: 1,
+            reclog: String::new(),
             target: Some("me@jump:22".into()),
             since: jiff::Timestamp::UNIX_EPOCH,
             reconnects: 0,
