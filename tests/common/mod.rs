@@ -14,7 +14,9 @@
 //! - [`client`]: the library's connection to it, beside that of ssh
 //! - [`hostile`]: a server that misbehaves as the test tells it
 //! - [`senders`]: numbered lines from many connections, and the check that reads the file again
+//! - [`stopped`]: one thread that stands still
 //! - [`snapshot`]: reading `status --json`
+//! - [`manager`]: a service manager that hears how a collector goes
 //! - [`login`]: `up` to a server of a test
 //! - [`procs`]: who runs, who listens
 //! - [`netns`]: two or three machines and the network between them
@@ -36,6 +38,7 @@ pub mod env;
 pub mod gate;
 pub mod hostile;
 pub mod login;
+pub mod manager;
 pub mod netns;
 pub mod pam;
 pub mod procs;
@@ -46,6 +49,7 @@ pub mod run;
 pub mod senders;
 pub mod snapshot;
 pub mod sshd;
+pub mod stopped;
 pub mod tinyssh;
 
 use std::net::{TcpListener, TcpStream};
