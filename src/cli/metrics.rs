@@ -1,6 +1,6 @@
 //! `reclog metrics`
 
-use std::fs::Permissions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -51,11 +51,13 @@ pub async fn run(args: &MetricsArgs, paths: &Paths, printer: Printer) -> Result<
 /// Writes the file whole: whoever reads it sees what was there before, or all that is there now. It is for everybody, as the node exporter
 /// runs as somebody else.
 fn replace(file: &Path, text: &str) -> io::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A name that the node exporter does not read (`*.prom`).
-    let mut early = tempfile::Builder::new().prefix(".reclog-").suffix(".new").tempfile_in(folder)?;
-    early.write_all(text.as_bytes())?;
-    early.as_file().set_permissions(Permissions::from_mode(0o644))?;
-    early.persist(file)?;
-    Ok(())
+    let early = file.with_file_name(format!(".reclog-{:016x}.new", rand::random::<u64>()));
+    let mut new = OpenOptions::new().write(true).create_new(true).open(&early)?;
+    // Whatever the umask says.
+    let written = new
+        .write_all(text.as_bytes())
+        .and_then(|()| new.set_permissions(Permissions::from_mode(0o644)))
+        .and_then(|()| std::fs::rename(&early, file));
+    written.inspect_err(|_| drop(std::fs::remove_file(&early)))
 }

@@ -4,6 +4,8 @@ use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use crate::ledger::{CollectorSnapshot, State};
 
 fn figures(health: &[&str], state: State) -> Figures {
@@ -99,23 +101,36 @@ async fn a_healthy_collector_is_well_and_ready() {
     }
 }
 
-#[tokio::test]
-async fn whoever_says_nothing_keeps_nobody_out() {
-    let door = Door::open(&local()).await.unwrap();
-    let place = door.sign().place();
-    let _attended = door.attend(figures(&[], State::Up));
+#[tokio::test(start_paused = true)]
+async fn whoever_says_nothing_keeps_nobody_out_and_goes_when_its_time_is_over() {
+    let (mut clients, figures) = (Clients::default(), figures(&[], State::Up));
     let mut silent = Vec::new();
-    for _ in 0..MAX_CLIENTS + 5 {
-        let mut stream = TcpStream::connect(&place).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost:").unwrap();
-        silent.push(stream);
+    for _ in 0..=MAX_CLIENTS {
+        let (ours, theirs) = tokio::io::duplex(64);
+        clients.enter(theirs, &figures);
+        silent.push(ours);
     }
-    let said = answer(&place, "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
-    // The oldest had to go.
-    let mut first = silent.swap_remove(0);
-    let gone = tokio::task::spawn_blocking(move || first.read(&mut [0; 64])).await.unwrap();
-    assert!(matches!(gone, Ok(0) | Err(_)), "{gone:?}");
+    let began = Instant::now();
+    let mut end = async |client: &mut tokio::io::DuplexStream| {
+        client.read_to_end(&mut Vec::new()).await.unwrap();
+        began.elapsed()
+    };
+    assert_eq!(end(&mut silent[0]).await, Duration::ZERO, "the oldest makes room for one more");
+    assert_eq!(end(&mut silent[1]).await, QUESTION);
+    assert_eq!(end(&mut silent[MAX_CLIENTS]).await, QUESTION);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_does_not_read_its_answer_goes_too() {
+    let (mut clients, figures) = (Clients::default(), figures(&["x".repeat(4096).as_str()], State::Up));
+    let (mut ours, theirs) = tokio::io::duplex(64);
+    clients.enter(theirs, &figures);
+    ours.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let began = Instant::now();
+    while clients.tasks.try_join_next().is_none() {
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!((QUESTION + ANSWER..QUESTION + ANSWER * 2).contains(&began.elapsed()), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

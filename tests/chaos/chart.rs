@@ -61,8 +61,8 @@ impl Series {
     pub fn row(&self) -> String {
         let end = |point: Option<&Point>| point.map_or(0.0, |point| point.value);
         let (first, last) = (end(self.steady().first()), end(self.points.last()));
-        let (least, most, slope) = (self.least(), self.most(), self.slope());
-        format!("| {} | {first:.1} | {last:.1} | {least:.1} | {most:.1} | {slope:+.2} |\n", self.name)
+        let (low, high, slope) = (self.least(), self.most(), self.slope());
+        format!("| {} | {first:.1} | {last:.1} | {low:.1} | {high:.1} | {slope:+.2} |\n", self.name)
     }
 }
 

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
 use serde_json::Value;
 
 use super::chart::{Point, Series};
@@ -248,18 +247,21 @@ fn content(path: &Path) -> Option<std::io::Result<BufReader<std::io::Cursor<Vec<
     Some(whole.map(|bytes| BufReader::new(std::io::Cursor::new(bytes))))
 }
 
+/// Series, scrapes, and what was wrong with them.
+type Noted = (Vec<Series>, u64, Vec<Trouble>);
+
 /// Who looks at the process and scrapes its figures. `Drop` ends them.
 struct Looks {
     over: Arc<AtomicBool>,
-    seen: Arc<Mutex<(Vec<Series>, u64, Vec<Trouble>)>>,
+    seen: Arc<Mutex<Noted>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Looks {
     fn start(pid: u32, place: String, folders: Vec<PathBuf>) -> Self {
         let over = Arc::<AtomicBool>::default();
-        let series = ["memory, MiB", "descriptors", "threads", "temporary files"].map(Series::new).into();
-        let seen = Arc::new(Mutex::new((series, 0, Vec::new())));
+        let series = ["memory, MiB", "descriptors", "threads", "temporary files"].map(Series::new).to_vec();
+        let seen: Arc<Mutex<Noted>> = Arc::new(Mutex::new((series, 0, Vec::new())));
         let (began, theirs, enough) = (Instant::now(), Arc::clone(&seen), Arc::clone(&over));
         let look = std::thread::spawn(move || {
             while !pause(LOOK, &enough) {
@@ -288,7 +290,7 @@ impl Looks {
         Self { over, seen, threads: vec![look, scrape] }
     }
 
-    fn stop(&mut self) -> (Vec<Series>, u64, Vec<Trouble>) {
+    fn stop(&mut self) -> Noted {
         self.over.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             thread.join().expect("a watcher");
