@@ -42,10 +42,12 @@ async fn answer(place: &str, request: &str) -> String {
 }
 
 async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
+        assert!(began.elapsed() < Duration::from_secs(30), "waited in vain");
         sleep(Duration::from_millis(5)).await;
     }
 }
@@ -111,7 +113,7 @@ async fn whoever_says_nothing_keeps_nobody_out_and_goes_when_its_time_is_over() 
         silent.push(ours);
     }
     let began = Instant::now();
-    let mut end = async |client: &mut tokio::io::DuplexStream| {
+    let end = async |client: &mut tokio::io::DuplexStream| {
         client.read_to_end(&mut Vec::new()).await.unwrap();
         began.elapsed()
     };
