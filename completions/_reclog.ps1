@@ -33,6 +33,8 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
             [CompletionResult]::new('listen', 'listen', [CompletionResultType]::ParameterValue, 'Collect on a port of this machine, without SSH')
             [CompletionResult]::new('down', 'down', [CompletionResultType]::ParameterValue, 'Drain, cancel the forward, flush, fsync, stop')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'What runs, what arrived, what is wrong')
+            [CompletionResult]::new('health', 'health', [CompletionResultType]::ParameterValue, 'One sentence a trouble; exit code 0 when there is none')
+            [CompletionResult]::new('metrics', 'metrics', [CompletionResultType]::ParameterValue, 'The figures of the status as Prometheus reads them')
             [CompletionResult]::new('tail', 'tail', [CompletionResultType]::ParameterValue, 'Show records as they arrive, safe for a terminal')
             [CompletionResult]::new('audit', 'audit', [CompletionResultType]::ParameterValue, 'Who connected, what was refused, cut, stalled, rotated')
             [CompletionResult]::new('kick', 'kick', [CompletionResultType]::ParameterValue, 'Reconnect now')
@@ -162,6 +164,31 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
         'reclog;status' {
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'The snapshot as JSON')
             [CompletionResult]::new('--watch', '--watch', [CompletionResultType]::ParameterName, 'Draw it again every second, until Ctrl-C')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'reclog;health' {
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON object on stdout')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'reclog;metrics' {
+            [CompletionResult]::new('--textfile', '--textfile', [CompletionResultType]::ParameterName, 'Write them to this file, for the textfile collector of the node exporter')
+            [CompletionResult]::new('--openmetrics', '--openmetrics', [CompletionResultType]::ParameterName, 'In the format OpenMetrics instead of the older one')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: everything')

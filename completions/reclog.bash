@@ -34,6 +34,9 @@ _reclog() {
             reclog,harden)
                 cmd="reclog__subcmd__harden"
                 ;;
+            reclog,health)
+                cmd="reclog__subcmd__health"
+                ;;
             reclog,how)
                 cmd="reclog__subcmd__how"
                 ;;
@@ -43,11 +46,11 @@ _reclog() {
             reclog,listen)
                 cmd="reclog__subcmd__listen"
                 ;;
+            reclog,metrics)
+                cmd="reclog__subcmd__metrics"
+                ;;
             reclog,profile)
                 cmd="reclog__subcmd__profile"
-                ;;
-            reclog,restart)
-                cmd="reclog__subcmd__restart"
                 ;;
             reclog,rotate)
                 cmd="reclog__subcmd__rotate"
@@ -92,7 +95,7 @@ _reclog() {
 
     case "${cmd}" in
         reclog)
-            opts="-q -v -h -V --quiet --verbose --help --version up listen down status tail audit kick rotate restart doctor how send harden profile completions demo"
+            opts="-q -v -h -V --quiet --verbose --help --version up listen down status health metrics tail audit kick rotate doctor how send harden profile completions demo"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -396,6 +399,20 @@ _reclog() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        reclog__subcmd__health)
+            opts="-q -v -h -V --json --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         reclog__subcmd__how)
             opts="-q -v -h -V --sender --udp --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -560,6 +577,35 @@ _reclog() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        reclog__subcmd__metrics)
+            opts="-q -v -h -V --openmetrics --textfile --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --textfile)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         reclog__subcmd__profile)
             opts="-q -v -h -V --quiet --verbose --help --version list show init check edit path rm"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -661,20 +707,6 @@ _reclog() {
         reclog__subcmd__profile__subcmd__show)
             opts="-q -v -h -V --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        reclog__subcmd__restart)
-            opts="-q -v -h -V --json --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1109,6 +1141,7 @@ _reclog_with_names() {
             " listen"*" --compress"|\
             " listen"*" --name"|\
             " listen"*" --drain-timeout"|\
+            " metrics"*" --textfile"|\
             " tail"*" -n"|\
             " tail"*" --lines"|\
             " tail"*" -e"|\
@@ -1160,7 +1193,7 @@ _reclog_with_names() {
         " up"|" doctor"|" harden"|" profile show"|" profile check"|" profile edit"|" profile path"|" profile rm")
             what=profiles
             ;;
-        " status"|" tail"|" audit"|" kick"|" rotate"|" restart"|" how"|" down"*)
+        " status"|" health"|" metrics"|" tail"|" audit"|" kick"|" rotate"|" how"|" down"*)
             what=collectors
             ;;
         *)

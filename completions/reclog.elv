@@ -30,6 +30,8 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand listen 'Collect on a port of this machine, without SSH'
             cand down 'Drain, cancel the forward, flush, fsync, stop'
             cand status 'What runs, what arrived, what is wrong'
+            cand health 'One sentence a trouble; exit code 0 when there is none'
+            cand metrics 'The figures of the status as Prometheus reads them'
             cand tail 'Show records as they arrive, safe for a terminal'
             cand audit 'Who connected, what was refused, cut, stalled, rotated'
             cand kick 'Reconnect now'
@@ -155,6 +157,29 @@ set edit:completion:arg-completer[reclog] = {|@words|
         &'reclog;status'= {
             cand --json 'The snapshot as JSON'
             cand --watch 'Draw it again every second, until Ctrl-C'
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'reclog;health'= {
+            cand --json 'One JSON object on stdout'
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'reclog;metrics'= {
+            cand --textfile 'Write them to this file, for the textfile collector of the node exporter'
+            cand --openmetrics 'In the format OpenMetrics instead of the older one'
             cand -q 'Say less: no progress, no hints on success'
             cand --quiet 'Say less: no progress, no hints on success'
             cand -v 'Say more; twice: everything'

@@ -5,6 +5,7 @@
 //! behind one lock, so that no reader ever sees half of a change.
 
 mod finding;
+mod latency;
 mod page;
 mod senders;
 
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use finding::{Families, Finding};
+pub use latency::{BOUNDS, Latency, LatencySnapshot};
 pub use page::Page;
 use page::Sheet;
 pub use senders::{Addresses, Senders};
@@ -54,8 +56,16 @@ pub struct Counts {
     pub split: u64,
     /// Datagrams that became no record, as far as is known: they never got here, or their address was turned away.
     pub datagrams_lost: u64,
+    /// When the last record came.
+    pub last_record: Option<Timestamp>,
     /// Bytes that the output's files have now: those that are open.
     pub output_bytes: u64,
+    /// Bytes that are free for them, on the fullest of their file systems, as of some seconds ago.
+    pub free: Option<u64>,
+    /// How long the output takes for a write.
+    pub write: Latency,
+    /// How long it takes to force bytes to the disk.
+    pub fsync: Latency,
     /// Why the output takes nothing at the moment.
     pub stall: Option<Stall>,
     /// Why the last flush to the disk failed; stays, for nothing proves later that those bytes are safe.
@@ -120,11 +130,13 @@ impl StreamLedger {
 
     /// `bytes` arrived from a sender and `records` (of which `split` are pieces of over-long ones) became complete.
     pub fn received(&self, bytes: u64, records: u64, split: u64) {
+        let now = (records > 0).then(Timestamp::now);
         let mut c = self.lock();
         c.ledger.received += bytes;
         c.ledger.pending += bytes;
         c.records += records;
         c.split += split;
+        c.last_record = now.or(c.last_record);
     }
 
     /// `bytes` pending ones were dropped on purpose.
@@ -205,6 +217,9 @@ pub struct CollectorSnapshot {
     pub last_error: Option<String>,
     /// One sentence a trouble; empty when all is well.
     pub health: Vec<String>,
+    /// Where metrics are served: `ip:port`, or `unix:` and a path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
     /// In the order of the plan.
     pub streams: Vec<StreamSnapshot>,
 }
@@ -241,10 +256,19 @@ pub struct StreamSnapshot {
     pub records: u64,
     /// Records that were longer than `max_line`.
     pub split: u64,
+    /// When the last record came, RFC 3339; left out before the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_record: Option<Timestamp>,
     /// Datagrams that became no record, as far as the kernel and the relay can tell, and those of addresses that were turned
     /// away; only of streams that take any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub datagrams_lost: Option<u64>,
+    /// How long its first output takes for a write; left out before the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write_seconds: Option<LatencySnapshot>,
+    /// How long that takes to force bytes to the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fsync_seconds: Option<LatencySnapshot>,
     /// Bytes.
     pub ledger: Ledger,
 }
@@ -258,6 +282,9 @@ pub struct OutputSnapshot {
     pub bytes: u64,
     /// Rotations since the collector started.
     pub rotations: u64,
+    /// Bytes that are free on its file system; only of files, as of some seconds ago.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free: Option<u64>,
     /// Records that it did not get. The first output keeps senders waiting instead, and has this only for those that are too
     /// long for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

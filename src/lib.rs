@@ -11,12 +11,13 @@
 //! - [`sink`]: records become bytes on disk; one writer thread an output
 //! - [`service`]: what a service manager hears: readiness, watchdog, status
 //! - [`control`]: the socket between a running collector and the verbs
+//! - [`metrics`]: the snapshot as Prometheus reads it, and the HTTP door beside the control socket
 //! - [`history`]: reads what sinks wrote
 //! - [`send`]: a sender for machines that run reclog; needs none of the rooms before it
 //! - [`demo`]: an embedded jump host that shows the whole path
 //!
 //! Leaves, imported by all of them: [`archive`], [`audit`], [`error`], [`escape`], [`ledger`], [`paths`], [`plan`],
-//! [`syslog`].
+//! [`socket`], [`syslog`].
 
 pub mod archive;
 pub mod audit;
@@ -30,11 +31,13 @@ pub mod escape;
 pub mod history;
 pub mod intake;
 pub mod ledger;
+pub mod metrics;
 pub mod paths;
 pub mod plan;
 pub mod profile;
 pub mod send;
 pub mod service;
 pub mod sink;
+pub mod socket;
 pub mod ssh;
 pub mod syslog;

@@ -6,9 +6,17 @@
 //! - [`schedule`]: what is broken, when · [`network`], [`volume`]: how
 //! - [`line`]: numbered lines · [`senders`]: who sends them, and what they remember
 //! - [`watch`]: who looks on · [`checker`]: what must be true · [`report`]: the figures · [`machine`]: all of it together
+//!
+//! With the same senders and the same checker, for hours (`scripts/soak`):
+//!
+//!     RECLOG_SOAK_SECONDS=N RECLOG_SOAK_TABLE=FILE RECLOG_SOAK_SVG=FILE
+//!
+//! - [`soak`]: the long run · [`chart`]: slopes, and a picture
 
 mod common;
 
+#[path = "chaos/chart.rs"]
+mod chart;
 #[path = "chaos/checker.rs"]
 mod checker;
 #[path = "chaos/line.rs"]
@@ -23,6 +31,8 @@ mod report;
 mod schedule;
 #[path = "chaos/senders.rs"]
 mod senders;
+#[path = "chaos/soak.rs"]
+mod soak;
 #[path = "chaos/volume.rs"]
 mod volume;
 #[path = "chaos/watch.rs"]
@@ -93,4 +103,32 @@ fn whatever_is_broken_no_line_is_torn_doubled_or_missing_without_a_word() {
         wish.seed,
         wish.faults
     );
+}
+
+/// What `scripts/test` runs of the long run: long enough that each thing happens.
+const SOAK_SECONDS: u64 = 12;
+/// From here on a slope says something.
+const LONG: Duration = Duration::from_secs(20 * 60);
+
+#[test]
+fn a_collector_that_runs_for_long_needs_no_more_than_at_first_and_loses_nothing() {
+    require!("sshd", "gzip");
+    let length = Duration::from_secs(number("RECLOG_SOAK_SECONDS", SOAK_SECONDS));
+    let soaked = soak::Soak::begin().run(length);
+    println!("\n{}", soaked.markdown());
+    for (name, text) in [("RECLOG_SOAK_TABLE", soaked.markdown()), ("RECLOG_SOAK_SVG", chart::svg(&soaked.series))] {
+        if let Ok(path) = std::env::var(name) {
+            std::fs::write(&path, text).unwrap_or_else(|e| panic!("cannot write {path}: {e}"));
+        }
+    }
+    for trouble in soaked.verdict.troubles.iter().take(40) {
+        println!("✘ {:?}: {}", trouble.kind, trouble.says);
+    }
+    assert!(soaked.verdict.troubles.is_empty(), "{} troubles, see above", soaked.verdict.troubles.len());
+    assert!(soaked.reconnects >= 3 && soaked.rotations >= 1 && soaked.scrapes >= 1, "{soaked:?}");
+    // Two MiB, one descriptor, one thread, one file; memory of an allocator is never quite the same.
+    let slack = [2.0, 1.0, 1.0, 1.0];
+    for (series, slack) in soaked.series.iter().zip(slack).filter(|_| length >= LONG) {
+        assert!(series.is_flat(slack), "it grows: {}", series.row());
+    }
 }

@@ -117,9 +117,14 @@ fn the_snapshot_has_exactly_the_names_of_the_contract() {
     assert_time(&c["since"]);
 
     let s = &c["streams"][0];
-    let names = ["bind", "framing", "ledger", "name", "outputs", "reach", "reach_checked", "records", "remote_port"];
-    let all: Vec<_> = keys(s).into_iter().filter(|key| *key != "finding").collect();
-    assert_eq!(all, [&names[..], &["senders", "split"]].concat());
+    let names = ["bind", "framing", "last_record", "ledger", "name", "outputs", "reach", "reach_checked", "records"];
+    // What stands there once something was found out, and once the file was forced to the disk.
+    let later = ["finding", "fsync_seconds"];
+    let all: Vec<_> = keys(s).into_iter().filter(|key| !later.contains(key)).collect();
+    assert_eq!(all, [&names[..], &["remote_port", "senders", "split", "write_seconds"]].concat());
+    assert_time(&s["last_record"]);
+    let writes = &s["write_seconds"];
+    assert_eq!((keys(writes), &writes["count"]), (vec!["buckets", "count", "sum"], &1.into()), "{writes}");
     assert_eq!(s["finding"].is_null(), s["reach_checked"].is_null(), "what was found stands beside when: {s}");
     assert_eq!((&s["name"], &s["bind"], &s["framing"]), (&"main".into(), &"*".into(), &"lines".into()));
     assert_eq!(s["remote_port"], up.port());
@@ -129,7 +134,7 @@ fn the_snapshot_has_exactly_the_names_of_the_contract() {
     }
     assert_eq!((&s["records"], &s["split"]), (&1.into(), &0.into()));
 
-    assert_eq!(keys(&s["outputs"][0]), ["bytes", "path", "rotations"]);
+    assert_eq!(keys(&s["outputs"][0]), ["bytes", "free", "path", "rotations"]);
     assert_eq!(s["outputs"][0]["path"], out.to_str().unwrap());
     assert_eq!((&s["outputs"][0]["bytes"], &s["outputs"][0]["rotations"]), (&6.into(), &0.into()));
     assert_eq!(keys(&s["senders"]), ["accepted", "cut", "open", "rejected"]);

@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::args_examine::{DoctorArgs, HardenArgs};
 use super::args_send::SendArgs;
+use super::args_watch::{HealthArgs, MetricsArgs};
 use super::options::{RunArgs, SshArgs, StreamArgs};
 
 /// Collect log lines from anywhere into a local file, through an SSH jump host
@@ -37,6 +38,10 @@ pub enum Verb {
     Down(DownArgs),
     /// What runs, what arrived, what is wrong
     Status(StatusArgs),
+    /// One sentence a trouble; exit code 0 when there is none
+    Health(HealthArgs),
+    /// The figures of the status as Prometheus reads them
+    Metrics(MetricsArgs),
     /// Show records as they arrive, safe for a terminal
     Tail(TailArgs),
     /// Who connected, what was refused, cut, stalled, rotated

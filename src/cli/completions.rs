@@ -16,7 +16,8 @@ const PROFILES: [&str; 8] =
 /// Those of them that take a host, too.
 const TARGETS: [&str; 3] = ["up", "doctor", "harden"];
 /// Verbs whose first argument is a running collector.
-const COLLECTORS: [&str; 8] = ["down", "status", "tail", "audit", "kick", "rotate", "restart", "how"];
+const COLLECTORS: [&str; 10] =
+    ["down", "status", "health", "metrics", "tail", "audit", "kick", "rotate", "restart", "how"];
 /// Of those, the ones that take more than one.
 const MANY: [&str; 1] = ["down"];
 

@@ -3,6 +3,7 @@
 pub mod args;
 pub mod args_examine;
 pub mod args_send;
+pub mod args_watch;
 mod audit;
 pub mod completions;
 pub mod demo;
@@ -10,9 +11,12 @@ mod demo_checks;
 mod doctor;
 mod down;
 mod harden;
+mod health;
 pub mod how;
 mod keyword;
 mod kick;
+mod look;
+mod metrics;
 pub mod names;
 pub mod options;
 mod overrides;
@@ -52,7 +56,9 @@ pub async fn run(cli: Cli) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if printer::is_satisfied(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            printer.error(&error);
+            if !printer::is_told(&error) {
+                printer.error(&error);
+            }
             ExitCode::from(error.kind.exit_code())
         }
     }
@@ -66,6 +72,8 @@ async fn dispatch(verb: Verb, printer: Printer) -> Result<()> {
         Verb::Doctor(args) => doctor::run(args, &paths, printer).await,
         Verb::Down(args) => down::run(&args, &paths, printer).await,
         Verb::Status(args) => status::run(&args, &paths, printer).await,
+        Verb::Health(args) => health::run(&args, &paths, printer).await,
+        Verb::Metrics(args) => metrics::run(&args, &paths, printer).await,
         Verb::Tail(args) => tail::run(&args, &paths, printer).await,
         Verb::Audit(args) => audit::run(&args, &paths, printer).await,
         Verb::Kick(args) => kick::run(&args, &paths, printer).await,

@@ -69,7 +69,7 @@ pub async fn one(name: Option<&str>, paths: &Paths, printer: Printer) -> Result<
 }
 
 /// The error for a name that does not run.
-fn unknown(name: &str, all: &[Found]) -> Error {
+pub fn unknown(name: &str, all: &[Found]) -> Error {
     let names = all.iter().map(|f| f.name.as_str());
     let error = Error::not_running(format!("no collector \"{name}\" is running"));
     match did_you_mean(name, names.clone()) {
@@ -80,7 +80,7 @@ fn unknown(name: &str, all: &[Found]) -> Error {
 }
 
 /// What became of a collector that left its socket.
-fn killed(name: &str) -> String {
+pub fn killed(name: &str) -> String {
     format!(
         "\"{name}\" was killed and left its socket; `reclog up` starts it again, `reclog down {name}` clears it away"
     )

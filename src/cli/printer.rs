@@ -115,6 +115,18 @@ pub fn is_satisfied(error: &Error) -> bool {
     error.kind == Kind::Interrupted && error.message.is_empty()
 }
 
+/// The error of a verb that has said on stdout what is wrong.
+#[must_use]
+pub fn told(kind: Kind) -> Error {
+    Error::new(kind, "")
+}
+
+/// Whether nothing is left to be said of `error`.
+#[must_use]
+pub fn is_told(error: &Error) -> bool {
+    error.message.is_empty()
+}
+
 /// Text of several lines, each made safe.
 fn lines(text: &str) -> String {
     text.lines().map(escape_str).collect::<Vec<_>>().join("\n  ")

@@ -78,6 +78,9 @@ fn text(snapshot: &Snapshot) -> String {
                 text.push_str(&format!("    {} → {}{lost}\n", stream.name, words::path(&output.path)));
             }
         }
+        if let Some(place) = &collector.metrics {
+            text.push_str(&format!("    metrics at {}\n", escape_str(place)));
+        }
         for sentence in &collector.health {
             text.push_str(&indented(&format!("! {sentence}"), "  ", width(&std::io::stdout())));
         }

@@ -101,6 +101,7 @@ mod tests {
             drain_timeout: std::time::Duration::ZERO,
             keep_trying: false,
             probe_every: None,
+            metrics: None,
         };
         assert_eq!(datagrams_at_most(&plan(true, &["tcp"])), 0);
         assert_eq!(datagrams_at_most(&plan(false, &["tcp", "udp"])), 16 << 20);

@@ -9,6 +9,7 @@ use super::keywords::Stale;
 use super::state::State;
 use crate::audit::Trail;
 use crate::ledger::{self, CollectorSnapshot, OutputSnapshot, Reach, StreamLedger, StreamSnapshot};
+use crate::metrics::Sign;
 use crate::plan::{Plan, StreamPlan, is_loopback};
 use crate::sink::{STUCK, SideView, SinkHandle, too_long};
 use crate::ssh::Finding;
@@ -28,6 +29,8 @@ struct Inner {
     streams: Vec<LiveStream>,
     trail: Trail,
     stale: Stale,
+    /// Where figures are served.
+    metrics: Option<Sign>,
 }
 
 #[derive(Debug)]
@@ -99,7 +102,13 @@ impl Live {
             streams,
             trail: trail.clone(),
             stale,
+            metrics: None,
         })))
+    }
+
+    /// Figures are served at this door.
+    pub fn set_metrics(&self, sign: Sign) {
+        self.lock().metrics = Some(sign);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -151,6 +160,7 @@ impl Live {
         }
         health.extend(inner.trail.trouble());
         health.extend(inner.stale.sentences());
+        health.extend(inner.metrics.as_ref().and_then(Sign::trouble));
         let mut state = inner.state;
         let mut streams = Vec::new();
         for stream in &inner.streams {
@@ -174,12 +184,14 @@ impl Live {
                 path: plan.out.name().to_owned(),
                 bytes: counts.output_bytes,
                 rotations: counts.rotations,
+                free: counts.free,
                 lost: Some(sink.left_out()).filter(|lost| *lost > 0),
             };
-            let also = sink.sides().into_iter().map(|SideView { path, bytes, rotations, lost, health: troubles }| {
-                health.extend(troubles);
-                OutputSnapshot { path, bytes, rotations, lost: Some(lost) }
-            });
+            let also =
+                sink.sides().into_iter().map(|SideView { path, bytes, rotations, free, lost, health: troubles }| {
+                    health.extend(troubles);
+                    OutputSnapshot { path, bytes, rotations, free, lost: Some(lost) }
+                });
             let outputs = std::iter::once(first).chain(also).collect();
             streams.push(StreamSnapshot {
                 name: plan.name.clone(),
@@ -195,7 +207,10 @@ impl Live {
                 senders: counts.senders,
                 records: counts.records,
                 split: counts.split,
+                last_record: counts.last_record,
                 datagrams_lost: plan.transport.has_udp().then_some(counts.datagrams_lost),
+                write_seconds: counts.write.snapshot(),
+                fsync_seconds: counts.fsync.snapshot(),
                 ledger: counts.ledger,
             });
         }
@@ -212,6 +227,7 @@ impl Live {
             reconnects: inner.reconnects,
             last_error: inner.last_error.clone(),
             health,
+            metrics: inner.metrics.as_ref().map(Sign::place),
             streams,
         }
     }

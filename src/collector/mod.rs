@@ -41,6 +41,8 @@ use crate::control::server::{Server, Service};
 use crate::control::{DownReport, Handover, Hello, MINOR, PROTOCOL};
 use crate::error::{Error, Result, io_reason};
 use crate::intake::MAX_WAITING;
+use crate::ledger::CollectorSnapshot;
+use crate::metrics::{Door, Figures, MAX_CLIENTS};
 use crate::paths::{self, Paths};
 use crate::plan::{Output, Plan, StreamPlan, To};
 use crate::sink::{OPEN_FILES, Rescue};
@@ -123,7 +125,8 @@ fn fit(plan: &mut Plan, limit: usize) {
         To::Exec(_) | To::Syslog(_) => OPEN_DUCT,
         To::File | To::Stdout => 0,
     };
-    let reserve = RESERVE + plan.streams.iter().flat_map(StreamPlan::outputs).map(needs).sum::<usize>();
+    let watchers = if plan.metrics.is_some() { MAX_CLIENTS } else { 0 };
+    let reserve = RESERVE + watchers + plan.streams.iter().flat_map(StreamPlan::outputs).map(needs).sum::<usize>();
     let each = (limit.saturating_sub(reserve) / plan.streams.len().max(1)).max(1);
     for stream in &mut plan.streams {
         let waiting = if stream.keywords.is_empty() { 0 } else { MAX_WAITING };
@@ -198,11 +201,18 @@ async fn run_locked(
     let log_file = folder.join("collector.log");
     (options.open_log)(&log_file)
         .map_err(|e| early(Error::failed(format!("cannot open the log {}: {}", log_file.display(), io_reason(&e)))))?;
+    let takes_over = ready.is_some() || options.gap.is_some();
     let mut ready = match ready {
         Some(ready) => ready,
         None => Ready::read(&plan, &mut options, &mut signals, abandoned.as_mut()).await.map_err(early)?,
     };
     ready.gap = ready.gap.or(options.gap);
+    let door = match &plan.metrics {
+        // There is no way back to the one before, and senders wait.
+        Some(place) if takes_over => Some(Door::open_in_time(place).await),
+        Some(place) => Some(Door::open(place).await.map_err(early)?),
+        None => None,
+    };
     let target = ready.settings.as_ref().map(|s| s.target());
     let trail = audited::begin(&folder, &plan, target.as_deref()).map_err(early)?;
     let mut outputs = match Outputs::open(&plan, paths, &trail) {
@@ -227,12 +237,13 @@ async fn run_locked(
         name: plan.name.clone(),
         pid: std::process::id(),
     };
-    let snapshot = live.clone();
-    let service = Service {
-        snapshot: Arc::new(move || snapshot.snapshot()),
-        origin: Arc::new(options.origin.take()),
-        commands: commands_tx,
-    };
+    let looking = live.clone();
+    let snapshot: Arc<dyn Fn() -> CollectorSnapshot + Send + Sync> = Arc::new(move || looking.snapshot());
+    let attended = door.map(|door| {
+        live.set_metrics(door.sign());
+        door.attend(Figures::new(Arc::clone(&snapshot)))
+    });
+    let service = Service { snapshot, origin: Arc::new(options.origin.take()), commands: commands_tx };
     let server = match Server::start(socket, hello, service) {
         Ok(server) => server,
         Err(e) => {
@@ -254,6 +265,9 @@ async fn run_locked(
     audited::end(&trail, &live.snapshot().streams, None, why).await;
     // The answer to `down` is on its way; only now do socket and lock go.
     server.stop(gives_way).await;
+    if let Some(attended) = attended {
+        attended.shut().await;
+    }
     result
 }
 
@@ -279,6 +293,7 @@ mod tests {
                 drain_timeout: std::time::Duration::ZERO,
                 keep_trying: false,
                 probe_every: None,
+                metrics: None,
             };
             fit(&mut plan, 1024);
             plan.streams[0].max_connections

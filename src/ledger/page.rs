@@ -7,7 +7,7 @@ use super::{Books, StreamLedger};
 /// [closed](Page::close) as those of a file of which nothing more is known.
 #[derive(Debug)]
 pub struct Page {
-    ledger: StreamLedger,
+    pub(super) ledger: StreamLedger,
     number: u64,
 }
 
@@ -23,6 +23,8 @@ pub(super) struct Sheet {
     broken: bool,
     /// All bytes that the file has.
     bytes: u64,
+    /// Bytes that are free for it.
+    free: Option<u64>,
     /// Why it cannot be put away, a sentence.
     rotate_trouble: Option<String>,
 }
@@ -122,6 +124,12 @@ impl Page {
         });
     }
 
+    /// So many bytes are free on the file system of the file.
+    pub fn has_free(&self, bytes: u64) {
+        self.with(|_, sheet| sheet.free = Some(bytes));
+        self.ledger.lock().tell_free();
+    }
+
     /// The file cannot be put away (`Some`), or could be at last. Returns whether that is new.
     #[must_use]
     pub fn set_rotate_trouble(&self, sentence: Option<String>) -> bool {
@@ -158,6 +166,7 @@ impl Page {
         if let Some(sheet) = books.sheets.remove(&self.number) {
             books.output_bytes -= sheet.bytes;
             books.tell_rotate_trouble();
+            books.tell_free();
         }
     }
 }
@@ -184,6 +193,12 @@ impl Books {
         self.ledger.stored += payload;
         self.ledger.added += added;
         payload
+    }
+
+    /// The least of all files; what was last known, while none is open.
+    fn tell_free(&mut self) {
+        let least = self.sheets.values().filter_map(|sheet| sheet.free).min();
+        self.counts.free = least.or(self.counts.free);
     }
 
     /// That of the file that was opened first.
@@ -253,6 +268,13 @@ mod tests {
         drop(third);
         ledger.enter_quiet();
         assert_eq!(sums(), (21, 10, 0), "nobody knows whether it was flushed");
+        let (full, empty) = (ledger.page(0), ledger.page(0));
+        full.has_free(7);
+        empty.has_free(70);
+        assert_eq!(ledger.counts().free, Some(7), "the fullest file system counts");
+        drop(full);
+        assert_eq!(ledger.counts().free, Some(70));
+        drop(empty);
         let last = ledger.page(5);
         last.end();
         drop(last);

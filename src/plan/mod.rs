@@ -5,6 +5,7 @@
 
 mod format;
 mod gate;
+mod metrics;
 mod output;
 mod pattern;
 mod template;
@@ -21,6 +22,7 @@ pub use gate::{
     DEFAULT_MAX_NEW, DEFAULT_MAX_PER_ADDRESS, GATE_TIMEOUT, KEYWORD_VARIABLE, Keyword, LONGEST_KEYWORD, Limits,
     NAMELESS, PRIVATE_VARIABLES, Source, word,
 };
+pub use metrics::MetricsPlace;
 pub use output::{Daemon, Output, To};
 pub use pattern::fits;
 pub use template::{Field, Piece, Template};
@@ -56,6 +58,9 @@ pub struct Plan {
     /// How often it is proven from outside that senders get through; the first time at once. `None`: never.
     #[serde(default)]
     pub probe_every: Option<Duration>,
+    /// Where its figures are served. `None`: nowhere.
+    #[serde(default)]
+    pub metrics: Option<MetricsPlace>,
 }
 
 /// How to reach the jump host: what the user said, before `ssh_config` fills in the rest (the ssh room does that).

@@ -2,10 +2,15 @@
 
 use std::fmt;
 
-use crate::plan::{StreamPlan, Transport, bracketed};
+use crate::plan::{MetricsPlace, StreamPlan, Transport, bracketed};
 use crate::profile::problem::quote;
 use crate::profile::target::{check_bind, digits, split_port};
 use crate::profile::units;
+
+/// What may be written.
+const LISTEN_PLACES: &str = "write PORT, HOST:PORT, udp:PORT or unix:/PATH";
+/// The same for `metrics`.
+const METRICS_PLACES: &str = "write HOST:PORT or unix:/PATH";
 
 /// A place of this machine: a port, `HOST:PORT` or `[IPV6]:PORT`, with `udp:` before it for datagrams or `tcp:` for none, or
 /// `unix:/PATH`.
@@ -39,7 +44,7 @@ impl Address {
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| {
             let text = quote(text);
-            format!("{text} is no place to listen: {why}; write PORT, HOST:PORT, udp:PORT or unix:/PATH")
+            format!("{text} is no place to listen: {why}; {LISTEN_PLACES}")
         };
         if let Some(path) = after(text, "unix:") {
             let path = socket(path).map_err(|why| wrong(&why))?;
@@ -90,6 +95,29 @@ const LONGEST_SOCKET: usize = 107;
 /// `remote_socket`: the path of a Unix socket, absolute.
 pub(super) fn remote_socket(text: &str) -> Result<String, String> {
     socket(text).map_err(|why| format!("{} cannot be a socket: {why}", quote(text)))
+}
+
+/// `metrics`: `HOST:PORT` or `unix:/PATH`. A port alone would be on all interfaces, which is seldom meant.
+pub(super) fn metrics(text: &str) -> Result<MetricsPlace, String> {
+    if let Some(port) = digits(text) {
+        return metrics_port(port);
+    }
+    let Address { transport, bind, port } =
+        Address::parse(text).map_err(|why| why.replace(LISTEN_PLACES, METRICS_PLACES))?;
+    match transport {
+        Transport::Unix(path) => Ok(MetricsPlace::Unix(path)),
+        Transport::Tcp => Ok(MetricsPlace::Tcp { bind, port }),
+        Transport::Udp | Transport::TcpAndUdp => {
+            Err(format!("{} is no place for metrics: they are not served by UDP; {METRICS_PLACES}", quote(text)))
+        }
+    }
+}
+
+/// The same for a number.
+pub(super) fn metrics_port(port: u64) -> Result<MetricsPlace, String> {
+    Err(format!(
+        "an address is missing; write 127.0.0.1:{port} for this machine alone, or *:{port} for every interface"
+    ))
 }
 
 fn socket(text: &str) -> Result<String, String> {
@@ -165,6 +193,31 @@ mod tests {
             "a b:1",
         ] {
             assert!(Address::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn places_of_metrics() {
+        let tcp = |bind: &str, port| Ok(MetricsPlace::Tcp { bind: bind.into(), port });
+        for (text, place) in [
+            ("127.0.0.1:9184", tcp("127.0.0.1", 9184)),
+            ("[::1]:0", tcp("::1", 0)),
+            ("localhost:9184", tcp("localhost", 9184)),
+            ("*:9184", tcp("*", 9184)),
+            ("unix:/run/m.sock", Ok(MetricsPlace::Unix("/run/m.sock".into()))),
+        ] {
+            assert_eq!(metrics(text), place, "{text}");
+            assert_eq!(metrics(&place.clone().unwrap().to_string()), place, "{text}");
+        }
+        for (text, why) in [
+            ("9184", "127.0.0.1:9184 for this machine alone"),
+            ("udp:127.0.0.1:9184", "not served by UDP"),
+            ("unix:m.sock", "does not begin with /; write HOST:PORT or unix:/PATH"),
+            ("here", "it has no port; write HOST:PORT or unix:/PATH"),
+            ("127.0.0.1:65536", "is not a port"),
+        ] {
+            let said = metrics(text).unwrap_err();
+            assert!(said.contains(why), "{text}: {said}");
         }
     }
 

@@ -76,6 +76,9 @@ fn explain(plan: &Plan) -> String {
         let every = plan.probe_every.map_or_else(|| "never".to_owned(), show_duration);
         rows.push(("probe_every", default(every, plan.probe_every == Some(DEFAULT_PROBE_EVERY))));
     }
+    if let Some(place) = &plan.metrics {
+        rows.push(("metrics", place.to_string()));
+    }
     let mut text = String::new();
     write_rows(&mut text, "", &rows);
     for stream in &plan.streams {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
-use crate::plan::{Framing, Relay, Sync, Template, is_name};
+use crate::plan::{Framing, MetricsPlace, Relay, Sync, Template, is_name};
 use crate::profile::address::Address;
 use crate::profile::keywords::RawKeywords;
 use crate::profile::position::{check_form, misfit};
@@ -39,6 +39,9 @@ pub(super) struct RawProfile {
     /// Never prove it.
     #[serde(deserialize_with = "scalar::truth")]
     pub no_probe: Option<bool>,
+    /// Where figures are served.
+    #[serde(deserialize_with = "scalar::metrics")]
+    pub metrics: Option<MetricsPlace>,
     /// In the order of the file.
     pub streams: Streams,
 }
@@ -155,7 +158,7 @@ pub(super) struct RawStream {
 pub(super) const LEVELS: [(&str, &[&str]); 4] = [
     (
         "at the top of the profile",
-        &["target", "ssh", "drain_timeout", "keep_trying", "probe_every", "no_probe", "streams"],
+        &["target", "ssh", "drain_timeout", "keep_trying", "probe_every", "no_probe", "metrics", "streams"],
     ),
     ("under `ssh:`", &["identity", "port", "user", "config", "jump", "keepalive", "options"]),
     (
@@ -327,7 +330,7 @@ mod tests {
         ");
         insta::assert_snapshot!(error("zebra: 1\n"), @r"
         cannot use the profile /p/x.yaml: line 1, column 1: unknown key `zebra`
-        hint: valid keys here: target, ssh, drain_timeout, keep_trying, probe_every, no_probe, streams
+        hint: valid keys here: target, ssh, drain_timeout, keep_trying, probe_every, no_probe, metrics, streams
         ");
     }
 
@@ -377,6 +380,8 @@ mod tests {
             error("target: [x]"),
             error("target: -oProxyCommand=x"),
             error("drain_timeout: 3 parsecs"),
+            error("metrics: 9184"),
+            error("metrics: here"),
             error("ssh:\n  identity: [a, 5]"),
             error("ssh:\n  options:\n    Bad Key: 1"),
             error("ssh:\n  options: {Port: {a: b}}"),
@@ -423,6 +428,8 @@ mod tests {
         line 1, column 9: expected a target such as user@jump.example.org, as text, not a list
         line 1, column 9: `-oProxyCommand=x` is not a target: a host cannot begin with `-`
         line 1, column 16: `3 parsecs` is not a duration; write a number of seconds, or `15s`, `500ms`, `1h30m`
+        line 1, column 10: an address is missing; write 127.0.0.1:9184 for this machine alone, or *:9184 for every interface
+        line 1, column 10: `here` is no place to listen: it has no port; write HOST:PORT or unix:/PATH
         line 2, column 17: expected a path as text, or a list of paths, not integer `5`
         hint: put it in quotes, if that is what you mean
         line 3, column 5: `Bad Key` is no keyword of ssh_config

@@ -105,6 +105,7 @@ pub fn resolve_listen(address: &str, flags: &Overrides) -> Result<Resolved> {
         drain_timeout: flags.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT),
         keep_trying: flags.keep_trying,
         probe_every: None,
+        metrics: None,
     };
     Ok(Resolved { plan, profile: None })
 }
@@ -232,6 +233,7 @@ fn from_target(reference: &str, flags: &Checked, paths: &Paths) -> Result<Resolv
             drain_timeout,
             keep_trying: flags.keep_trying,
             probe_every: flags.probe_every(None),
+            metrics: None,
         },
         profile: None,
     })
@@ -277,7 +279,7 @@ fn from_profile(profile: &Profile, flags: &Checked) -> Result<Resolved> {
     let never = ssh.is_none() || (raw.no_probe == Some(true) && flags.probe_every.is_none());
     let probe_every = if never { None } else { flags.probe_every(raw.probe_every) };
     Ok(Resolved {
-        plan: Plan { name, ssh, streams, drain_timeout, keep_trying, probe_every },
+        plan: Plan { name, ssh, streams, drain_timeout, keep_trying, probe_every, metrics: raw.metrics.clone() },
         profile: Some(profile.path.clone()),
     })
 }

@@ -241,6 +241,7 @@ fn impossible_profiles_are_refused_with_their_place() {
 
 const DOORS: &str = "target: jump
 probe_every: 90s
+metrics: '[::1]:9184'
 streams:
   udp: { remote_port: 514, relay: auto, udp: true, out: /tmp/udp.log }
   far: { remote_port: 515, relay: always, bind: 192.0.2.7, out: /tmp/far.log }
@@ -248,7 +249,8 @@ streams:
   tcp: { remote_port: 516, out: /tmp/tcp.log }
 ";
 
-const PLACES: &str = "streams:
+const PLACES: &str = "metrics: unix:/run/user/1000/m.sock
+streams:
   both: { listen: '5514', out: /tmp/a.log }
   udp: { listen: 'udp:5514', out: /tmp/b.log }
   v6: { listen: 'udp:[::1]:0', out: /tmp/c.log }
@@ -512,7 +514,7 @@ fn nearly() -> impl Strategy<Value = String> {
     let stream_keys = crate::profile::raw::LEVELS[2].1.to_vec();
     let pairs = |keys: Vec<&'static str>| prop::collection::vec((prop::sample::select(keys), value), 0..4);
     let streams = prop::collection::vec(("[a-z]{1,3}", pairs(stream_keys)), 0..3);
-    (pairs(vec!["target", "drain_timeout", "ssh"]), streams).prop_map(|(top, streams)| {
+    (pairs(vec!["target", "drain_timeout", "metrics", "ssh"]), streams).prop_map(|(top, streams)| {
         let mut lines: Vec<String> = top.iter().map(|(key, value)| format!("{key}: {value}")).collect();
         lines.push("streams:".to_owned());
         for (name, keys) in streams {

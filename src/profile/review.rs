@@ -10,7 +10,12 @@ use crate::profile::address::Address;
 #[must_use]
 pub fn review(plan: &Plan) -> Vec<String> {
     let look = |stream: &StreamPlan| stream.out.file().and_then(|file| std::fs::metadata(file).ok());
-    plan.streams.iter().flat_map(|stream| warnings(stream, plan.ssh.is_some(), look(stream).as_ref())).collect()
+    let of_streams = plan.streams.iter().flat_map(|stream| warnings(stream, plan.ssh.is_some(), look(stream).as_ref()));
+    let place = plan.metrics.iter().filter(|place| place.is_public());
+    let of_metrics = place.map(|place| {
+        format!("metrics: whoever reaches {place} can read figures, names of streams and paths of outputs; 127.0.0.1 keeps them here")
+    });
+    of_streams.chain(of_metrics).collect()
 }
 
 fn warnings(stream: &StreamPlan, remote: bool, file: Option<&Metadata>) -> Vec<String> {

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Unexpected, Visitor};
 
 use crate::paths::credential;
-use crate::plan::{Compress, Every, Framing, Relay, Sync, Template};
+use crate::plan::{Compress, Every, Framing, MetricsPlace, Relay, Sync, Template};
 use crate::profile::address::{self, Address};
 use crate::profile::problem::quote;
 use crate::profile::shape::{self, Shape};
@@ -96,6 +96,8 @@ rules! {
     remote_socket: String = "the path of a socket on the jump host, as text", Some(address::remote_socket), None;
     /// `probe_every`
     probe_every: Duration = "a duration such as 5m", Some(units::probe_every), Some(probe_number);
+    /// `metrics`
+    metrics: MetricsPlace = "127.0.0.1:9184 or unix:/PATH, as text", Some(address::metrics), Some(address::metrics_port);
     /// `drain_timeout`
     drain_timeout: Duration = "a duration such as 15s", Some(units::drain_timeout), Some(drain_number);
     /// `ssh.keepalive`

@@ -35,6 +35,9 @@ pub(super) fn to_yaml(plan: &Plan) -> Result<String> {
         Some(every) if every != DEFAULT_PROBE_EVERY => put(&mut top, "probe_every", show_duration(every)),
         _ => {}
     }
+    if let Some(place) = &plan.metrics {
+        put(&mut top, "metrics", place.to_string());
+    }
     let mut streams = Mapping::new();
     for stream in &plan.streams {
         put(&mut streams, &stream.name, stream_map(stream, plan.ssh.is_some())?);

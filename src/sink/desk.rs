@@ -29,6 +29,8 @@ use crate::plan::{Rotate, Sync};
 const AT_ONCE: usize = 1024 * 1024;
 /// How often a busy writer looks whether its file still has its name: two system calls, not a write more often.
 const LOOK: Duration = Duration::from_millis(250);
+/// How often the free space of its disk is looked up, to be shown.
+const SPACE: Duration = Duration::from_secs(5);
 
 /// What the files of a writer have in common.
 #[derive(Debug)]
@@ -73,6 +75,8 @@ pub struct Desk<D: Disk> {
     pub mend: bool,
     /// The next look at the file's name.
     pub look: Instant,
+    /// The next look at the free space of its disk.
+    space: Instant,
     pub voice: Voice,
     clock: Clock,
     /// Why there is no going on elsewhere for a file that has lost its name in the middle of a record.
@@ -105,9 +109,21 @@ impl<D: Disk> Desk<D> {
             touched: false,
             asked: false,
             look: Instant::now(),
+            space: Instant::now(),
             voice,
             no_way_on: None,
             patience: None,
+        }
+    }
+
+    /// Looks up, if it is time, how much space is free, for whoever watches the collector.
+    pub fn look_at_space(&mut self) {
+        let now = Instant::now();
+        if now >= self.space {
+            self.space = now + SPACE;
+            if let Ok(free) = self.file.disk.free(&self.file.file) {
+                self.flusher.page().has_free(free);
+            }
         }
     }
 
@@ -126,6 +142,7 @@ impl<D: Disk> Desk<D> {
     pub fn look_at_name(&mut self, house: &House<D>) -> Result<(), String> {
         let now = Instant::now();
         if self.asked || now >= self.look {
+            self.look_at_space();
             let found = self.file.find(self.asked);
             if found.is_ok() {
                 self.asked = false;
@@ -170,9 +187,13 @@ impl<D: Disk> Desk<D> {
 
     /// One system call; 0 when a signal came between.
     pub fn put(&mut self, bytes: &[u8]) -> Result<usize, String> {
+        let began = Instant::now();
         match self.file.write(bytes) {
             Ok(0) => Err("the system wrote nothing".into()),
-            Ok(n) => Ok(n),
+            Ok(n) => {
+                self.flusher.page().write_took(began.elapsed());
+                Ok(n)
+            }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(0),
             Err(e) => Err(io_reason(&e)),
         }

@@ -68,6 +68,8 @@ pub struct SideView {
     pub bytes: u64,
     /// Times that the file was put away.
     pub rotations: u64,
+    /// Bytes that are free for a file.
+    pub free: Option<u64>,
     /// Records that it did not get.
     pub lost: u64,
     /// What is wrong with it, in sentences.
@@ -173,7 +175,14 @@ impl Side {
         health.extend(too_long(&path, self.queue.left_out()));
         health.extend(counts.sync_trouble.map(|reason| format!("cannot force {path} to the disk: {reason}")));
         health.extend(counts.rotate_trouble);
-        SideView { path: self.path.clone(), bytes: counts.output_bytes, rotations: counts.rotations, lost, health }
+        SideView {
+            path: self.path.clone(),
+            bytes: counts.output_bytes,
+            rotations: counts.rotations,
+            free: counts.free,
+            lost,
+            health,
+        }
     }
 }
 

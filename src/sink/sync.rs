@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::disk::Disk;
 use super::file::{OutputFile, folder};
@@ -89,7 +89,11 @@ impl<D: Disk> Flusher<D> {
         // It was flushed when it was closed.
         let Some(current) = &mut *current else { return true };
         let covered = self.page.stored_so_far();
+        let began = Instant::now();
         let mut synced = self.disk.sync(&current.file);
+        if synced.is_ok() {
+            self.page.fsync_took(began.elapsed());
+        }
         if synced.is_ok() && !current.named {
             synced = self.disk.sync_folder(&current.folder);
             current.named = synced.is_ok();

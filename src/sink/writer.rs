@@ -318,6 +318,7 @@ impl<D: Disk> Writer<D> {
         for wanted in self.wanted.drain(..) {
             let _ = wanted.send(Err(stuck.why.clone()));
         }
+        self.desks.get_mut(self.current).into_iter().for_each(Desk::look_at_space);
         match &stuck.at {
             Some(path) => self.house.voice(path).stall(&self.house.ledger, &stuck.why),
             None => self.desks[self.current].voice.stall(&self.house.ledger, &stuck.why),

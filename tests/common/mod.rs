@@ -139,6 +139,7 @@ fn package(program: &str) -> &str {
         "tinysshd" | "tinysshd-makekey" => "tinysshd",
         "useradd" | "userdel" => "passwd",
         "setpriv" | "setsid" => "util-linux",
+        "promtool" => "prometheus",
         other => other,
     }
 }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{End, Intake, Leash, Mouth, Sender};
 use crate::error::{Error, Result, io_reason};
 use crate::plan::{StreamPlan, bracketed};
+use crate::socket::Socket;
 
 /// Bytes read at once. One buffer for all senders of the thread: an idle one costs no buffer. Longer than any datagram.
 const READ: usize = 128 * 1024;
@@ -46,7 +47,7 @@ pub struct Listener {
 enum Door {
     Tcp(TcpListener),
     Udp(udp::Socket),
-    Unix(unix::Socket),
+    Unix(Socket),
 }
 
 impl Listener {
@@ -67,7 +68,7 @@ impl Listener {
     }
 
     async fn at(path: &Path) -> Result<Self> {
-        Ok(Self { doors: vec![Door::Unix(unix::Socket::open(path).await?)], port: 0 })
+        Ok(Self { doors: vec![Door::Unix(Socket::open(path).await?)], port: 0 })
     }
 
     async fn on(plan: &StreamPlan, port: u16, open: fn(SocketAddr) -> io::Result<(Door, u16)>) -> Result<Self> {

@@ -169,6 +169,7 @@ impl Writer {
                 self.queue.pause(self.pause().min(TICK));
                 continue;
             }
+            let began = Instant::now();
             let (to, gone) = match outside(|| self.duct.put(batch, at)) {
                 Ok(Put::To(to)) => (to, None),
                 Ok(Put::TooLong(end)) => {
@@ -180,6 +181,7 @@ impl Writer {
             };
             if to > at {
                 self.bytes += (to - at) as u64;
+                self.page.write_took(began.elapsed());
                 at = to;
                 if !self.count(batch, &mut counted, at) {
                     return false;

@@ -87,6 +87,7 @@ impl<D: Disk> Writer<D> {
             self.looked = if self.looked + 1 < self.desks.len() { self.looked + 1 } else { 0 };
             let Some(desk) = self.desks.get_mut(self.looked) else { return };
             desk.asked = false;
+            desk.look_at_space();
             if let Some(why) = desk.lost() {
                 desk.let_go(why);
                 self.close(self.looked);
