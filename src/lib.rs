@@ -9,6 +9,7 @@
 //! - [`ssh`]: connect, authenticate, forward; the only room that knows russh
 //! - [`intake`]: a sender's bytes become records
 //! - [`sink`]: records become bytes on disk; one writer thread an output
+//! - [`service`]: a collector as a service: units, and what is said to their managers
 //! - [`control`]: the socket between a running collector and the verbs
 //! - [`history`]: reads what sinks wrote
 //! - [`send`]: a sender for machines that run reclog; needs none of the rooms before it
@@ -33,6 +34,7 @@ pub mod paths;
 pub mod plan;
 pub mod profile;
 pub mod send;
+pub mod service;
 pub mod sink;
 pub mod ssh;
 pub mod syslog;
