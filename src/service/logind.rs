@@ -5,42 +5,17 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::logout::{Fate, Policy, fate};
+use crate::paths::lingers;
 
 /// Folders of configuration, the least important first (systemd-logind reads them so).
 const FOLDERS: [&str; 4] = ["/usr/lib/systemd", "/usr/local/lib/systemd", "/run/systemd", "/etc/systemd"];
-/// logind keeps a file here for everybody who lingers.
-const LINGER: &str = "/var/lib/systemd/linger";
-/// There where logind runs.
-const RUNS: &str = "/run/systemd/users";
-
-/// Whether a user's manager runs without a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lingering {
-    /// It does.
-    Yes,
-    /// It ends with the last session.
-    No,
-    /// There is no logind that would know.
-    Unknown,
-}
-
-/// Whether the manager of `user` runs on after the last logout.
-#[must_use]
-pub fn lingering(user: &str) -> Lingering {
-    if !Path::new(RUNS).exists() {
-        return Lingering::Unknown;
-    }
-    if Path::new(LINGER).join(user).exists() { Lingering::Yes } else { Lingering::No }
-}
 
 /// What a logout would do to this process and its children, which belong to `user`.
 #[must_use]
 pub fn look(user: &str) -> Option<Fate> {
     let cgroup = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    match lingering(user) {
-        Lingering::Unknown => None,
-        lingering => fate(&cgroup, user, &policy(&FOLDERS.map(PathBuf::from)), lingering == Lingering::Yes),
-    }
+    let lingers = lingers(user)?;
+    fate(&cgroup, user, &policy(&FOLDERS.map(PathBuf::from)), lingers)
 }
 
 /// The main file of the most important folder that has one, then all drop-ins by name; of the same name the most important one.

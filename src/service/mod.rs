@@ -14,7 +14,7 @@ mod systemd;
 
 use std::path::PathBuf;
 
-pub use logind::{Lingering, lingering, look as look_at_logout};
+pub use logind::look as look_at_logout;
 pub use manager::{Active, Manager, NoManager, version};
 pub use mark::{Owner, difference, owner};
 pub use needs::Needs;

@@ -4,7 +4,7 @@
 #[must_use]
 pub fn unit(word: &str, command: bool) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=+,@:%".contains(c) || (c == '$' && !command);
-    let quoted = word.is_empty() || !word.chars().all(plain) || word.starts_with(['-', '+', '!', '@', ':', '=']);
+    let quoted = word.is_empty() || !word.chars().all(plain);
     let mut text = String::with_capacity(word.len() + 2);
     for c in word.chars() {
         match c {
@@ -52,7 +52,7 @@ mod tests {
         assert_eq!(unit("/$x", true), "\"/$$x\"");
         assert_eq!(unit("A=/$x", false), "A=/$x");
         assert_eq!(unit("a\"b\\c", false), "\"a\\\"b\\\\c\"");
-        assert_eq!(unit("-/x", false), "\"-/x\"");
+        assert_eq!(unit("--keep-trying", true), "--keep-trying");
         assert_eq!(unit("", false), "\"\"");
         assert_eq!(bound("/a:b"), "\"/a:b\"");
         assert_eq!(bound("/a b"), "\"/a b\"");

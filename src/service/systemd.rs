@@ -8,6 +8,7 @@ use std::path::Path;
 use super::needs::view;
 use super::quote;
 use super::{Account, Scope, Service};
+use crate::paths::{SYSTEM_RUNTIME, SYSTEM_STATE};
 
 /// The first release with `Type=notify-reload`.
 const NOTIFY_RELOAD: u32 = 253;
@@ -17,24 +18,20 @@ const GROWING_PAUSE: u32 = 254;
 const WATCHDOG: u32 = 60;
 /// Seconds to flush and fsync after the drain; a slow disk asks for more while it moves.
 const FLUSH: u64 = 30;
-/// Where the manager has folders for services: those of [`state`] and [`runtime`].
-const STATE: &str = "/var/lib";
-const RUNTIME: &str = "/run";
+/// What `StateDirectory=` and `RuntimeDirectory=` are relative to.
+const STATE: &str = "/var/lib/";
+const RUNTIME: &str = "/run/";
 
 /// The state folder of the system service `name`.
 #[must_use]
 pub fn state(name: &str) -> String {
-    format!("{STATE}/{}", folder(name))
+    format!("{SYSTEM_STATE}/{name}")
 }
 
 /// The runtime folder of the system service `name`.
 #[must_use]
 pub fn runtime(name: &str) -> String {
-    format!("{RUNTIME}/{}", folder(name))
-}
-
-fn folder(name: &str) -> String {
-    format!("reclog/{name}")
+    format!("{SYSTEM_RUNTIME}/{name}")
 }
 
 /// The text of the unit, for the release `version` of systemd; `None`: any.
@@ -105,9 +102,9 @@ fn command(service: &Service) -> String {
 fn confine(service: &Service, account: &Account, text: &mut String) {
     let mut line = |key: &str, value: &str| text.push_str(&format!("{key}={value}\n"));
     let view = view(&service.needs, &service.program, &account.home);
-    line("StateDirectory", &folder(&service.name));
+    line("StateDirectory", state(&service.name).trim_start_matches(STATE));
     line("StateDirectoryMode", "0700");
-    line("RuntimeDirectory", &folder(&service.name));
+    line("RuntimeDirectory", runtime(&service.name).trim_start_matches(RUNTIME));
     line("RuntimeDirectoryMode", "0700");
     line("UMask", "0077");
     line("ProtectSystem", "strict");

@@ -18,6 +18,9 @@ use crate::service::{Active, Manager, Service};
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Looks after which one that runs ought to answer.
+const PATIENCE: u32 = 100;
+
 /// Waits for `service`, whose sockets are in `paths`, and prints the block of `up`. `old`: the start that is being replaced.
 ///
 /// # Errors
@@ -33,6 +36,7 @@ pub async fn until_up(
     let spinner = Spinner::new(Some(printer));
     spinner.say(format!("waiting for {unit}"));
     let waiting = async {
+        let mut silent = 0;
         loop {
             let active = manager.show(&unit)?;
             if old != Some(active.invocation.as_str()) {
@@ -48,6 +52,15 @@ pub async fn until_up(
                     Some(snapshot) if snapshot.state == State::Waiting => {
                         return Err(not_yet(service, &snapshot));
                     }
+                    None if active.is_up() => {
+                        silent += 1;
+                        if silent > PATIENCE {
+                            return Err(Error::failed(format!(
+                                "{unit} runs, and its control socket is not to be found"
+                            ))
+                            .hint(format!("looked for in {}", places(paths))));
+                        }
+                    }
                     _ => {}
                 }
             }
@@ -62,6 +75,10 @@ pub async fn until_up(
     let snapshot = up?;
     let up = of_snapshot(&snapshot);
     up::announce(&up, false, printer)
+}
+
+fn places(paths: &Paths) -> String {
+    paths.runtimes().iter().map(|folder| super::super::words::path(folder)).collect::<Vec<_>>().join(", ")
 }
 
 async fn snapshot(name: &str, pid: u32, paths: &Paths) -> Option<CollectorSnapshot> {
