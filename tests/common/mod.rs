@@ -15,6 +15,7 @@
 //! - [`hostile`]: a server that misbehaves as the test tells it
 //! - [`senders`]: numbered lines from many connections, and the check that reads the file again
 //! - [`snapshot`]: reading `status --json`
+//! - [`machine`]: a machine that systemd runs
 //! - [`login`]: `up` to a server of a test
 //! - [`procs`]: who runs, who listens
 //! - [`netns`]: two or three machines and the network between them
@@ -36,6 +37,7 @@ pub mod env;
 pub mod gate;
 pub mod hostile;
 pub mod login;
+pub mod machine;
 pub mod netns;
 pub mod pam;
 pub mod procs;

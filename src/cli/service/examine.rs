@@ -89,6 +89,12 @@ pub async fn answer(name: &str, writes: bool, paths: &Paths) -> Result<Examined>
     let mut needs = of_plan(&plan, checked.path);
     let mut login = None;
     if let Some(way) = &plan.ssh {
+        let mut way = way.clone();
+        // Those are handed to the service alone: nobody can log in with them here.
+        let (handed, files) = way.identities.into_iter().partition::<Vec<_>, _>(|path| name_of(path).is_some());
+        way.identities = files;
+        let tries = handed.is_empty();
+        needs.reads.extend(handed);
         let settings = {
             let way = way.clone();
             let resolving = tokio::task::spawn_blocking(move || ssh::resolve(&way));
@@ -96,8 +102,8 @@ pub async fn answer(name: &str, writes: bool, paths: &Paths) -> Result<Examined>
                 .await
                 .unwrap_or_else(|_| Err(Error::failed("cannot read the ssh configuration: reclog failed")))?
         };
-        of_ssh(way, &settings, &mut needs);
-        let (failure, asked) = try_login(settings, writes).await;
+        of_ssh(&way, &settings, &mut needs);
+        let (failure, asked) = if tries { try_login(settings, writes).await } else { (None, None) };
         if let Some(question) = asked {
             return Err(question_error(name, &plan, &question));
         }
@@ -212,12 +218,16 @@ fn of_ssh(way: &SshPlan, settings: &Settings, needs: &mut Needs) {
     }
 }
 
+/// The name of a credential, where a path could be.
+fn name_of(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()?.strip_prefix(CREDENTIAL)
+}
+
 /// Takes names of credentials out of the files, and adds where links lead.
 fn credentials(needs: &mut Needs) {
     let mut files = BTreeSet::new();
     for path in std::mem::take(&mut needs.reads) {
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix(CREDENTIAL));
-        match name {
+        match name_of(&path) {
             Some(name) => needs.credentials.push(name.to_owned()),
             None => {
                 files.extend(path.canonicalize());
@@ -237,11 +247,6 @@ async fn try_login(mut settings: Settings, writes: bool) -> (Option<Error>, Opti
     settings.writes_unseen &= writes;
     settings.jumps.iter_mut().for_each(|hop| hop.writes_unseen &= writes);
     let locked = ssh::locked_alone(&settings);
-    let credential = |path: &PathBuf| path.to_string_lossy().contains(CREDENTIAL);
-    if settings.identities.iter().any(credential) {
-        // It is handed to the service alone.
-        return (None, None);
-    }
     let witness = Arc::new(Witness::default());
     let person: Arc<dyn Person> = Arc::clone(&witness) as _;
     match Connection::establish(Arc::new(settings), person, Arc::default(), &|_, _| {}).await {
