@@ -190,6 +190,53 @@ pub fn ensure_private_dir(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What stands before the name of a credential, where else a path would.
+const CREDENTIAL: &str = "credential:";
+/// Where the service manager puts them: systemd.exec(5), Credentials.
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
+/// The name in `credential:NAME`; `None` for what is a path.
+///
+/// # Errors
+/// What is wrong with the name, a sentence: no credential is called that.
+#[must_use]
+pub fn credential(written: &str) -> Option<std::result::Result<&str, String>> {
+    let name = written.strip_prefix(CREDENTIAL)?;
+    // As systemd has it: a file name that can be one of a descriptor, too.
+    let wrong = match name {
+        "" => "it has no name",
+        "." | ".." => "that is a folder",
+        _ if name.contains('/') => "a name has no slash; it is a file of $CREDENTIALS_DIRECTORY itself",
+        _ if name.contains(':') || name.contains(char::is_control) => "a name has no colon and no control character",
+        _ if name.len() > 255 => "the name is longer than 255 bytes",
+        _ => return Some(Ok(name)),
+    };
+    Some(Err(format!("`{}` names no credential: {wrong}", crate::escape::escape_str(written))))
+}
+
+/// Where the secret lies that a plan names by a path or as `credential:NAME`, and whether it is a credential.
+///
+/// # Errors
+/// Why there is no such credential, and what to do: two sentences.
+pub fn secret(named: &Path) -> std::result::Result<(PathBuf, bool), (String, String)> {
+    let Some(name) = named.to_str().and_then(credential) else { return Ok((named.to_owned(), false)) };
+    let name = name.map_err(|why| (why, "credential:NAME, as in LoadCredential=NAME:PATH of a unit".to_owned()))?;
+    let loads = format!("LoadCredential={name}:PATH in the unit brings it; or name a file");
+    let Some(folder) = env::var_os(CREDENTIALS_DIRECTORY).filter(|folder| !folder.is_empty()) else {
+        let why =
+            format!("the credential {name} is not there: ${CREDENTIALS_DIRECTORY} is not set, as it is in a service");
+        return Err((why, loads));
+    };
+    let file = absolute(Path::new(&folder)).join(name);
+    match std::fs::symlink_metadata(&file) {
+        Ok(_) => Ok((file, true)),
+        Err(e) => Err((
+            format!("there is no credential {name} in {}: {}", Path::new(&folder).display(), io_reason(&e)),
+            loads,
+        )),
+    }
+}
+
 /// `path` made absolute against the working directory, without touching the disk.
 #[must_use]
 pub fn absolute(path: &Path) -> PathBuf {
@@ -223,6 +270,24 @@ mod tests {
         let fits = format!("/{}", "r".repeat(MAX_SOCKET_PATH - 1 - "/x.sock".len()));
         assert!(paths(&fits).socket("x").is_ok());
         assert!(paths(&fits).socket("xy").is_err());
+    }
+
+    #[test]
+    fn a_credential_has_a_name_that_stays_in_its_folder() {
+        assert_eq!(credential("credential:key.1"), Some(Ok("key.1")));
+        assert_eq!(credential("/a/credential:key"), None);
+        let long = "x".repeat(256);
+        for wrong in ["", ".", "..", "a/b", "../b", "a:b", "a\nb", long.as_str()] {
+            assert!(credential(&format!("credential:{wrong}")).unwrap().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_credential_is_a_path() {
+        assert_eq!(secret(Path::new("/a/b")), Ok(("/a/b".into(), false)));
+        // Tests run in no service.
+        let (why, hint) = secret(Path::new("credential:key")).unwrap_err();
+        assert!(why.contains("$CREDENTIALS_DIRECTORY") && hint.contains("LoadCredential=key:"), "{why}; {hint}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::printer::Printer;
 use super::spinner::Spinner;
-use crate::plan::KEYWORD_VARIABLE;
+use crate::plan::PRIVATE_VARIABLES;
 use crate::ssh::{Answer, Asking, Person, Question, QuestionKind, keep_out_of_core_files};
 
 /// An answer is cut at so many bytes; a terminal gives no longer lines.
@@ -114,7 +114,10 @@ fn way<T>(
 /// What the program at `askpass` says to the question, its first line; ended when nobody wants to know any more.
 async fn askpass(askpass: &OsString, text: &str) -> Answer {
     let mut command = Command::new(askpass);
-    command.arg(text).env_remove(KEYWORD_VARIABLE).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    for name in PRIVATE_VARIABLES {
+        command.env_remove(name);
+    }
+    command.arg(text).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     let Ok(mut child) = command.spawn() else {
         tracing::warn!("cannot start SSH_ASKPASS {}", askpass.display());
         return Answer::Nobody;

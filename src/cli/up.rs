@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
@@ -20,11 +21,14 @@ use crate::collector::renew::{Anew, Renewal};
 use crate::collector::takeover::Predecessor;
 use crate::collector::{self, OpenLog, Options, Report, launch, log};
 use crate::control::Handover;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::paths::Paths;
 use crate::plan::{Framing, Plan, Source, StreamPlan, To};
 use crate::profile::{self, Origin, Overrides};
 use crate::service;
+use crate::service::message::line;
+use crate::service::notify::Notifier;
+use crate::service::restart::Start as Launched;
 use crate::ssh::{Nobody, Phase};
 
 /// Starts a collector on a jump host.
@@ -262,6 +266,7 @@ async fn foreground(
         }
         log::to_file(file, 0)
     });
+    let start = in_a_service(&plan.name, paths, printer).await.map_err(|error| failed(error, json, printer))?;
     let person = Arc::new(prompt);
     let anew = Anew::here();
     let options = Options {
@@ -275,7 +280,14 @@ async fn foreground(
         anew: anew.clone(),
         open_log,
     };
-    match Box::pin(collector::run(plan, paths, options, std::future::pending())).await {
+    let result = Box::pin(collector::run(plan, paths, options, std::future::pending())).await;
+    // Whatever else it is: a failure that a manager does not answer with a new start.
+    if let Some(start) = start
+        && !result.as_ref().is_err_and(|error| error.kind == Kind::Failed)
+    {
+        start.over();
+    }
+    match result {
         Ok(report) => {
             let told = down::tell(&report, json, printer);
             match anew.filter(|anew| anew.wanted.get().is_some()) {
@@ -289,6 +301,37 @@ async fn foreground(
         }
         Err(error) => Err(failed(error, json, printer)),
     }
+}
+
+/// The manager may have to be told once more that this takes its time.
+const LEEWAY: Duration = Duration::from_secs(30);
+
+/// Where a service manager has started this, waits as long as the starts before it give reason to. `None`: it has not.
+async fn in_a_service(name: &str, paths: &Paths, printer: Printer) -> Result<Option<Launched>> {
+    let mut notifier = Notifier::from_env();
+    if !notifier.is_on() {
+        return Ok(None);
+    }
+    let start = Launched::count(paths, name)?;
+    if !start.wait.is_zero() {
+        let starts = if start.failed == 1 { "the start" } else { "the starts" };
+        let text = format!(
+            "waiting for {} s: {starts} before this one failed ({} in a row)",
+            start.wait.as_secs_f64().ceil(),
+            start.failed
+        );
+        printer.note(&text);
+        notifier.patience(start.wait + LEEWAY);
+        notifier.status(&line(&text));
+        tokio::select! {
+            () = tokio::time::sleep(start.wait) => {}
+            () = interrupt() => {
+                start.over();
+                return Err(Error::interrupted());
+            }
+        }
+    }
+    Ok(Some(start))
 }
 
 /// Ends when a person, or whoever started this, wants no collector after all.

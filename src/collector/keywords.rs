@@ -7,11 +7,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::intake::{Intake, Keywords};
+use crate::paths::secret;
 use crate::plan::{KEYWORD_VARIABLE, Keyword, LONGEST_KEYWORD, Plan, Source, StreamPlan, word};
 
 /// A name and its word.
@@ -81,16 +83,25 @@ impl Keyring {
         }
     }
 
-    /// Reads the files again, without waiting for it. A stream whose files are not all good keeps its words.
-    pub fn reload(&self) {
+    /// Reads the files again, without waiting for it; what is returned ends when it is done. A stream whose files are not all good
+    /// keeps its words.
+    #[must_use]
+    pub fn reload(&self) -> oneshot::Receiver<()> {
+        let (done, ends) = oneshot::channel();
         // What a person gave is in no file, and stays.
         let all =
             self.doors.iter().filter(|(plan, _)| plan.keywords.iter().all(|keyword| keyword.from != Source::Given));
         let all: Vec<_> = all.cloned().collect();
         let stale = self.stale.clone();
         if !all.is_empty() {
-            tokio::task::spawn_blocking(move || all.iter().for_each(|(plan, door)| reload(plan, door, &stale)));
+            tokio::task::spawn_blocking(move || {
+                for (plan, door) in &all {
+                    reload(plan, door, &stale);
+                }
+                drop(done);
+            });
         }
+        ends
     }
 
     /// What could not be read again.
@@ -162,7 +173,8 @@ fn read(keywords: &[Keyword], given: Option<&[u8]>) -> std::result::Result<Words
 fn from_file(file: &Path, warnings: &mut Vec<String>) -> std::result::Result<Zeroizing<Vec<u8>>, Wrong> {
     /// A line end may follow.
     const LONGEST_FILE: usize = LONGEST_KEYWORD + 2;
-    let shown = escape_str(&file.display().to_string());
+    let (found, is_credential) = secret(file).map_err(|(why, hint)| Wrong { why, hint })?;
+    let (file, shown) = (&*found, escape_str(&found.display().to_string()));
     let wrong = |why: &str| Wrong {
         why: format!("{shown} {why}"),
         hint: format!("name a file that holds one line of 1 to {LONGEST_KEYWORD} bytes"),
@@ -187,7 +199,8 @@ fn from_file(file: &Path, warnings: &mut Vec<String>) -> std::result::Result<Zer
     let unfit = |why| if nothing { make(wrong(why)) } else { wrong(why) };
     let word = Zeroizing::new(word(&bytes).map_err(unfit)?.to_vec());
     let mode = meta.permissions().mode();
-    if mode & 0o077 != 0 {
+    // A service manager has given a credential to its user alone, and where it does so with an ACL the group's bits show it.
+    if mode & 0o077 != 0 && !is_credential {
         let mode = mode & 0o7777;
         warnings.push(format!("others may use the keyword file {shown} (mode {mode:04o}); chmod go= {shown}"));
     }

@@ -41,13 +41,13 @@ pub async fn background(
     // What a script has open (`exec 9>lock`, a pipe that somebody waits for the end of) is no business of a process that
     // stays. Our own are closed on exec anyway.
     close_fds::set_fds_cloexec(3, &[]);
-    let mut child = Command::new(program)
-        .arg(VERB)
-        .env_remove(KEYWORD_VARIABLE)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
+    let mut command = Command::new(program);
+    command.arg(VERB).env_remove(KEYWORD_VARIABLE);
+    // The manager waits for words of this process, which hands that over: without a number they are of whoever has them.
+    if std::env::var("WATCHDOG_PID").is_ok_and(|pid| pid == std::process::id().to_string()) {
+        command.env_remove("WATCHDOG_PID");
+    }
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
     let mut input = child.stdin.take().expect("piped");
     let mut line = serde_json::to_vec(launch).expect("a plan is plain data");
     line.push(b'\n');

@@ -16,6 +16,7 @@ pub mod live;
 mod lives;
 pub mod lock;
 pub mod log;
+mod manager;
 mod network;
 mod outputs;
 mod questions;
@@ -47,6 +48,7 @@ use crate::ssh::Person;
 use events::Event;
 use live::Live;
 use lock::{Holder, Lock};
+use manager::Manager;
 use outputs::Outputs;
 use ready::Ready;
 use renew::Anew;
@@ -240,8 +242,9 @@ async fn run_locked(
         }
     };
     let rescue = Rescue { folder };
+    let manager = Manager::new(live.clone(), &outputs.handles(), !options.foreground, plan.keep_trying);
     let supervisor =
-        Supervisor::new(plan, ready, live.clone(), outputs, trail.clone(), commands, signals, options, rescue);
+        Supervisor::new(plan, ready, live.clone(), outputs, trail.clone(), commands, signals, options, manager, rescue);
     let result = Box::pin(supervisor.run(abandoned)).await;
     let gives_way = result.as_ref().is_ok_and(|report| report.gap.is_some());
     let why = match &result {

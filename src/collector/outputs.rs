@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -107,10 +108,11 @@ impl Outputs {
         self.keyring = keyring;
     }
 
-    /// Every writer looks what stands under its file's name, and goes on there; keywords are read again.
-    pub fn reopen(&self) {
-        self.keyring.reload();
+    /// Every writer looks what stands under its file's name, and goes on there; keywords are read again. What is returned ends
+    /// when the keywords are.
+    pub fn reopen(&self) -> oneshot::Receiver<()> {
         self.sinks.iter().for_each(|s| s.handle().reopen());
+        self.keyring.reload()
     }
 
     /// Puts every file away, all at the same time. With what was done comes the first thing that went wrong: which file, and

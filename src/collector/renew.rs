@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::Event;
 use crate::control::Handover;
 use crate::error::{Error, Kind, Result, io_reason};
+use crate::plan::{KEYWORD_VARIABLE, PRIVATE_VARIABLES};
 
 /// The variable that tells a process of its [`Renewal`].
 pub const VARIABLE: &str = "RECLOG_RENEWAL";
@@ -80,6 +81,10 @@ impl Anew {
     pub async fn rehearse(self, ports: BTreeMap<String, u16>) -> Result<()> {
         let renewal = Renewal { pid: std::process::id(), rehearsal: true, ports, gap: None };
         let mut command = Command::from(self.command(&renewal));
+        // It comes up for nobody: the manager must not take it for the service. The keyword it needs.
+        for name in PRIVATE_VARIABLES.iter().filter(|name| **name != KEYWORD_VARIABLE) {
+            command.env_remove(name);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let program = self.program.display();
         let failed = |why: String| Error::failed(format!("cannot start {program} anew: {why}"));

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::link::{FAREWELL, Link};
 use super::live::Live;
 use super::lives::Lives;
+use super::manager::Manager;
 use super::outputs::Outputs;
 use super::signals::{Signal, Signals};
 use crate::control::server::Command;
@@ -50,6 +51,8 @@ pub struct Ending {
     pub patience: Duration,
     /// Where bytes go that an output cannot take.
     pub rescue: Rescue,
+    /// Who hears that it takes its time.
+    pub manager: Manager,
 }
 
 /// Ends it all.
@@ -57,7 +60,8 @@ pub struct Ending {
 /// # Errors
 /// Interrupted when a second signal says so.
 pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Result<DownReport> {
-    let Ending { mut link, outputs, commands, signals, goodbyes, now, signalled, successor, patience, rescue } = ending;
+    let Ending { mut link, outputs, commands, signals, goodbyes, now, signalled, successor, patience, rescue, manager } =
+        ending;
     let intakes = outputs.intakes().to_vec();
     for intake in &intakes {
         intake.shut();
@@ -73,6 +77,7 @@ pub async fn run(ending: Ending, live: &Live, lives: Lives, name: &str) -> Resul
         ticks: tokio::time::interval(PROGRESS),
         sinks: outputs.handles(),
         gone_by: None,
+        manager,
     };
     if successor {
         attention.give_way();
@@ -200,6 +205,7 @@ struct Attention {
     sinks: Vec<SinkHandle>,
     /// A successor waits until then.
     gone_by: Option<Instant>,
+    manager: Manager,
 }
 
 impl Attention {
@@ -239,6 +245,7 @@ impl Attention {
                     }
                 }
                 Some(command) = self.commands.recv() => self.command(command),
+                () = self.manager.tick() => {}
                 () = sleep_until(self.deadline), if !hurry.is_cancelled() => hurry.cancel(),
                 _ = self.ticks.tick() => {
                     let open = intakes.iter().map(|i| i.open_senders() as u64).sum();

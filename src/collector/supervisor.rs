@@ -16,6 +16,7 @@ use super::flight::{Way, datagrams_at_most};
 use super::link::{self, FAREWELL, Failure, Link};
 use super::live::Live;
 use super::lives::Lives;
+use super::manager::Manager;
 use super::outputs::Outputs;
 use super::reach::{Happened, Watch};
 use super::ready::Ready;
@@ -50,6 +51,7 @@ pub struct Supervisor {
     commands: mpsc::Receiver<Command>,
     signals: Signals,
     options: Options,
+    manager: Manager,
     rescue: Rescue,
     machine: Machine,
     /// What a person said at `up` and a reconnect needs again.
@@ -97,6 +99,7 @@ impl Supervisor {
         commands: mpsc::Receiver<Command>,
         signals: Signals,
         options: Options,
+        manager: Manager,
         rescue: Rescue,
     ) -> Self {
         let Ready { settings, memory, connection, gap, .. } = ready;
@@ -120,6 +123,7 @@ impl Supervisor {
             commands,
             signals,
             options,
+            manager,
             rescue,
             machine: Machine::default(),
             memory,
@@ -175,11 +179,14 @@ impl Supervisor {
             successor,
             rescue,
             past,
+            mut manager,
             ..
         } = self;
         lives.draining();
+        manager.stopping(successor);
         let patience = plan.drain_timeout;
-        let ending = Ending { link, outputs, commands, signals, goodbyes, now, signalled, successor, patience, rescue };
+        let ending =
+            Ending { link, outputs, commands, signals, goodbyes, now, signalled, successor, patience, rescue, manager };
         let ended = shutdown::run(ending, &live, lives, &plan.name).await;
         keep(&past).await;
         let report = ended.map_err(|e| (e, true))?;
@@ -238,10 +245,12 @@ impl Supervisor {
                     Signal::Kick if self.settings.is_none() => continue,
                     Signal::Kick => Event::Kick,
                     Signal::Reopen => {
-                        self.outputs.reopen();
+                        let done = self.outputs.reopen();
+                        self.manager.reloading(done);
                         continue;
                     }
                 },
+                () = self.manager.tick() => continue,
                 () = &mut abandoned, if !self.announced => return Some(self.interrupted()),
             };
             // Whatever happens now, it was up.
@@ -375,6 +384,7 @@ impl Supervisor {
             self.announced = true;
             let up = self.watch.up(&self.plan, self.settings.as_deref(), &self.ports);
             (self.options.report)(&Told::Up(up));
+            self.manager.ready();
         }
     }
 }

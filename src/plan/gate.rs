@@ -16,6 +16,9 @@ pub const GATE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const LONGEST_KEYWORD: usize = 1024;
 /// The variable of the environment that may hold a keyword. Nothing that is started from here may see it.
 pub const KEYWORD_VARIABLE: &str = "RECLOG_KEYWORD";
+/// What of the environment no program that is started from here gets: the keyword, and the line to the service manager, on which
+/// a child could say that we are ready, or well.
+pub const PRIVATE_VARIABLES: [&str; 4] = [KEYWORD_VARIABLE, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 /// What a keyword without a name is called.
 pub const NAMELESS: &str = "default";
 

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use format::{DEFAULT_PREFIX, Format};
 pub use gate::{
     DEFAULT_MAX_NEW, DEFAULT_MAX_PER_ADDRESS, GATE_TIMEOUT, KEYWORD_VARIABLE, Keyword, LONGEST_KEYWORD, Limits,
-    NAMELESS, Source, word,
+    NAMELESS, PRIVATE_VARIABLES, Source, word,
 };
 pub use output::{Daemon, Output, To};
 pub use pattern::fits;

@@ -13,7 +13,7 @@ use crate::profile::problem::{Problem, quote};
 use crate::profile::raw::{Key, RawStream};
 use crate::profile::scalar;
 use crate::profile::store::Profile;
-use crate::profile::streams::on_disk;
+use crate::profile::streams::secret;
 use crate::profile::write::text_of;
 
 /// What stands for a question at the terminal.
@@ -37,7 +37,7 @@ impl KeywordFlag {
         Ok(match &flags.keyword_file {
             Some(file) if file == Path::new(ASK) => Some(Self { flag, from: Source::Given }),
             Some(file) => {
-                let file = on_disk(file).map_err(|why| Error::usage(format!("{flag}: {why}")))?;
+                let file = secret(file).map_err(|why| Error::usage(format!("{flag}: {why}")))?;
                 Some(Self { flag, from: Source::File(file) })
             }
             None => flags.keyword_given.then_some(Self { flag: KEYWORD_VARIABLE, from: Source::Given }),
@@ -55,7 +55,7 @@ impl KeywordFlag {
 
 /// What the stream `name` of a profile says.
 pub(super) fn of_profile(profile: &Profile, name: &str, raw: &RawStream) -> Result<Vec<Keyword>> {
-    let keyword = |name: &str, file: &str| Keyword { name: name.to_owned(), from: Source::File(profile.place(file)) };
+    let keyword = |name: &str, file: &str| Keyword { name: name.to_owned(), from: Source::File(profile.secret(file)) };
     let nameless = raw.keyword_file.iter().map(|file| keyword(NAMELESS, file));
     let named = raw.keywords.0.iter().map(|(name, file)| keyword(name, file));
     if raw.keyword_file.is_some() && raw.keywords.0.iter().any(|(name, _)| name == NAMELESS) {
@@ -115,7 +115,7 @@ pub(super) fn file_text(text: &str) -> Result<String, String> {
     if text == ASK {
         return Err("a profile names a file; `--keyword-file -` on the command line asks".to_owned());
     }
-    scalar::path_text(text)
+    scalar::secret_text(text)
 }
 
 /// Puts those that stand in files into the map of a stream; the others are nowhere.

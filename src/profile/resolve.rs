@@ -17,7 +17,7 @@ use crate::profile::problem::{Problem, quote};
 use crate::profile::raw::RawProfile;
 use crate::profile::ssh::{config_file, group_options, split_option, ssh_of};
 use crate::profile::store::{self, Profile};
-use crate::profile::streams::{check_streams, on_disk, only_stream, streams_of};
+use crate::profile::streams::{check_streams, only_stream, secret, streams_of};
 use crate::profile::target::{Target, hops};
 use crate::profile::units;
 
@@ -136,7 +136,7 @@ impl Checked {
         }
         let mut identities = Vec::new();
         for file in &flags.identities {
-            identities.push(on_disk(file).map_err(wrong("--identity"))?);
+            identities.push(secret(file).map_err(wrong("--identity"))?);
         }
         let jump = hops(&flags.jump).map_err(wrong("--jump"))?;
         let mut options = Vec::new();

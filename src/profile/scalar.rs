@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Unexpected, Visitor};
 
+use crate::paths::credential;
 use crate::plan::{Compress, Every, Framing, Relay, Sync, Template};
 use crate::profile::address::{self, Address};
 use crate::profile::problem::quote;
@@ -182,6 +183,14 @@ pub(super) fn path_text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// A path, or the name of a credential.
+pub(super) fn secret_text(text: &str) -> Result<String, String> {
+    match credential(text) {
+        Some(name) => name.map(|_| text.to_owned()),
+        None => path_text(text),
+    }
+}
+
 fn user_text(text: &str) -> Result<String, String> {
     Target::parse(&format!("{text}@host")).map_err(|_| format!("{} is not a login name", quote(text)))?;
     Ok(text.to_owned())
@@ -236,7 +245,7 @@ impl Item for PathItem {
     const EXPECTED: &'static str = "a path as text, or a list of paths";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        path_text(text).map(Self)
+        secret_text(text).map(Self)
     }
 
     fn from_other(_: String) -> Option<Self> {

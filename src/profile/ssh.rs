@@ -39,7 +39,7 @@ pub(super) fn ssh_of(profile: &Profile, given: SshPlan) -> Result<SshPlan> {
         host: target.host,
         port: given.port.or(raw.port).or(target.port),
         identities: if given.identities.is_empty() {
-            raw.identity.iter().map(|file| profile.place(file)).collect()
+            raw.identity.iter().map(|file| profile.secret(file)).collect()
         } else {
             given.identities
         },

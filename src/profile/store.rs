@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
-use crate::paths::{Paths, absolute, expand_tilde};
+use crate::paths::{Paths, absolute, credential, expand_tilde};
 use crate::plan::{Plan, is_name, name_from};
 use crate::profile::explain::summary;
 use crate::profile::nearest::did_you_mean;
@@ -67,6 +67,11 @@ impl Profile {
     /// The folder that paths of the profile are relative to.
     pub(super) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// As [`Self::place`], for a secret: a credential of the service manager has no path yet.
+    pub(super) fn secret(&self, written: &str) -> PathBuf {
+        if credential(written).is_some() { written.into() } else { self.place(written) }
     }
 
     /// A path of the profile made absolute: `~/` is the home directory, the rest relative to the profile's folder.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::paths::{absolute, expand_tilde};
+use crate::paths::{absolute, credential, expand_tilde};
 use crate::plan::{DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MIN_FREE, Ends, Keyword, Output, StreamPlan};
 use crate::profile::address::Address;
 use crate::profile::door::{Door, door};
@@ -163,6 +163,14 @@ pub(super) fn on_disk(written: &Path) -> Result<PathBuf, String> {
         scalar::path_text(text)?;
     }
     Ok(absolute(&expanded(written)))
+}
+
+/// As [`on_disk`], for a secret: a credential of the service manager has no path yet.
+pub(super) fn secret(written: &Path) -> Result<PathBuf, String> {
+    match written.to_str().and_then(credential) {
+        Some(name) => name.map(|_| written.to_owned()),
+        None => on_disk(written),
+    }
 }
 
 /// `~` and `~/` replaced by the home directory.

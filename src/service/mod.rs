@@ -1,16 +1,22 @@
 //! A collector as a service: the texts that managers read, and who looks after them.
 //!
 //! [`Service`] says what is to run; `systemd` and `others` make text of it, `needs` what the service gets to see, `mark` tells our
-//! files from others'. [`Manager`] talks to systemd, [`logout`] tells what a logout does to processes.
+//! files from others'. [`Manager`] talks to systemd, [`logout`] tells what a logout does to processes. What a collector says to
+//! its manager is in [`message`], [`notify`] and [`watchdog`]; [`gap`] and [`restart`] are the pauses of one that fails early.
 
+pub mod gap;
 mod logind;
 pub mod logout;
 mod manager;
 mod mark;
+pub mod message;
 mod needs;
+pub mod notify;
 mod others;
 mod quote;
+pub mod restart;
 mod systemd;
+pub mod watchdog;
 
 use std::path::PathBuf;
 

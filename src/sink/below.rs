@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use super::disk::{Disk, RealDisk, Stat, rename_at, swap_at};
 use super::file::folder;
+use super::pulse::away;
 
 /// Folders on the way, opened to be gone through.
 const WAY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(OFlags::RDONLY);
@@ -126,6 +127,7 @@ impl Disk for Below {
     type File = File;
 
     fn create(&self, path: &Path) -> io::Result<File> {
+        let _away = away();
         match self.open_as(path, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL, true)? {
             Some(file) => Ok(file),
             None => RealDisk.create(path),
@@ -133,6 +135,7 @@ impl Disk for Below {
     }
 
     fn open(&self, path: &Path) -> io::Result<File> {
+        let _away = away();
         match self.open_as(path, OFlags::WRONLY | OFlags::APPEND, false)? {
             Some(file) => Ok(file),
             None => RealDisk.open(path),
@@ -140,19 +143,23 @@ impl Disk for Below {
     }
 
     fn lock(&self, file: &File) -> io::Result<()> {
+        let _away = away();
         RealDisk.lock(file)
     }
 
     fn write(&self, file: &File, bytes: &[u8]) -> io::Result<usize> {
+        let _away = away();
         RealDisk.write(file, bytes)
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
+        let _away = away();
         RealDisk.sync(file)
     }
 
     /// With all folders above it up to the root: they may be as new as the file.
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        let _away = away();
         let mut path = folder;
         loop {
             match self.way(path, false)? {
@@ -171,10 +178,12 @@ impl Disk for Below {
     }
 
     fn stat_of(&self, file: &File) -> io::Result<Stat> {
+        let _away = away();
         Ok(Stat::at(&rustix::fs::fstat(file)?))
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
+        let _away = away();
         match self.way(path, false)? {
             Some((at, name)) => Ok(Stat::at(&rustix::fs::statat(&at, name, AtFlags::SYMLINK_NOFOLLOW)?)),
             None => RealDisk.stat(path),
@@ -183,6 +192,7 @@ impl Disk for Below {
 
     /// Links are no links here, but things that are in the way.
     fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        let _away = away();
         if self.names(path).is_some() { Ok(None) } else { RealDisk.link(path) }
     }
 
@@ -191,10 +201,12 @@ impl Disk for Below {
     }
 
     fn free(&self, file: &File) -> io::Result<u64> {
+        let _away = away();
         RealDisk.free(file)
     }
 
     fn last_byte(&self, path: &Path) -> io::Result<u8> {
+        let _away = away();
         let Some(mut file) = self.open_as(path, OFlags::RDONLY, false)? else { return RealDisk.last_byte(path) };
         file.seek(SeekFrom::End(-1))?;
         let mut byte = [0];
@@ -203,6 +215,7 @@ impl Disk for Below {
     }
 
     fn swap(&self, one: &Path, other: &Path) -> io::Result<()> {
+        let _away = away();
         match (self.way(one, false)?, self.way(other, false)?) {
             (Some((at, one)), Some((to, other))) => swap_at(&at, Path::new(one), &to, Path::new(other)),
             _ => swap_at(CWD, one, CWD, other),
@@ -210,6 +223,7 @@ impl Disk for Below {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _away = away();
         match (self.way(from, false)?, self.way(to, false)?) {
             (Some((at, from)), Some((there, to))) => rename_at(&at, Path::new(from), &there, Path::new(to)),
             _ => rename_at(CWD, from, CWD, to),
@@ -217,6 +231,7 @@ impl Disk for Below {
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
+        let _away = away();
         match self.way(path, false)? {
             Some((at, name)) => Ok(unlinkat(&at, name, AtFlags::empty())?),
             None => RealDisk.unlink(path),
@@ -224,11 +239,13 @@ impl Disk for Below {
     }
 
     fn is_archive(&self, file: &Path, id: (u64, u64)) -> io::Result<bool> {
+        let _away = away();
         // The way was looked at a moment ago; what is found only decides whether the file that is `id` has two names.
         RealDisk.is_archive(file, id)
     }
 
     fn newest(&self, file: &Path) -> io::Result<Option<Timestamp>> {
+        let _away = away();
         // Decides about the next name alone, which must not exist.
         RealDisk.newest(file)
     }

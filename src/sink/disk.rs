@@ -14,6 +14,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::file::folder;
+use super::pulse::away;
 use crate::archive;
 
 /// Links that are followed to the file (as open(2) does).
@@ -87,14 +88,17 @@ impl Disk for RealDisk {
     type File = File;
 
     fn create(&self, path: &Path) -> io::Result<File> {
+        let _away = away();
         appending().create_new(true).open(path)
     }
 
     fn open(&self, path: &Path) -> io::Result<File> {
+        let _away = away();
         appending().open(path)
     }
 
     fn lock(&self, file: &File) -> io::Result<()> {
+        let _away = away();
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => {
                 tracing::warn!("this file system has no locks; nothing keeps a second writer away");
@@ -105,14 +109,17 @@ impl Disk for RealDisk {
     }
 
     fn write(&self, mut file: &File, bytes: &[u8]) -> io::Result<usize> {
+        let _away = away();
         file.write(bytes)
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
+        let _away = away();
         file.sync_data()
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        let _away = away();
         match File::open(folder).and_then(|f| f.sync_all()) {
             // Some file systems cannot sync folders, some folders may be written but not read.
             Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) => Ok(()),
@@ -121,14 +128,17 @@ impl Disk for RealDisk {
     }
 
     fn stat_of(&self, file: &File) -> io::Result<Stat> {
+        let _away = away();
         Ok(Stat::of(&file.metadata()?))
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
+        let _away = away();
         Ok(Stat::of(&std::fs::metadata(path)?))
     }
 
     fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        let _away = away();
         match std::fs::symlink_metadata(path) {
             Ok(meta) if meta.is_symlink() => match std::fs::canonicalize(path) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => target(path).map(Some),
@@ -141,11 +151,13 @@ impl Disk for RealDisk {
     }
 
     fn free(&self, file: &File) -> io::Result<u64> {
+        let _away = away();
         let system = fstatvfs(file)?;
         Ok(system.f_bavail.saturating_mul(system.f_frsize))
     }
 
     fn last_byte(&self, path: &Path) -> io::Result<u8> {
+        let _away = away();
         let mut file = File::open(path)?;
         file.seek(SeekFrom::End(-1))?;
         let mut byte = [0];
@@ -154,22 +166,27 @@ impl Disk for RealDisk {
     }
 
     fn swap(&self, one: &Path, other: &Path) -> io::Result<()> {
+        let _away = away();
         swap_at(CWD, one, CWD, other)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _away = away();
         rename_at(CWD, from, CWD, to)
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
+        let _away = away();
         std::fs::remove_file(path)
     }
 
     fn is_archive(&self, file: &Path, id: (u64, u64)) -> io::Result<bool> {
+        let _away = away();
         Ok(archive::list(file)?.iter().any(|archive| archive.identity == id))
     }
 
     fn newest(&self, file: &Path) -> io::Result<Option<Timestamp>> {
+        let _away = away();
         archive::newest(file)
     }
 }

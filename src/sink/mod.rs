@@ -24,6 +24,7 @@ mod opened;
 mod orders;
 mod pack;
 mod pen;
+mod pulse;
 mod queue;
 mod records;
 mod rescue;
@@ -54,6 +55,7 @@ pub use opened::Opened;
 use orders::Order;
 pub use orders::{Answer, Archived};
 pub use pen::{Look, Meta, Pen};
+pub use pulse::Pulse;
 pub use queue::LIMIT as QUEUE;
 use queue::Queue;
 pub use queue::Safe;
@@ -318,6 +320,12 @@ impl SinkHandle {
     #[must_use]
     pub fn stuck(&self) -> Option<Duration> {
         self.queue.stuck()
+    }
+
+    /// Whether the writers move, in the order of the outputs.
+    #[must_use]
+    pub fn pulses(&self) -> Vec<Arc<Pulse>> {
+        self.queues().map(|queue| Arc::clone(queue.pulse())).collect()
     }
 
     /// Wakes the writer once for all pushes of one turn of the event loop; runs until the sink is closed. Without it

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use super::batch::Batch;
 use super::orders::Order;
+use super::pulse::Pulse;
 pub use rest::Rest;
 
 /// Memory that the buffer in rest keeps; a burst may have made it larger.
@@ -60,6 +61,7 @@ pub struct Queue {
     broken: watch::Sender<Option<String>>,
     left_out: AtomicU64,
     given_up: AtomicU64,
+    pulse: Arc<Pulse>,
 }
 
 #[derive(Debug, Default)]
@@ -223,6 +225,11 @@ impl Queue {
         }
     }
 
+    /// Whether the writer moves.
+    pub fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
+    }
+
     /// Nothing will be pushed any more.
     pub fn close(&self) {
         let mut inner = self.lock();
@@ -280,6 +287,7 @@ impl Queue {
 
     /// Hands out what has been filled; waits for it, at most for `rest`.
     pub fn take(&self, rest: Duration) -> Work {
+        self.pulse.step();
         let mut inner = self.lock();
         inner.busy = false;
         let mut rested = false;
@@ -311,6 +319,7 @@ impl Queue {
         };
         inner.busy = true;
         inner.moved = Some(Instant::now());
+        self.pulse.step();
         work
     }
 
@@ -356,6 +365,7 @@ impl Queue {
 
     /// Sleeps for `pause` unless the queue is abandoned or an order comes meanwhile; used between two tries on a disk that refuses.
     pub fn pause(&self, pause: Duration) {
+        self.pulse.step();
         let inner = self.lock();
         let sleeps = |i: &mut Inner| !i.abandoned && i.orders.is_empty();
         drop(self.work.wait_timeout_while(inner, pause, sleeps));

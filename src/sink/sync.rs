@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::disk::Disk;
 use super::file::{OutputFile, folder};
+use super::pulse::Pulse;
 use crate::error::io_reason;
 use crate::ledger::Page;
 
@@ -144,11 +145,14 @@ struct Flags {
 }
 
 impl Syncer {
-    /// Starts the thread.
-    pub fn start<D: Disk>(flushers: Flushers<D>) -> std::io::Result<Self> {
+    /// Starts the thread. It works for the output of `pulse`, whose writer may have to wait for a flush.
+    pub fn start<D: Disk>(flushers: Flushers<D>, pulse: Arc<Pulse>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("reclog-sync".into()).spawn(move || theirs.run(&flushers))?;
+        let thread = std::thread::Builder::new().name("reclog-sync".into()).spawn(move || {
+            pulse.adopt();
+            theirs.run(&flushers);
+        })?;
         Ok(Self { shared, thread: Some(thread) })
     }
 

@@ -91,7 +91,7 @@ impl<D: Disk> Writer<D> {
         };
         let flushers = Flushers::default();
         let syncer = match mode {
-            Sync::Interval => Some(Syncer::start(Arc::clone(&flushers))?),
+            Sync::Interval => Some(Syncer::start(Arc::clone(&flushers), Arc::clone(queue.pulse()))?),
             Sync::Never | Sync::Always => None,
         };
         let house = House { queue, ledger, flushers, mode, lines, rotate, keeper, retry: RETRY, stream, trail, side };
@@ -126,9 +126,13 @@ impl<D: Disk> Writer<D> {
     /// Starts the thread; `end` hears how it ended.
     pub fn spawn(mut self, end: oneshot::Sender<Ended>) -> io::Result<()> {
         std::thread::Builder::new().name("reclog-writer".into()).spawn(move || {
+            let pulse = Arc::clone(self.house.queue.pulse());
+            pulse.adopt();
             while self.turn() {}
+            let ended = self.finish();
+            pulse.end();
             // Nobody listens any more when the process is about to end anyway.
-            let _ = end.send(self.finish());
+            let _ = end.send(ended);
         })?;
         Ok(())
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::socket::Wire;
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape;
-use crate::plan::KEYWORD_VARIABLE;
+use crate::plan::PRIVATE_VARIABLES;
 
 /// A program that is told to go (SIGHUP, as ssh does it) goes within this time, or is killed.
 const CLEAN_UP: Duration = Duration::from_secs(1);
@@ -38,12 +38,15 @@ pub struct Program {
 /// When the shell cannot be started; that the command fails shows in [`Program::last_words`].
 pub fn start(command: &str, folder: &Path) -> Result<(Wire, Program)> {
     let shell = std::env::var_os("SHELL").filter(|s| !s.is_empty()).unwrap_or_else(|| "/bin/sh".into());
-    let mut child = Command::new(&shell)
+    let mut shell_command = Command::new(&shell);
+    for name in PRIVATE_VARIABLES {
+        shell_command.env_remove(name);
+    }
+    let mut child = shell_command
         .current_dir(if folder.is_dir() { folder } else { Path::new("/") })
         .arg("-c")
         // The shell makes way for the command, so that signals reach the right one.
         .arg(format!("exec {command}"))
-        .env_remove(KEYWORD_VARIABLE)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

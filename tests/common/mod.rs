@@ -14,8 +14,10 @@
 //! - [`client`]: the library's connection to it, beside that of ssh
 //! - [`hostile`]: a server that misbehaves as the test tells it
 //! - [`senders`]: numbered lines from many connections, and the check that reads the file again
+//! - [`stopped`]: one thread that stands still
 //! - [`snapshot`]: reading `status --json`
 //! - [`machine`]: a machine that systemd runs
+//! - [`manager`]: a service manager that hears how a collector goes
 //! - [`login`]: `up` to a server of a test
 //! - [`procs`]: who runs, who listens
 //! - [`netns`]: two or three machines and the network between them
@@ -38,6 +40,7 @@ pub mod gate;
 pub mod hostile;
 pub mod login;
 pub mod machine;
+pub mod manager;
 pub mod netns;
 pub mod pam;
 pub mod procs;
@@ -48,6 +51,7 @@ pub mod run;
 pub mod senders;
 pub mod snapshot;
 pub mod sshd;
+pub mod stopped;
 pub mod tinyssh;
 
 use std::net::{TcpListener, TcpStream};

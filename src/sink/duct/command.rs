@@ -16,6 +16,7 @@ use super::backoff::Backoff;
 use super::{Duct, Gone, Put, TICK, wait};
 use crate::error::io_reason;
 use crate::escape::escape;
+use crate::plan::PRIVATE_VARIABLES;
 use crate::sink::Batch;
 
 /// Bytes that are kept of what was written last. No pipe of Linux holds more (`pipe-max-size` is for who asks, and nobody does)
@@ -72,12 +73,13 @@ impl Command {
         let (output, input) = io::pipe()?;
         ioctl_fionbio(&input, true)?;
         let mut command = std::process::Command::new("/bin/sh");
+        for name in PRIVATE_VARIABLES {
+            command.env_remove(name);
+        }
         command
             .arg("-c")
             .arg(&self.line)
             .current_dir(if self.folder.is_dir() { &self.folder } else { Path::new("/") })
-            // What senders have to say first is none of its business.
-            .env_remove("RECLOG_KEYWORD")
             .stdin(output.try_clone()?)
             .stdout(self.says.try_clone()?)
             .stderr(Stdio::from(self.says.try_clone()?))

@@ -11,6 +11,7 @@ use crate::ledger::{Page, StreamLedger};
 use crate::sink::LOST;
 use crate::sink::batch::Batch;
 use crate::sink::orders::Order;
+use crate::sink::pulse::away;
 use crate::sink::queue::{Queue, Work};
 use crate::sink::side::were;
 use crate::sink::voice::Voice;
@@ -20,6 +21,12 @@ use crate::sink::writer::Ended;
 const IDLE_LOOK: Duration = Duration::from_millis(500);
 /// What has been there for so long is there, though nothing was written.
 const SETTLED: Duration = Duration::from_secs(1);
+
+/// What is behind a duct takes its time, and that is no fault of the writer.
+fn outside<T>(call: impl FnOnce() -> T) -> T {
+    let _away = away();
+    call()
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -54,9 +61,13 @@ impl Writer {
     /// Starts the thread; `end` hears how it ended.
     pub fn spawn(mut self, end: oneshot::Sender<Ended>) -> std::io::Result<()> {
         std::thread::Builder::new().name("reclog-duct".into()).spawn(move || {
+            let pulse = Arc::clone(self.queue.pulse());
+            pulse.adopt();
             self.look();
             while self.turn() {}
-            let _ = end.send(self.finish());
+            let ended = self.finish();
+            pulse.end();
+            let _ = end.send(ended);
         })?;
         Ok(())
     }
@@ -89,12 +100,12 @@ impl Writer {
     fn look(&mut self) -> bool {
         self.hear();
         if self.open.is_some()
-            && let Some(gone) = self.duct.gone()
+            && let Some(gone) = outside(|| self.duct.gone())
         {
             self.lost(&gone);
         }
         if self.open.is_none() && !self.over && Instant::now() >= self.again {
-            match self.duct.open() {
+            match outside(|| self.duct.open()) {
                 Ok(()) => self.open = Some(Instant::now()),
                 Err(why) => self.failed(&why, Duration::ZERO, false),
             }
@@ -158,7 +169,7 @@ impl Writer {
                 self.queue.pause(self.pause().min(TICK));
                 continue;
             }
-            let (to, gone) = match self.duct.put(batch, at) {
+            let (to, gone) = match outside(|| self.duct.put(batch, at)) {
                 Ok(Put::To(to)) => (to, None),
                 Ok(Put::TooLong(end)) => {
                     self.leave_out(batch, at, end);
@@ -207,7 +218,7 @@ impl Writer {
 
     fn finish(mut self) -> Ended {
         let queue = Arc::clone(&self.queue);
-        let finished = self.duct.finish(self.voice.side, &|| queue.is_abandoned());
+        let finished = outside(|| self.duct.finish(self.voice.side, &|| queue.is_abandoned()));
         self.page.end();
         let stalled = if self.over && self.voice.side {
             queue.give_up(queue.take_rest().records(self.lines));

@@ -9,7 +9,7 @@ use super::reader::{Reader, Trouble};
 use super::{account, check};
 use crate::error::Error;
 use crate::escape::escape_str;
-use crate::plan::KEYWORD_VARIABLE;
+use crate::plan::PRIVATE_VARIABLES;
 
 impl Reader<'_> {
     /// Whether the conditions hold. With `dormant` no command is run: nothing could come of it.
@@ -120,10 +120,13 @@ fn run(command: &str) -> Result<bool, Trouble> {
         )))
     };
     tracing::debug!("Match exec: {}", escape_str(command));
-    let status = Command::new(&shell)
+    let mut shell_command = Command::new(&shell);
+    for name in PRIVATE_VARIABLES {
+        shell_command.env_remove(name);
+    }
+    let status = shell_command
         .arg("-c")
         .arg(command)
-        .env_remove(KEYWORD_VARIABLE)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status()

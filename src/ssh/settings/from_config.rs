@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Algorithms, Family, Method, PHASE_TIMEOUT, Proxy, Settings, StrictHostKeyChecking};
 use crate::error::{Error, Result};
 use crate::escape::escape_str;
-use crate::paths::absolute;
+use crate::paths::{absolute, secret};
 use crate::plan::{DEFAULT_KEEPALIVE, SshPlan};
 use crate::ssh::algorithms::{LEAST_RSA, has_aes};
 use crate::ssh::config::account::{self, Account};
@@ -163,7 +163,14 @@ impl Here<'_> {
 
     /// Private keys, and whether the user named one.
     fn identities(&self, plan: &SshPlan) -> Result<(Vec<PathBuf>, bool)> {
-        let (mut all, mut named, mut any) = (plan.identities.clone(), !plan.identities.is_empty(), false);
+        let mut all = Vec::new();
+        for file in &plan.identities {
+            let found = secret(file);
+            let wrong =
+                |(why, hint)| Error::usage(format!("cannot use the key `{}`: {why}", file.display())).hint(hint);
+            all.push(found.map_err(wrong)?.0);
+        }
+        let (mut named, mut any) = (!all.is_empty(), false);
         for (file, by_user) in self.values.all("identityfile") {
             any = true;
             named |= by_user;
