@@ -9,7 +9,7 @@
 //! - [`ssh`]: connect, authenticate, forward; the only room that knows russh
 //! - [`intake`]: a sender's bytes become records
 //! - [`sink`]: records become bytes on disk; one writer thread an output
-//! - [`service`]: what a service manager hears: readiness, watchdog, status
+//! - [`service`]: a collector as a service: units, and what is said to their managers
 //! - [`control`]: the socket between a running collector and the verbs
 //! - [`metrics`]: the snapshot as Prometheus reads it, and the HTTP door beside the control socket
 //! - [`history`]: reads what sinks wrote

@@ -15,6 +15,11 @@ use crate::error::{Error, Result, io_reason};
 /// Bytes that a socket path may have, terminating NUL excluded (`sun_path`, unix(7); macOS has 104 with the NUL).
 const MAX_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
+/// Services of the machine have folders of their names in these.
+pub const SYSTEM_RUNTIME: &str = "/run/reclog";
+/// As [`SYSTEM_RUNTIME`], for what stays.
+pub const SYSTEM_STATE: &str = "/var/lib/reclog";
+
 /// The three folders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
@@ -45,7 +50,9 @@ impl Paths {
             .or_else(|| base.as_ref().map(|b| b.state_dir().unwrap_or_else(|| b.data_local_dir()).join("reclog")))
             .ok_or_else(|| need("RECLOG_STATE_DIR"))?;
         let runtime = given("RECLOG_RUNTIME_DIR")
-            .or_else(|| base.as_ref().and_then(BaseDirs::runtime_dir).map(|dir| dir.join("reclog")))
+            .or_else(|| {
+                base.as_ref().and_then(BaseDirs::runtime_dir).filter(|dir| stays(dir)).map(|dir| dir.join("reclog"))
+            })
             .unwrap_or_else(|| state.join("run"));
         Ok(Self { config, state, runtime })
     }
@@ -62,16 +69,30 @@ impl Paths {
         self.profiles().join(format!("{name}.yaml"))
     }
 
-    /// The folders in which collectors of this user may run, this environment's first. A collector started from cron
-    /// has no runtime folder and uses the one below the state.
+    /// The folders in which collectors may run that are ours to talk to, this environment's first. A collector started from cron
+    /// has no runtime folder and uses the one below the state; a service of the machine has one of its own. Where
+    /// `RECLOG_RUNTIME_DIR` names a folder, services are no business of ours.
     #[must_use]
     pub fn runtimes(&self) -> Vec<PathBuf> {
         let mut all = vec![self.runtime.clone()];
-        let fallback = self.state.join("run");
-        if fallback != self.runtime {
-            all.push(fallback);
+        let mut add = |folder: PathBuf| {
+            if !all.contains(&folder) {
+                all.push(folder);
+            }
+        };
+        add(self.state.join("run"));
+        if is_free("RECLOG_RUNTIME_DIR") {
+            Some(own_runtime().join("reclog")).filter(|folder| folder.is_dir()).map(&mut add);
+            inside(SYSTEM_RUNTIME).into_iter().for_each(add);
         }
         all
+    }
+
+    /// The folders that may hold logs and trails of collectors, this environment's first; see [`runtimes`](Self::runtimes).
+    #[must_use]
+    pub fn states(&self) -> Vec<PathBuf> {
+        let services = if is_free("RECLOG_STATE_DIR") { inside(SYSTEM_STATE) } else { Vec::new() };
+        [self.state.clone()].into_iter().chain(services).collect()
     }
 
     /// The control socket of the collector `name`.
@@ -102,6 +123,42 @@ impl Paths {
     pub fn collector_state(&self, name: &str) -> PathBuf {
         self.state.join(name)
     }
+}
+
+/// Whether the environment does not say where that folder is.
+fn is_free(key: &str) -> bool {
+    env::var_os(key).is_none_or(|value| value.is_empty())
+}
+
+/// The folders in `folder` that we may read; those of other accounts are shut.
+fn inside(folder: &str) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> =
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    all.retain(|path| std::fs::read_dir(path).is_ok());
+    all.sort();
+    all
+}
+
+/// Where logind makes this user's runtime folder.
+fn own_runtime() -> PathBuf {
+    PathBuf::from(format!("/run/user/{}", rustix::process::getuid().as_raw()))
+}
+
+/// Whether a runtime folder is there for as long as a process may be. logind removes that of a user when the last session ends,
+/// and with it the socket of a collector that lives on; only for those who linger it stays.
+fn stays(runtime: &Path) -> bool {
+    if runtime != own_runtime() {
+        return true;
+    }
+    let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
+    user.is_none_or(|user| lingers(&user.name) != Some(false))
+}
+
+/// Whether the manager and the runtime folder of `user` stay after the last logout; `None`: there is no logind that would take
+/// them away.
+#[must_use]
+pub fn lingers(user: &str) -> Option<bool> {
+    Path::new("/run/systemd/users").is_dir().then(|| Path::new("/var/lib/systemd/linger").join(user).exists())
 }
 
 /// Makes `dir` and its parents, mode 0700, and refuses a folder of another user or that others may write to:
@@ -235,7 +292,9 @@ mod tests {
 
     #[test]
     fn collectors_without_a_runtime_folder_are_looked_for_too() {
-        assert_eq!(paths("/r").runtimes(), [PathBuf::from("/r"), "/s/run".into()]);
-        assert_eq!(paths("/s/run").runtimes(), [PathBuf::from("/s/run")]);
+        // This machine may have services.
+        assert_eq!(paths("/r").runtimes()[..2], [PathBuf::from("/r"), "/s/run".into()]);
+        assert_eq!(paths("/s/run").runtimes()[0], PathBuf::from("/s/run"));
+        assert!(!paths("/s/run").runtimes()[1..].contains(&"/s/run".into()));
     }
 }

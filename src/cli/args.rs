@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::args_examine::{DoctorArgs, HardenArgs};
 use super::args_send::SendArgs;
+use super::args_service::{ExamineArgs, ServiceArgs};
 use super::args_watch::{HealthArgs, MetricsArgs};
 use super::options::{RunArgs, SshArgs, StreamArgs};
 
@@ -63,6 +64,9 @@ pub enum Verb {
     /// Saved profiles
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Profile(ProfileArgs),
+    /// A profile that runs by itself, looked after by systemd
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Service(ServiceArgs),
     /// Print the completion script of a shell
     Completions(CompletionsArgs),
     /// The whole path on this machine, with an embedded jump host
@@ -70,6 +74,9 @@ pub enum Verb {
     /// Names for the completion scripts, one a line
     #[command(name = "__names", hide = true)]
     Names(NamesArgs),
+    /// What a profile needs as a service, as its account sees it; started by `service`
+    #[command(name = super::service::examine::VERB, hide = true)]
+    Examine(ExamineArgs),
     /// The background process; started by `up` and `listen`
     #[command(name = crate::collector::launch::VERB, hide = true)]
     Collector,

@@ -34,7 +34,7 @@ pub async fn run(args: &AuditArgs, paths: &Paths, printer: Printer) -> Result<()
         Some((name, stream)) => (Some(name), Some(stream.to_owned())),
         None => (args.name.as_deref(), None),
     };
-    let path = paths.collector_state(&choose(name, paths)?).join(FILE);
+    let path = choose(name, paths)?.join(FILE);
     let failed = |e: std::io::Error| Error::failed(format!("cannot read {}: {}", words::path(&path), io_reason(&e)));
 
     let last = args.lines.or((args.follow && since.is_none()).then_some(RECENT));
@@ -88,14 +88,16 @@ fn note(torn: u64, printer: Printer) {
     }
 }
 
-/// The collector whose trail is meant: by its name, or the only one that has one.
-fn choose(name: Option<&str>, paths: &Paths) -> Result<String> {
-    let mut all: Vec<String> =
-        std::fs::read_dir(&paths.state).into_iter().flatten().flatten().filter_map(|entry| has_trail(&entry)).collect();
+/// The folder of the collector whose trail is meant: by its name, or the only one that has one.
+fn choose(name: Option<&str>, paths: &Paths) -> Result<PathBuf> {
+    let entries = paths.states().into_iter().flat_map(|state| std::fs::read_dir(state).into_iter().flatten().flatten());
+    let found: Vec<(String, PathBuf)> = entries.filter_map(|entry| Some((has_trail(&entry)?, entry.path()))).collect();
+    let mut all: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
     all.sort();
+    let folder = |wanted: &str| found.iter().find(|(name, _)| name == wanted).map(|(_, folder)| folder.clone());
     let there = || format!("there are trails of: {}", all.join(", "));
     match (name, all.as_slice()) {
-        (Some(name), _) if all.iter().any(|one| one == name) => Ok(name.to_owned()),
+        (Some(name), _) if folder(name).is_some() => Ok(folder(name).unwrap_or_default()),
         (Some(name), _) => {
             let error = Error::not_running(format!("there is no audit trail of a collector \"{}\"", escape_str(name)));
             Err(match did_you_mean(name, all.iter().map(String::as_str)) {
@@ -105,7 +107,7 @@ fn choose(name: Option<&str>, paths: &Paths) -> Result<String> {
             })
         }
         (None, []) => Err(Error::not_running("there is no audit trail yet").hint("start a collector with `reclog up`")),
-        (None, [one]) => Ok(one.clone()),
+        (None, [one]) => Ok(folder(one).unwrap_or_default()),
         (None, _) => Err(Error::usage("several collectors have an audit trail: name one").hint(there())),
     }
 }

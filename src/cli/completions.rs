@@ -11,8 +11,20 @@ use clap_complete::Shell;
 use crate::cli::args::Cli;
 
 /// Verbs whose first argument is a saved profile.
-const PROFILES: [&str; 8] =
-    ["up", "doctor", "harden", "profile show", "profile check", "profile edit", "profile path", "profile rm"];
+const PROFILES: [&str; 12] = [
+    "up",
+    "doctor",
+    "harden",
+    "profile show",
+    "profile check",
+    "profile edit",
+    "profile path",
+    "profile rm",
+    "service install",
+    "service uninstall",
+    "service status",
+    "service print",
+];
 /// Those of them that take a host, too.
 const TARGETS: [&str; 3] = ["up", "doctor", "harden"];
 /// Verbs whose first argument is a running collector.

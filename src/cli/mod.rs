@@ -3,6 +3,7 @@
 pub mod args;
 pub mod args_examine;
 pub mod args_send;
+pub mod args_service;
 pub mod args_watch;
 mod audit;
 pub mod completions;
@@ -29,6 +30,7 @@ mod reach;
 mod restart;
 mod rotate;
 mod send;
+mod service;
 mod since;
 pub mod snippets;
 mod spinner;
@@ -89,6 +91,8 @@ async fn dispatch(verb: Verb, printer: Printer) -> Result<()> {
             names::run(&args);
             Ok(())
         }
+        Verb::Service(args) => service::run(&args, &paths, printer).await,
+        Verb::Examine(args) => service::examined(&args, &paths, printer).await,
         Verb::Collector => unreachable!("handled before"),
     }
 }

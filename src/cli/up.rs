@@ -25,6 +25,7 @@ use crate::error::{Error, Kind, Result};
 use crate::paths::Paths;
 use crate::plan::{Framing, Plan, Source, StreamPlan, To};
 use crate::profile::{self, Origin, Overrides};
+use crate::service;
 use crate::service::message::line;
 use crate::service::notify::Notifier;
 use crate::service::restart::Start as Launched;
@@ -213,7 +214,10 @@ pub(super) async fn start(start: Start, run: &RunArgs, paths: &Paths, printer: P
         let up = Box::pin(launch::background(&launch, keyword, hear, &prompt, interrupt())).await;
         spinner.finish();
         match up {
-            Ok(up) => announce(&up, run.json, printer),
+            Ok(up) => {
+                warn_of_logout(&up.name, printer);
+                announce(&up, run.json, printer)
+            }
             // The child's last words have been passed on; its sudden death has none.
             Err(error) if told.load(Ordering::Relaxed) => Err(error),
             Err(error) => Err(failed(error, run.json, printer)),
@@ -225,6 +229,15 @@ pub(super) async fn start(start: Start, run: &RunArgs, paths: &Paths, printer: P
         // What the one before could not store is told by it alone.
         (Ok(()), Some(report)) => restart::tell(&report, printer),
         (result, _) => result,
+    }
+}
+
+/// Says so when what was just started will not live through a logout.
+fn warn_of_logout(name: &str, printer: Printer) {
+    let Some(user) = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten() else { return };
+    if let Some(fate) = service::look_at_logout(&user.name) {
+        printer.warning(&format!("the collector \"{name}\" will not live through your logout: {fate}"));
+        printer.note("hint: a service does (`reclog service install PROFILE`), after `sudo loginctl enable-linger`");
     }
 }
 

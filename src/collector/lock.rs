@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -108,7 +108,7 @@ fn read(file: &mut File) -> Option<Holder> {
 /// Who holds the lock file `path`; `None` when nobody does.
 #[must_use]
 pub fn alive(path: &Path) -> Option<Holder> {
-    let mut file = File::open(path).ok()?;
+    let mut file = open(path).ok()?;
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Err(Errno::WOULDBLOCK) => read(&mut file),
         _ => None,
@@ -136,6 +136,12 @@ pub fn other_with(paths: &Paths, output: &Path) -> Option<Holder> {
     holders(paths).find(|holder| holder.pid != std::process::id() && holder.outputs.iter().any(|path| path == output))
 }
 
+/// Opens what somebody else may have put there, the account of a service for root: no link is followed, no pipe waited for.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
 fn holders(paths: &Paths) -> impl Iterator<Item = Holder> {
     paths
         .runtimes()
@@ -153,7 +159,7 @@ pub fn sweep(paths: &Paths, name: &str) -> bool {
     for folder in paths.runtimes() {
         let (lock, socket) = (folder.join(format!("{name}.lock")), folder.join(format!("{name}.sock")));
         let early = folder.join(format!("{name}.new"));
-        let Ok(file) = File::open(&lock) else {
+        let Ok(file) = open(&lock) else {
             found |= std::fs::remove_file(socket).is_ok();
             continue;
         };

@@ -41,7 +41,7 @@ mod vigil;
 
 use crate::error::io_reason;
 
-pub use auth::{Memory, PublicHalf, public_half};
+pub use auth::{Memory, PublicHalf, is_locked, locked_alone, public_half};
 pub use command::Output;
 pub use connection::{Connection, Left};
 pub use dial::{addresses, knock, try_each};

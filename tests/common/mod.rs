@@ -16,6 +16,7 @@
 //! - [`senders`]: numbered lines from many connections, and the check that reads the file again
 //! - [`stopped`]: one thread that stands still
 //! - [`snapshot`]: reading `status --json`
+//! - [`machine`]: a machine that systemd runs
 //! - [`manager`]: a service manager that hears how a collector goes
 //! - [`login`]: `up` to a server of a test
 //! - [`procs`]: who runs, who listens
@@ -38,6 +39,7 @@ pub mod env;
 pub mod gate;
 pub mod hostile;
 pub mod login;
+pub mod machine;
 pub mod manager;
 pub mod netns;
 pub mod pam;

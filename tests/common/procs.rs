@@ -83,3 +83,9 @@ pub fn signal(pid: u32, signal: Signal) {
 pub fn kill(pid: u32) {
     signal(pid, Signal::KILL);
 }
+
+/// The session of a process.
+pub fn session_of(pid: u32) -> Option<u32> {
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed())?;
+    Some(rustix::process::getsid(Some(pid)).ok()?.as_raw_nonzero().get().cast_unsigned())
+}
