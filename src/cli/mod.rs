@@ -2,7 +2,6 @@
 
 pub mod args;
 pub mod args_examine;
-pub mod args_send;
 mod audit;
 pub mod completions;
 pub mod demo;
@@ -17,7 +16,6 @@ pub mod names;
 pub mod options;
 mod pick;
 pub mod place;
-mod printer;
 pub mod profile;
 mod prompt;
 mod reach;
@@ -30,13 +28,13 @@ mod status;
 mod tail;
 mod up;
 mod words;
-mod wrap;
 
 use std::process::ExitCode;
 
 use args::{Cli, Verb};
 use printer::Printer;
 
+pub(crate) use crate::console::{printer, wrap};
 use crate::error::Result;
 use crate::paths::Paths;
 
