@@ -161,3 +161,34 @@ fn the_package_comes_works_for_a_new_user_and_goes_without_what_is_theirs() {
     assert_eq!(difference(&before, &root.files("")), Vec::<PathBuf>::new(), "of the package is left");
     assert_eq!(difference(&theirs, &root.files("home/eve")), Vec::<PathBuf>::new(), "of the user's is gone or changed");
 }
+
+#[test]
+fn the_template_unit_is_one_that_systemd_takes_and_keeps_the_contract() {
+    require!("systemd-analyze");
+    let text = read_text(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd/reclog@.service"));
+    let lines: Vec<&str> = text.lines().collect();
+    for line in [
+        "DefaultDependencies=no",
+        "Conflicts=shutdown.target",
+        "Before=shutdown.target",
+        "ExecStart=/usr/bin/reclog up %i --foreground --keep-trying",
+        "KillMode=mixed",
+        "Restart=on-failure",
+        "RestartPreventExitStatus=2 4 5",
+        "StartLimitIntervalSec=0",
+        "TimeoutStartSec=infinity",
+        "WantedBy=default.target",
+    ] {
+        assert!(lines.contains(&line), "{line} is not in\n{text}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let unit = folder.path().join("reclog@.service");
+    // The program is not installed here.
+    let here = common::env::binary();
+    std::fs::write(&unit, text.replace("/usr/bin/reclog", here.to_str().unwrap())).unwrap();
+    let mut verify = Command::new("systemd-analyze");
+    verify.args(["--user", "--man=no", "verify"]).arg(&unit).env("XDG_RUNTIME_DIR", folder.path());
+    let output = verify.output().unwrap();
+    let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && complaints.is_empty(), "{complaints}");
+}
