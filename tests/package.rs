@@ -25,7 +25,7 @@ fn package(folder: &Path) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let target = Path::new(env!("CARGO_BIN_EXE_reclog")).ancestors().nth(2).expect("target/debug/reclog");
     let mut script = Command::new(root.join("scripts/package"));
-    script.args(["--profile", "dev", "--out"]).arg(folder).arg("deb");
+    script.args(["--built", "dev", "--out"]).arg(folder).arg("deb");
     said(script.env("CARGO_TARGET_DIR", target).env("PATH", path()));
     let arch = said(Command::new("dpkg").arg("--print-architecture"));
     folder.join(format!("reclog_{}_{}.deb", env!("CARGO_PKG_VERSION"), arch.trim()))
