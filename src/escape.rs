@@ -43,6 +43,25 @@ pub fn escape_str(text: &str) -> String {
     escape(text.as_bytes())
 }
 
+/// `text` between backticks, safe to look at and not longer than a line.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    format!("`{}`", shorten(text))
+}
+
+/// `text`, safe to look at and not longer than a line.
+#[must_use]
+pub fn shorten(text: &str) -> String {
+    /// Enough to recognise it; a megabyte in an error message helps nobody.
+    const LONGEST: usize = 80;
+    let mut shown = escape_str(text).replace('\t', "\\t");
+    if let Some((end, _)) = shown.char_indices().nth(LONGEST) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

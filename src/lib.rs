@@ -14,30 +14,58 @@
 //! - [`metrics`]: the snapshot as Prometheus reads it, and the HTTP door beside the control socket
 //! - [`history`]: reads what sinks wrote
 //! - [`send`]: a sender for machines that run reclog; needs none of the rooms before it
+//! - [`console`]: what a person at a terminal sees and is asked, and the verb `send`
 //! - [`demo`]: an embedded jump host that shows the whole path
 //!
 //! Leaves, imported by all of them: [`archive`], [`audit`], [`error`], [`escape`], [`ledger`], [`paths`], [`plan`],
-//! [`socket`], [`syslog`].
+//! [`secret`], [`socket`], [`syslog`], [`units`].
+//!
+//! Two programs come out of it. The feature `full` is all of it. Without it there is `reclog send` alone, for small boards:
+//! of the rooms it has [`console`] and [`send`], and none of the crates that only a collector needs.
 
+#[cfg(not(any(feature = "full", feature = "send")))]
+compile_error!("choose a program: feature `full`, or `send` for the sender alone");
+
+#[cfg(feature = "full")]
 pub mod archive;
+#[cfg(feature = "full")]
 pub mod audit;
+#[cfg(feature = "full")]
 pub mod cli;
+#[cfg(feature = "full")]
 pub mod collector;
+pub mod console;
+#[cfg(feature = "full")]
 pub mod control;
+#[cfg(feature = "full")]
 pub mod demo;
+#[cfg(feature = "full")]
 pub mod doctor;
 pub mod error;
 pub mod escape;
+#[cfg(feature = "full")]
 pub mod history;
+#[cfg(feature = "full")]
 pub mod intake;
+#[cfg(feature = "full")]
 pub mod ledger;
+#[cfg(feature = "full")]
 pub mod metrics;
 pub mod paths;
+#[cfg(feature = "full")]
 pub mod plan;
+#[cfg(feature = "full")]
 pub mod profile;
+pub mod secret;
 pub mod send;
+#[cfg(feature = "full")]
 pub mod service;
+#[cfg(feature = "full")]
 pub mod sink;
+#[cfg(feature = "full")]
 pub mod socket;
+#[cfg(feature = "full")]
 pub mod ssh;
+#[cfg(feature = "full")]
 pub mod syslog;
+pub mod units;

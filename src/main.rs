@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use reclog::cli::{self, args::Cli};
-
+#[cfg(feature = "full")]
 fn main() -> ExitCode {
+    use clap::Parser as _;
+    use reclog::cli::{self, args::Cli};
+
     let cli = Cli::parse();
     // One thread for the network: a connection is one loop anyway, and a second thread would only cost switches.
     // Writing has threads of its own.
@@ -21,4 +22,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The sender alone needs no runtime.
+#[cfg(not(feature = "full"))]
+fn main() -> ExitCode {
+    reclog::console::alone::main()
 }

@@ -4,10 +4,10 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::args_examine::{DoctorArgs, HardenArgs};
-use super::args_send::SendArgs;
 use super::args_service::{ExamineArgs, ServiceArgs};
 use super::args_watch::{HealthArgs, MetricsArgs};
 use super::options::{RunArgs, SshArgs, StreamArgs};
+use crate::console::args::SendArgs;
 
 /// Collect log lines from anywhere into a local file, through an SSH jump host
 ///

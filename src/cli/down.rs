@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::args::DownArgs;
 use super::pick::{self, Running};
 use super::printer::Printer;
-use super::words;
+use super::{spinner, words};
 use crate::collector::lock;
 use crate::control::client::{self, Client, Found, Silence};
 use crate::control::{DownReport, Reply, Request};
@@ -30,7 +30,7 @@ pub async fn run(args: &DownArgs, paths: &Paths, printer: Printer) -> Result<()>
     if running.is_empty() && !swept && hung.is_none() && args.names.is_empty() {
         printer.note("nothing is running");
     }
-    let bar = printer.spinner();
+    let bar = spinner::bar(printer);
     let mut ends = JoinSet::new();
     for running in running {
         ends.spawn(stop(running, args.now, bar.clone()));

@@ -2,7 +2,6 @@
 
 pub mod args;
 pub mod args_examine;
-pub mod args_send;
 pub mod args_service;
 pub mod args_watch;
 mod audit;
@@ -23,7 +22,6 @@ pub mod options;
 mod overrides;
 mod pick;
 pub mod place;
-mod printer;
 pub mod profile;
 mod prompt;
 mod reach;
@@ -38,13 +36,13 @@ mod status;
 mod tail;
 mod up;
 mod words;
-mod wrap;
 
 use std::process::ExitCode;
 
 use args::{Cli, Verb};
 use printer::Printer;
 
+pub(crate) use crate::console::{printer, wrap};
 use crate::error::Result;
 use crate::paths::Paths;
 

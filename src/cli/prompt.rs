@@ -4,13 +4,10 @@
 //! program that `SSH_ASKPASS` names, by the rules of ssh(1).
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read, Write};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Once};
 
-use rustix::process::{Pid, Signal, getpgid, getpid, getppid, getsid, kill_process};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::process::Signal;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,11 +16,9 @@ use zeroize::Zeroizing;
 
 use super::printer::Printer;
 use super::spinner::Spinner;
+use crate::console::terminal::{LONGEST, Said, Shown, Terminal, line, read_line, stopped};
 use crate::plan::PRIVATE_VARIABLES;
 use crate::ssh::{Answer, Asking, Person, Question, QuestionKind, keep_out_of_core_files};
-
-/// An answer is cut at so many bytes; a terminal gives no longer lines.
-const LONGEST: usize = 4096;
 
 /// Whoever sits in front of this process.
 pub struct Prompt {
@@ -57,7 +52,7 @@ impl Person for Prompt {
             match way {
                 Way::Terminal(terminal) => {
                     self.stops.call_once(|| drop(tokio::spawn(watch_stops(Arc::clone(&self.shown)))));
-                    terminal.ask(&question, &self.shown).await
+                    ask(terminal, &question, &self.shown).await
                 }
                 Way::Askpass(program) => askpass(&program, &question.text).await,
                 Way::None => Answer::Nobody,
@@ -133,131 +128,40 @@ async fn askpass(askpass: &OsString, text: &str) -> Answer {
     }
     drop(output);
     match child.wait().await {
-        Ok(status) if status.success() => line(&typed[..length]),
+        Ok(status) if status.success() => line(&typed[..length]).into(),
         _ => Answer::Declined,
     }
 }
 
-/// The first line of what was typed.
-fn line(typed: &[u8]) -> Answer {
-    let end = typed.iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(typed.len());
-    match std::str::from_utf8(&typed[..end]) {
-        Ok(text) => Answer::Text(Zeroizing::new(text.to_owned())),
-        // No secret of ours can be that: it would not reach a server unchanged.
-        Err(_) => Answer::Declined,
-    }
+/// Puts the question on `terminal` and waits for its answer.
+async fn ask(terminal: Terminal, question: &Question, shown: &Shown) -> Answer {
+    let hidden = question.kind == QuestionKind::Secret;
+    let Some((tty, mut end)) = terminal.put(&question.text, hidden, shown) else { return Answer::Nobody };
+    let (typed, hear) = oneshot::channel();
+    // A thread of its own: a terminal cannot be awaited everywhere. One that waits in vain ends with the process.
+    std::thread::spawn(move || typed.send(read_line(tty)));
+    let said = hear.await.unwrap_or(Said::Declined);
+    end.answered(said != Said::Declined);
+    said.into()
 }
 
-/// The terminal that this process belongs to.
-struct Terminal(File);
-
-impl Terminal {
-    fn open() -> Option<Self> {
-        File::options().read(true).write(true).open("/dev/tty").ok().map(Self)
-    }
-
-    async fn ask(self, question: &Question, shown: &Shown) -> Answer {
-        let (Ok(tty), Ok(before)) = (self.0.try_clone(), tcgetattr(&self.0)) else { return Answer::Nobody };
-        let hidden = question.kind == QuestionKind::Secret;
-        let open = Open { tty: self.0, text: question.text.clone(), before, hidden };
-        if open.show().is_err() {
-            return Answer::Nobody;
-        }
-        *shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(open);
-        let mut end = End { shown, line_end_is_missing: true };
-        let (typed, hear) = oneshot::channel();
-        // A thread of its own: a terminal cannot be awaited everywhere. One that waits in vain ends with the process.
-        std::thread::spawn(move || typed.send(read_line(tty)));
-        let answer = hear.await.unwrap_or(Answer::Declined);
-        end.line_end_is_missing = hidden || answer == Answer::Declined;
-        answer
-    }
-}
-
-fn read_line(mut tty: File) -> Answer {
-    let mut typed = Zeroizing::new(Vec::with_capacity(LONGEST));
-    let mut byte = Zeroizing::new([0]);
-    loop {
-        match tty.read(&mut byte[..]) {
-            Ok(0) if typed.is_empty() => return Answer::Declined,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Ok(0) | Err(_) => break,
-            Ok(_) if byte[0] == b'\n' => break,
-            Ok(_) if typed.len() < LONGEST => typed.push(byte[0]),
-            Ok(_) => {}
-        }
-    }
-    line(&typed)
-}
-
-/// The question that stands on the terminal.
-type Shown = Arc<Mutex<Option<Open>>>;
-
-struct Open {
-    tty: File,
-    text: String,
-    before: Termios,
-    hidden: bool,
-}
-
-/// The terminal is as it was when this is dropped, whatever came of the question.
-struct End<'a> {
-    shown: &'a Shown,
-    line_end_is_missing: bool,
-}
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        if let Some(open) = self.shown.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            open.restore(self.line_end_is_missing);
+impl From<Said> for Answer {
+    fn from(said: Said) -> Self {
+        match said {
+            Said::Text(text) => Self::Text(text),
+            Said::Nobody => Self::Nobody,
+            Said::Declined => Self::Declined,
         }
     }
 }
 
-impl Open {
-    fn show(&self) -> io::Result<()> {
-        if self.hidden {
-            let mut modes = self.before.clone();
-            modes.local_modes.remove(LocalModes::ECHO);
-            // A line typed ahead of the question answers another one: it goes.
-            tcsetattr(&self.tty, OptionalActions::Flush, &modes)?;
-        }
-        (&self.tty).write_all(self.text.as_bytes())
-    }
-
-    fn restore(&self, line_end: bool) {
-        if self.hidden {
-            let _ = tcsetattr(&self.tty, OptionalActions::Now, &self.before);
-        }
-        if line_end {
-            let _ = (&self.tty).write_all(b"\n");
-        }
-    }
-}
-
-/// Ctrl-Z at a question gives the shell its terminal back as it was, and the question stands there again afterwards. The
-/// signal stays ours when the question is over, so this goes on to the end of the process.
+/// Ctrl-Z at a question, see [`stopped`]. The signal stays ours when the question is over, so this goes on to the end of the
+/// process.
 async fn watch_stops(shown: Shown) {
     let Ok(mut stops) = signal(SignalKind::from_raw(Signal::TSTP.as_raw())) else { return };
     while stops.recv().await.is_some() {
-        let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = &*shown {
-            open.restore(true);
-        }
-        if somebody_can_continue_us() {
-            let _ = kill_process(getpid(), Signal::STOP);
-        }
-        if let Some(open) = &*shown {
-            let _ = open.show();
-        }
+        stopped(&shown);
     }
-}
-
-/// The system stops no process group that has no shell above it; neither do we.
-fn somebody_can_continue_us() -> bool {
-    let Some(parent) = getppid() else { return false };
-    let same_session = |a: Option<Pid>| getsid(a).ok() == getsid(None).ok();
-    same_session(Some(parent)) && getpgid(Some(parent)).ok() != getpgid(None).ok()
 }
 
 #[cfg(test)]
@@ -282,13 +186,5 @@ mod tests {
         assert_eq!(asked(Some("force"), false, true, true), program());
         assert_eq!(asked(Some("force"), false, false, true), Way::None);
         assert_eq!(asked(Some("nonsense"), true, true, true), Way::Terminal(()));
-    }
-
-    #[test]
-    fn an_answer_is_the_first_line() {
-        let text = |answer| if let Answer::Text(text) = answer { text.to_string() } else { panic!("no text") };
-        assert_eq!(text(line(b"secret\r\nmore")), "secret");
-        assert_eq!(text(line(b"")), "");
-        assert!(line(b"\xff") == Answer::Declined);
     }
 }

@@ -1,10 +1,23 @@
 //! What moves on the terminal while something is awaited, and rests while a person is asked.
 
+use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::printer::Printer;
+
+/// A spinner on stderr; nothing where stderr is no terminal or `--quiet` is given.
+#[must_use]
+pub fn bar(printer: Printer) -> ProgressBar {
+    if printer.is_quiet() || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {msg}").expect("literal"));
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -56,7 +69,7 @@ impl Spinner {
         let mut spin = self.spin();
         spin.resting = spin.resting.saturating_sub(1);
         if let (0, Some(printer), None) = (spin.resting, spin.printer, &spin.bar) {
-            let bar = printer.spinner();
+            let bar = bar(printer);
             bar.set_message(spin.message.clone());
             spin.bar = Some(bar);
         }

@@ -6,16 +6,14 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::secret::KEYWORD_VARIABLE;
+
 /// Senders of one address that may be connected at once (`max_per_address`). A site may sit behind one NAT.
 pub const DEFAULT_MAX_PER_ADDRESS: usize = 2048;
 /// New connections a second and address (`max_new`).
 pub const DEFAULT_MAX_NEW: u32 = 10_000;
 /// How long a sender may take for its keyword.
 pub const GATE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a keyword, and of what may come before its line end.
-pub const LONGEST_KEYWORD: usize = 1024;
-/// The variable of the environment that may hold a keyword. Nothing that is started from here may see it.
-pub const KEYWORD_VARIABLE: &str = "RECLOG_KEYWORD";
 /// What of the environment no program that is started from here gets: the keyword, and the line to the service manager, on which
 /// a child could say that we are ready, or well.
 pub const PRIVATE_VARIABLES: [&str; 4] = [KEYWORD_VARIABLE, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
@@ -73,21 +71,5 @@ impl Default for Limits {
             max_bytes: None,
             idle_timeout: None,
         }
-    }
-}
-
-/// The word in `bytes`, without the line end behind it.
-///
-/// # Errors
-/// What is wrong with it, to stand after its name: no sender could say it.
-pub fn word(bytes: &[u8]) -> std::result::Result<&[u8], &'static str> {
-    let word = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let word = word.strip_suffix(b"\r").unwrap_or(word);
-    match word {
-        [] => Err("is empty"),
-        _ if word.len() > LONGEST_KEYWORD => Err("is longer than 1024 bytes"),
-        _ if word.contains(&b'\n') || word.contains(&b'\r') => Err("has more than one line"),
-        _ if word.contains(&0) => Err("holds a NUL"),
-        _ => Ok(word),
     }
 }

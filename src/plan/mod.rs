@@ -19,13 +19,14 @@ use serde::{Deserialize, Serialize};
 
 pub use format::{DEFAULT_PREFIX, Format};
 pub use gate::{
-    DEFAULT_MAX_NEW, DEFAULT_MAX_PER_ADDRESS, GATE_TIMEOUT, KEYWORD_VARIABLE, Keyword, LONGEST_KEYWORD, Limits,
-    NAMELESS, PRIVATE_VARIABLES, Source, word,
+    DEFAULT_MAX_NEW, DEFAULT_MAX_PER_ADDRESS, GATE_TIMEOUT, Keyword, Limits, NAMELESS, PRIVATE_VARIABLES, Source,
 };
 pub use metrics::MetricsPlace;
 pub use output::{Daemon, Output, To};
 pub use pattern::fits;
 pub use template::{Field, Piece, Template};
+
+pub use crate::secret::{KEYWORD_VARIABLE, LONGEST_KEYWORD, word};
 
 /// The longest record in bytes, line end included, before it is split (`max_line`).
 pub const DEFAULT_MAX_LINE: usize = 256 * 1024;

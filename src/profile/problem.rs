@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::escape::escape_str;
+pub(super) use crate::escape::{quote, shorten};
 use crate::profile::position::{self, Position};
 use std::path::Path;
 
@@ -70,23 +71,6 @@ impl Problem {
         error.hints = self.hints;
         error
     }
-}
-
-/// `text` between backticks, safe to look at and not longer than a line.
-pub(super) fn quote(text: &str) -> String {
-    format!("`{}`", shorten(text))
-}
-
-/// `text`, safe to look at and not longer than a line.
-pub(super) fn shorten(text: &str) -> String {
-    /// Enough to recognise it; a megabyte in an error message helps nobody.
-    const LONGEST: usize = 80;
-    let mut shown = escape_str(text).replace('\t', "\\t");
-    if let Some((end, _)) = shown.char_indices().nth(LONGEST) {
-        shown.truncate(end);
-        shown.push('…');
-    }
-    shown
 }
 
 fn owned(path: &[&str]) -> Vec<String> {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::auth::{self, Memory};
+pub use crate::secret::keep_out_of_core_files;
 
 /// What is asked, and how the answer is typed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,16 +170,6 @@ impl Desk {
         keep_out_of_core_files();
         self.waited.during(self.person.ask(question)).await
     }
-}
-
-/// From now on this process holds a secret: when it crashes, no file of its memory is left behind.
-pub fn keep_out_of_core_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    // A system that refuses keeps what it has; the secret is needed all the same.
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..getrlimit(Resource::Core) });
-    // A handler that core files are piped to (core(5)) asks for no limit.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 /// The time that a person takes does not count against the deadlines of the phases: it is kept here.

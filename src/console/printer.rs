@@ -1,10 +1,8 @@
 //! The only place that prints: data to stdout, talk to stderr.
 
-use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::wrap::{width, wrapped};
 use crate::error::{Error, Kind, Result, io_reason};
@@ -79,7 +77,6 @@ impl Printer {
     }
 
     /// Something that will matter, on stderr.
-    #[expect(clippy::unused_self, reason = "who prints needs a printer")]
     pub fn warning(self, text: &str) {
         let text = format!("warning: {}", escape_str(text));
         let lines = wrapped(&text, width(&io::stderr()).saturating_sub(2)).join("\n  ");
@@ -87,7 +84,6 @@ impl Printer {
     }
 
     /// An error and its hints, on stderr.
-    #[expect(clippy::unused_self, reason = "who prints needs a printer")]
     pub fn error(self, error: &Error) {
         let mut text = format!("{RED}error:{RED:#} {}\n", lines(&error.message));
         for hint in &error.hints {
@@ -96,16 +92,10 @@ impl Printer {
         say(&text);
     }
 
-    /// A spinner on stderr; nothing where stderr is no terminal or `--quiet` is given.
+    /// Whether `--quiet` is given.
     #[must_use]
-    pub fn spinner(self) -> ProgressBar {
-        if self.quiet || !io::stderr().is_terminal() {
-            return ProgressBar::hidden();
-        }
-        let bar =
-            ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {msg}").expect("literal"));
-        bar.enable_steady_tick(Duration::from_millis(100));
-        bar
+    pub fn is_quiet(self) -> bool {
+        self.quiet
     }
 }
 
