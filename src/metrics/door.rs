@@ -123,9 +123,7 @@ impl Door {
     pub async fn open_in_time(place: &MetricsPlace) -> Self {
         match Self::open(place).await {
             Ok(door) => door,
-            Err(error) => {
-                Self { sign: Sign::new(place), bound: Err(reason(place, &error)), place: place.clone() }
-            }
+            Err(error) => Self { sign: Sign::new(place), bound: Err(reason(place, &error)), place: place.clone() },
         }
     }
 
