@@ -262,6 +262,27 @@ fn a_socket_is_for_its_owner_replaces_a_stale_one_and_goes_at_down() {
 }
 
 #[test]
+fn a_restart_goes_on_serving_and_never_fails_for_a_port() {
+    let env = Env::new();
+    profile(&env, &format!("127.0.0.1:{}", free_port()), "");
+    up(&env);
+    let before = place(&env);
+    env.started(env.run(&["restart", "c", "--json"]));
+    assert_eq!((place(&env), get(&before, "/readyz", "").0), (before.clone(), 200));
+    // The profile names another one now, and somebody has it.
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap().to_string();
+    profile(&env, &taken, "");
+    env.started(env.run(&["restart", "c", "--json"]));
+    let told = env.wait_collector("c", "says so", |c| c["health"] != serde_json::json!([]));
+    assert_eq!(told["health"][0], format!("metrics are not served at {taken}: Address already in use"));
+    assert_eq!(told["state"], "up");
+    drop(other);
+    env.wait_collector("c", "has it at last", |c| c["health"] == serde_json::json!([]));
+    assert_eq!(get(&taken, "/readyz", "").0, 200);
+}
+
+#[test]
 fn strangers_at_the_door_of_the_figures_hold_up_no_sender() {
     let env = Env::new();
     profile(&env, "127.0.0.1:0", "");

@@ -6,21 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use super::Page;
 
-/// Upper bounds of the buckets: a write into memory takes ten microseconds, one to a disk that struggles takes seconds.
-pub const BOUNDS: [Duration; 13] = [
-    Duration::from_micros(10),
-    Duration::from_micros(30),
+/// Upper bounds of the buckets, each four or five times the one before: a write into memory takes less than the first, one to a disk that
+/// struggles takes seconds. Few, as each is a line of every scrape and stream.
+pub const BOUNDS: [Duration; 8] = [
     Duration::from_micros(100),
-    Duration::from_micros(300),
-    Duration::from_millis(1),
-    Duration::from_millis(3),
+    Duration::from_micros(500),
+    Duration::from_millis(2),
     Duration::from_millis(10),
-    Duration::from_millis(30),
-    Duration::from_millis(100),
-    Duration::from_millis(300),
+    Duration::from_millis(50),
+    Duration::from_millis(200),
     Duration::from_secs(1),
-    Duration::from_secs(3),
-    Duration::from_secs(10),
+    Duration::from_secs(5),
 ];
 
 /// A histogram that is counted into.
@@ -83,14 +79,14 @@ mod tests {
     fn a_call_is_in_the_bucket_of_its_bound_and_in_all_above() {
         let mut latency = Latency::default();
         assert_eq!(latency.snapshot(), None);
-        for micros in [10, 11, 5_000, 11_000_000] {
+        for micros in [100, 101, 5_000, 11_000_000] {
             latency.record(Duration::from_micros(micros));
         }
         let seen = latency.snapshot().unwrap();
         let at = |bound: f64| seen.buckets.iter().find(|(b, _)| (b - bound).abs() < bound / 1000.0).unwrap().1;
-        assert_eq!([at(0.00001), at(0.00003), at(0.003), at(0.01), at(10.0)], [1, 2, 2, 3, 3]);
+        assert_eq!([at(0.0001), at(0.0005), at(0.002), at(0.01), at(5.0)], [1, 2, 2, 3, 3]);
         assert_eq!(seen.count, 4, "the one beyond all bounds");
-        assert!((seen.sum - 11.005_021).abs() < 1e-9, "{}", seen.sum);
+        assert!((seen.sum - 11.005_201).abs() < 1e-9, "{}", seen.sum);
         assert!(seen.buckets.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1));
     }
 }

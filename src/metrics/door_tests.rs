@@ -13,6 +13,7 @@ fn figures(health: &[&str], state: State) -> Figures {
         name: "c".into(),
         state,
         pid: 1,
+        reclog: "0.1.0".into(),
         target: None,
         since: "2026-11-21T00:00:00Z".parse().unwrap(),
         reconnects: 0,
@@ -149,7 +150,7 @@ async fn a_port_that_is_taken_is_an_error_that_names_it() {
 async fn a_door_that_was_broken_is_told_until_it_is_open_again() {
     let door = Door::open(&local()).await.unwrap();
     let (sign, place) = (door.sign(), door.sign().place());
-    let Bound::Tcp(doors) = &door.bound else { panic!("a port") };
+    let Ok(Bound::Tcp(doors)) = &door.bound else { panic!("a port") };
     let fd = doors[0].as_fd().try_clone_to_owned().unwrap();
     let _attended = door.attend(figures(&[], State::Up));
     // As `ss -K` does; and the port is somebody else's before it can be had again.
@@ -159,6 +160,21 @@ async fn a_door_that_was_broken_is_told_until_it_is_open_again() {
     assert!(said.starts_with(&format!("metrics are not served at {place}: ")), "{said}");
     until(async || sign.trouble().is_none().then_some(())).await;
     assert!(answer(&place, "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").await.contains(" 200 "));
+}
+
+#[tokio::test]
+async fn whoever_takes_over_opens_it_as_soon_as_that_is_possible() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = MetricsPlace::Tcp { bind: "127.0.0.1".into(), port: other.local_addr().unwrap().port() };
+    let door = Door::open_in_time(&place).await;
+    let sign = door.sign();
+    let _attended = door.attend(figures(&[], State::Up));
+    let said = until(async || sign.trouble()).await;
+    assert_eq!(said, format!("metrics are not served at {place}: Address already in use"));
+    drop(other);
+    until(async || sign.trouble().is_none().then_some(())).await;
+    let said = answer(&place.to_string(), "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(said.contains(" 200 "), "{said}");
 }
 
 #[tokio::test]

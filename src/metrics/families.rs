@@ -8,7 +8,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::ledger::{CollectorSnapshot, LatencySnapshot, OutputSnapshot, Reach, State, StreamSnapshot};
+use crate::ledger::{BOUNDS, CollectorSnapshot, LatencySnapshot, OutputSnapshot, Reach, State, StreamSnapshot};
 
 use Kind::{Counter, Gauge, Histogram, Info};
 
@@ -78,6 +78,13 @@ pub enum Value<'a> {
     Latency(&'a LatencySnapshot),
 }
 
+impl Kind {
+    /// Lines of one figure, about.
+    pub(super) fn lines(self) -> usize {
+        if self == Self::Histogram { BOUNDS.len() + 3 } else { 1 }
+    }
+}
+
 impl Family<'_> {
     /// The unit that its name ends with.
     #[must_use]
@@ -125,12 +132,12 @@ impl<'a> Page<'a> {
 
     /// One whole number a collector.
     fn each(&mut self, name: &'static str, kind: Kind, help: &'static str, value: fn(&CollectorSnapshot) -> u64) {
-        self.tell(name, kind, help, collectors(self.seen, |c| vec![(None, Value::Whole(value(c)))]));
+        self.tell(name, kind, help, collectors(self.seen, |c| [(None, Value::Whole(value(c)))]));
     }
 
     /// One whole number a stream.
     fn stream(&mut self, name: &'static str, kind: Kind, help: &'static str, value: fn(&StreamSnapshot) -> u64) {
-        self.tell(name, kind, help, streams(self.seen, |s| vec![(None, Value::Whole(value(s)))]));
+        self.tell(name, kind, help, streams(self.seen, |s| [(None, Value::Whole(value(s)))]));
     }
 
     /// A figure a stream, where it is known.
@@ -138,7 +145,7 @@ impl<'a> Page<'a> {
     where
         F: Fn(&'a StreamSnapshot) -> Option<Value<'a>>,
     {
-        self.tell(name, kind, help, streams(self.seen, |s| value(s).map(|value| (None, value)).into_iter().collect()));
+        self.tell(name, kind, help, streams(self.seen, |s| value(s).map(|value| (None, value))));
     }
 
     fn of_collectors(&mut self) {
@@ -148,10 +155,9 @@ impl<'a> Page<'a> {
             value: Value::Whole(1),
         };
         self.tell("reclog", Info, "The release of the collector.", seen.iter().map(version).collect());
-        let states =
-            |c: &'a CollectorSnapshot| STATES.map(|state| one_of("state", state.as_str(), c.state == state)).into();
+        let states = |c: &'a CollectorSnapshot| STATES.map(|state| one_of("state", state.as_str(), c.state == state));
         self.tell("reclog_state", Gauge, "Whether the collector is in this state.", collectors(seen, states));
-        let since = |c: &'a CollectorSnapshot| vec![(None, Value::Time(c.since))];
+        let since = |c: &'a CollectorSnapshot| [(None, Value::Time(c.since))];
         self.tell("reclog_start_timestamp_seconds", Gauge, "When the collector started.", collectors(seen, since));
         self.each("reclog_troubles", Gauge, "Sentences of `reclog health`.", |c| c.health.len() as u64);
         self.each("reclog_reconnects", Counter, "Connections that were lost and made again.", |c| c.reconnects);
@@ -189,8 +195,7 @@ impl<'a> Page<'a> {
         self.stream("reclog_senders_cut", Counter, "Senders that ended without an end of stream.", |s| s.senders.cut);
         let rejected = streams(self.seen, |s| by_reason(&s.senders.rejected));
         self.tell("reclog_senders_rejected", Counter, "Senders that were turned away.", rejected);
-        let reaches =
-            |s: &'a StreamSnapshot| REACHES.map(|reach| one_of("reach", reach.as_str(), s.reach == reach)).into();
+        let reaches = |s: &'a StreamSnapshot| REACHES.map(|reach| one_of("reach", reach.as_str(), s.reach == reach));
         self.tell("reclog_reach", Gauge, "Whether this is known of who can connect.", streams(self.seen, reaches));
         self.known("reclog_reach_checked_timestamp_seconds", Gauge, "When that was last tried.", |s| {
             s.reach_checked.map(Value::Time)
@@ -234,37 +239,36 @@ fn below(collector: &CollectorSnapshot) -> Labels<'_> {
     Labels { collector: Some(&collector.name), ..Labels::default() }
 }
 
-fn collectors<'a, F>(seen: &'a [Seen], figures: F) -> Vec<Sample<'a>>
+fn collectors<'a, I>(seen: &'a [Seen], figures: impl Fn(&'a CollectorSnapshot) -> I) -> Vec<Sample<'a>>
 where
-    F: Fn(&'a CollectorSnapshot) -> Vec<(More<'a>, Value<'a>)>,
+    I: IntoIterator<Item = (More<'a>, Value<'a>)>,
 {
-    let of = |seen: &'a Seen| {
-        let labels = below(&seen.snapshot);
-        figures(&seen.snapshot)
-            .into_iter()
-            .map(move |(more, value)| Sample { labels: Labels { more, ..labels.clone() }, value })
-    };
-    seen.iter().flat_map(of).collect()
+    let mut all = Vec::new();
+    for Seen { snapshot, .. } in seen {
+        let of = |(more, value)| Sample { labels: Labels { more, ..below(snapshot) }, value };
+        all.extend(figures(snapshot).into_iter().map(of));
+    }
+    all
 }
 
-fn streams<'a, F>(seen: &'a [Seen], figures: F) -> Vec<Sample<'a>>
+fn streams<'a, I>(seen: &'a [Seen], figures: impl Fn(&'a StreamSnapshot) -> I) -> Vec<Sample<'a>>
 where
-    F: Fn(&'a StreamSnapshot) -> Vec<(More<'a>, Value<'a>)>,
+    I: IntoIterator<Item = (More<'a>, Value<'a>)>,
 {
-    let all = seen.iter().flat_map(|seen| seen.snapshot.streams.iter().map(move |stream| (&seen.snapshot, stream)));
-    let of = |(collector, stream): (&'a CollectorSnapshot, &'a StreamSnapshot)| {
-        let labels = Labels { stream: Some(&stream.name), ..below(collector) };
-        figures(stream)
-            .into_iter()
-            .map(move |(more, value)| Sample { labels: Labels { more, ..labels.clone() }, value })
-    };
-    all.flat_map(of).collect()
+    let mut all = Vec::with_capacity(seen.iter().map(|seen| seen.snapshot.streams.len()).sum());
+    for Seen { snapshot, .. } in seen {
+        for stream in &snapshot.streams {
+            let labels = |more| Labels { stream: Some(&stream.name), more, ..below(snapshot) };
+            all.extend(figures(stream).into_iter().map(|(more, value)| Sample { labels: labels(more), value }));
+        }
+    }
+    all
 }
 
 /// A figure an output. Two of one name are one, as `both` says: no two figures may have the same labels.
 fn outputs(seen: &[Seen], figure: fn(&OutputSnapshot) -> Option<u64>, both: fn(u64, u64) -> u64) -> Vec<Sample<'_>> {
     streams(seen, |stream| {
-        let mut all: Vec<(&Path, u64)> = Vec::new();
+        let mut all: Vec<(&Path, u64)> = Vec::with_capacity(stream.outputs.len());
         for output in &stream.outputs {
             let Some(figure) = figure(output) else { continue };
             match all.iter_mut().find(|(path, _)| *path == output.path) {
@@ -272,7 +276,7 @@ fn outputs(seen: &[Seen], figure: fn(&OutputSnapshot) -> Option<u64>, both: fn(u
                 None => all.push((&output.path, figure)),
             }
         }
-        all.into_iter().map(|(path, sum)| (Some(("output", path.to_string_lossy())), Value::Whole(sum))).collect()
+        all.into_iter().map(|(path, sum)| (Some(("output", path.to_string_lossy())), Value::Whole(sum)))
     })
 }
 
@@ -282,12 +286,8 @@ fn one_of<'a>(label: &'static str, value: &'static str, is: bool) -> (More<'a>, 
 }
 
 /// One figure a reason.
-fn by_reason(figures: &BTreeMap<String, u64>) -> Vec<(More<'_>, Value<'_>)> {
-    let mut all = Vec::with_capacity(figures.len());
-    for (reason, figure) in figures {
-        all.push((Some(("reason", reason.as_str().into())), Value::Whole(*figure)));
-    }
-    all
+fn by_reason(figures: &BTreeMap<String, u64>) -> impl Iterator<Item = (More<'_>, Value<'_>)> {
+    figures.iter().map(|(reason, figure)| (Some(("reason", reason.as_str().into())), Value::Whole(*figure)))
 }
 
 #[cfg(test)]

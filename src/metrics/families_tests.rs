@@ -58,6 +58,7 @@ fn seen(streams: Vec<StreamSnapshot>) -> Vec<Seen> {
         name: "tremplin".into(),
         state: State::Waiting,
         pid: 4711,
+        reclog: "0.1.0".into(),
         target: None,
         since: "2026-11-21T00:00:00Z".parse().unwrap(),
         reconnects: 3,
@@ -84,7 +85,7 @@ fn openmetrics_names_families_without_their_suffixes_and_says_units_and_the_end(
          # UNIT reclog_received_bytes bytes\nreclog_received_bytes_total{collector=\"tremplin\",stream=\"main\"} 100\n",
         "# TYPE reclog info\nreclog_info{collector=\"tremplin\",version=\"0.1.0\"} 1\n",
         "# TYPE reclog_write_seconds histogram\n# UNIT reclog_write_seconds seconds\n\
-         reclog_write_seconds_bucket{collector=\"tremplin\",stream=\"main\",le=\"1e-05\"} 0\n",
+         reclog_write_seconds_bucket{collector=\"tremplin\",stream=\"main\",le=\"0.0001\"} 2\n",
         "# TYPE reclog_up gauge\nreclog_up{collector=\"tremplin\"} 1\n",
     ] {
         assert!(text.contains(lines), "{lines} is not in {text}");

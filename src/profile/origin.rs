@@ -159,6 +159,7 @@ mod tests {
             drain_timeout: std::time::Duration::ZERO,
             keep_trying: false,
             probe_every: None,
+            metrics: None,
         };
         keep_ports(&mut plan, &[("a".into(), 40_001), ("b".into(), 40_002)].into());
         assert_eq!(plan.streams.iter().map(|stream| stream.port).collect::<Vec<_>>(), [40_001, 7, 0]);

@@ -118,7 +118,10 @@ mod tests {
             senders: Senders { open, ..Senders::default() },
             records: 0,
             split: 0,
+            last_record: None,
             datagrams_lost: None,
+            write_seconds: None,
+            fsync_seconds: None,
             ledger: Ledger { received, ..Ledger::default() },
         };
         CollectorSnapshot {
@@ -131,6 +134,7 @@ mod tests {
             reconnects: 0,
             last_error: None,
             health: health.iter().map(|&s| s.to_owned()).collect(),
+            metrics: None,
             streams: vec![stream],
         }
     }
