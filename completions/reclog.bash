@@ -85,6 +85,9 @@ _reclog() {
             reclog__subcmd__profile,rm)
                 cmd="reclog__subcmd__profile__subcmd__rm"
                 ;;
+            reclog__subcmd__profile,schema)
+                cmd="reclog__subcmd__profile__subcmd__schema"
+                ;;
             reclog__subcmd__profile,show)
                 cmd="reclog__subcmd__profile__subcmd__show"
                 ;;
@@ -607,7 +610,7 @@ _reclog() {
             return 0
             ;;
         reclog__subcmd__profile)
-            opts="-q -v -h -V --quiet --verbose --help --version list show init check edit path rm"
+            opts="-q -v -h -V --quiet --verbose --help --version list show init check edit path rm schema"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -691,6 +694,20 @@ _reclog() {
             return 0
             ;;
         reclog__subcmd__profile__subcmd__rm)
+            opts="-q -v -h -V --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reclog__subcmd__profile__subcmd__schema)
             opts="-q -v -h -V --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1179,7 +1196,8 @@ _reclog_with_names() {
             " harden"*" --ssh-config"|\
             " harden"*" -J"|\
             " harden"*" --jump"|\
-            " harden"*" -o")
+            " harden"*" -o"|\
+            " man"*" --dir")
                 value=1
                 ;;
             *" -"*) ;;
@@ -1195,6 +1213,9 @@ _reclog_with_names() {
             ;;
         " status"|" health"|" metrics"|" tail"|" audit"|" kick"|" rotate"|" how"|" down"*)
             what=collectors
+            ;;
+        " man")
+            what=pages
             ;;
         *)
             return

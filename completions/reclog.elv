@@ -43,6 +43,7 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand harden 'Print, or prove, that the key can do no more than it needs'
             cand profile 'Saved profiles'
             cand completions 'Print the completion script of a shell'
+            cand man 'Show a page of the manual, or write all of them'
             cand demo 'The whole path on this machine, with an embedded jump host'
         }
         &'reclog;up'= {
@@ -347,6 +348,7 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand edit 'Open a profile in $VISUAL or $EDITOR, then check it'
             cand path 'Print where a profile lies'
             cand rm 'Delete a profile'
+            cand schema 'Print the JSON Schema of profiles, for editors'
         }
         &'reclog;profile;list'= {
             cand -q 'Say less: no progress, no hints on success'
@@ -419,7 +421,28 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
         }
+        &'reclog;profile;schema'= {
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
         &'reclog;completions'= {
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'reclog;man'= {
+            cand --dir 'Write all pages below DIR, as man(1) looks for them: man1/reclog.1'
             cand -q 'Say less: no progress, no hints on success'
             cand --quiet 'Say less: no progress, no hints on success'
             cand -v 'Say more; twice: everything'

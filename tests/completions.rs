@@ -89,6 +89,7 @@ const CASES: [(&[&str], &[&str]); 21] = [
     (&["restart", "j"], &["jump"]),
     (&["how", "--sender", "nc", "j"], &["jump"]),
     (&["up", "--name", "w"], &[]),
+    (&["man", "web"], &[]),
 ];
 
 #[test]
@@ -108,7 +109,12 @@ fn hidden_verbs_are_not_offered() {
     for (shell, file) in FILES {
         let script = script(shell);
         assert!(!script.contains("__collector"), "{file}");
-        let calls = ["\"$1\" __names \"$what\"", "reclog __names profiles", "reclog __names collectors"];
+        let calls = [
+            "\"$1\" __names \"$what\"",
+            "reclog __names profiles",
+            "reclog __names collectors",
+            "reclog __names pages",
+        ];
         let rest = calls.iter().fold(script, |text, call| text.replace(call, ""));
         assert!(!rest.contains("__names"), "{file}");
     }
@@ -163,6 +169,7 @@ fn bash_offers_names() {
     assert_eq!(complete(&["st"]), ["status"]);
     assert_eq!(complete(&["down", "--al"]), ["--all"]);
     assert_eq!(complete(&["how", "--sender", "py"]), ["python"]);
+    assert_eq!(complete(&["man", "profile"]), ["profile", "profile.5"]);
 }
 
 #[test]
@@ -184,6 +191,7 @@ fn fish_offers_names() {
         assert_eq!(offered, names, "{typed:?}");
     }
     assert_eq!(complete(&["sta"]), ["status"]);
+    assert_eq!(complete(&["man", "profile"]), ["profile", "profile.5"]);
     assert_eq!(complete(&["how", "--sender", "py"]), ["python"]);
 }
 

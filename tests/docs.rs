@@ -16,7 +16,8 @@ use reclog::plan::{
     DEFAULT_DRAIN_TIMEOUT, DEFAULT_KEEPALIVE, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LINE, DEFAULT_MAX_NEW,
     DEFAULT_MAX_PER_ADDRESS, DEFAULT_MIN_FREE, DEFAULT_PREFIX, DEFAULT_PROBE_EVERY, Plan,
 };
-use reclog::profile::{check, parse_duration, parse_size};
+use reclog::profile::keys::{LEVELS, Level, STREAM};
+use reclog::profile::{Form, check, parse_duration, parse_size};
 use serde_json::Value;
 
 type Names = BTreeSet<String>;
@@ -300,6 +301,44 @@ fn the_keys_in_the_table_are_those_that_the_parser_takes() {
         );
     }
     assert_eq!(table("Profiles").iter().map(|row| first(&row[0])).collect::<Names>(), known);
+}
+
+/// The table of the keys, as README has to have it.
+fn keys_table() -> String {
+    fn rows(level: &Level, into: &mut String) {
+        for key in level.keys {
+            match key.form {
+                Form::Level(below) => rows(below, into),
+                form => {
+                    let default = if key.default.is_empty() { String::new() } else { format!(" {}", key.default) };
+                    let row =
+                        format!("| `{}{}` | {} |{default} | {} |\n", level.prefix, key.name, form.words(), key.meaning);
+                    into.push_str(&row);
+                    if form == Form::Streams {
+                        rows(&STREAM, into);
+                    }
+                }
+            }
+        }
+    }
+    let mut table = "| key | value | default | meaning |\n|---|---|---|---|\n".to_owned();
+    rows(LEVELS[0], &mut table);
+    table
+}
+
+#[test]
+fn the_table_of_keys_is_the_one_that_the_manual_is_made_of() {
+    let (readme, table) = (readme(), keys_table());
+    if std::env::var_os("RECLOG_UPDATE").is_some() {
+        let (before, rest) = readme.split_once("| key | value | default | meaning |").expect("the table");
+        let after = rest.split_once("\n\n").expect("its end").1;
+        std::fs::write(root().join("README.md"), format!("{before}{table}\n{after}")).expect("written");
+        return;
+    }
+    for row in table.lines() {
+        assert!(readme.contains(row), "README lacks this row; run this test with RECLOG_UPDATE=1:\n{row}");
+    }
+    assert!(readme.contains(&format!("\n\n{table}\n")), "README has other rows; run this test with RECLOG_UPDATE=1");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The command line as clap sees it; nothing here does anything.
 
+use std::path::PathBuf;
+
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
@@ -69,6 +71,8 @@ pub enum Verb {
     Service(ServiceArgs),
     /// Print the completion script of a shell
     Completions(CompletionsArgs),
+    /// Show a page of the manual, or write all of them
+    Man(ManArgs),
     /// The whole path on this machine, with an embedded jump host
     Demo(DemoArgs),
     /// Names for the completion scripts, one a line
@@ -295,6 +299,8 @@ pub enum ProfileVerb {
     Path(ProfileOptional),
     /// Delete a profile
     Rm(ProfileName),
+    /// Print the JSON Schema of profiles, for editors
+    Schema,
 }
 
 /// A saved profile.
@@ -340,6 +346,17 @@ pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
+/// `reclog man`
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// A verb, or profile.5 for the keys of profiles [default: reclog]
+    #[arg(value_name = "PAGE")]
+    pub page: Option<String>,
+    /// Write all pages below DIR, as man(1) looks for them: man1/reclog.1
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "page")]
+    pub dir: Option<PathBuf>,
+}
+
 /// `reclog demo`
 #[derive(Debug, Args)]
 pub struct DemoArgs {}
@@ -358,4 +375,6 @@ pub enum NamesArg {
     Profiles,
     /// Running collectors
     Collectors,
+    /// Pages of the manual
+    Pages,
 }

@@ -30,7 +30,9 @@ const TARGETS: [&str; 3] = ["up", "doctor", "harden"];
 /// Verbs whose first argument is a running collector.
 const COLLECTORS: [&str; 10] =
     ["down", "status", "health", "metrics", "tail", "audit", "kick", "rotate", "restart", "how"];
-/// Of those, the ones that take more than one.
+/// Verbs whose argument is a page of the manual.
+const PAGES: [&str; 1] = ["man"];
+/// Of the collectors' verbs, the ones that take more than one.
 const MANY: [&str; 1] = ["down"];
 
 /// The completion script of `shell`, as `reclog completions` prints it and `completions/` holds it.
@@ -98,6 +100,9 @@ _reclog_with_names() {{
         {first}|{many})
             what=collectors
             ;;
+        {pages})
+            what=pages
+            ;;
         *)
             return
             ;;
@@ -110,6 +115,7 @@ _reclog_with_names() {{
         valued = valued.join("|\\\n            "),
         profiles = alternatives(&PROFILES),
         first = alternatives(&first),
+        pages = alternatives(&PAGES),
         many = many.join("|"),
     );
     // Before the registration, which is to name the new function.
@@ -150,6 +156,7 @@ fn zsh(script: &str) -> String {
             () if verb == "profile check" => Some("_reclog_profiles_and_files"),
             () if PROFILES.contains(&verb.as_str()) => Some("_reclog_profiles"),
             () if COLLECTORS.contains(&verb.as_str()) => Some("_reclog_collectors"),
+            () if PAGES.contains(&verb.as_str()) => Some("_reclog_pages"),
             () => None,
         };
         match (names, line.rsplit_once(':')) {
@@ -172,6 +179,12 @@ _reclog_collectors() {
     local -a names
     names=(${(f)\"$(_call_program collectors reclog __names collectors 2>/dev/null)\"})
     _describe -t collectors collector names
+}
+
+_reclog_pages() {
+    local -a names
+    names=(${(f)\"$(_call_program pages reclog __names pages 2>/dev/null)\"})
+    _describe -t pages page names
 }
 
 _reclog_targets() {
@@ -213,6 +226,9 @@ fn fish() -> String {
     }
     for verb in COLLECTORS {
         say(verb, "(reclog __names collectors 2>/dev/null)", "Collector", false);
+    }
+    for verb in PAGES {
+        say(verb, "(reclog __names pages 2>/dev/null)", "Page", false);
     }
     out
 }

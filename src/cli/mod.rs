@@ -16,6 +16,7 @@ pub mod how;
 mod keyword;
 mod kick;
 mod look;
+pub mod manual;
 mod metrics;
 pub mod names;
 pub mod options;
@@ -84,6 +85,7 @@ async fn dispatch(verb: Verb, printer: Printer) -> Result<()> {
         Verb::How(args) => how::run(&args, &paths, printer).await,
         Verb::Profile(args) => profile::run(&args, &paths, printer, &mut anstream::stdout()),
         Verb::Completions(args) => printer.data(&completions::script(args.shell)),
+        Verb::Man(args) => manual::run(&args, printer),
         Verb::Demo(_) => demo::run(&mut anstream::stdout()).await,
         Verb::Names(args) => {
             names::run(&args);

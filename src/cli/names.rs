@@ -19,13 +19,14 @@ pub fn run(args: &NamesArgs) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-/// The names of `what`, sorted: profiles that are saved, collectors whose socket is there. A folder that cannot be read
+/// The names of `what`: profiles that are saved and collectors whose socket is there, sorted; pages in their order. A folder that cannot be read
 /// has none.
 #[must_use]
 pub fn names(what: NamesArg, paths: &Paths) -> Vec<String> {
     let (folders, extension): (Vec<PathBuf>, _) = match what {
         NamesArg::Profiles => (vec![paths.profiles()], "yaml"),
         NamesArg::Collectors => (paths.runtimes(), "sock"),
+        NamesArg::Pages => return super::manual::names(),
     };
     let files = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
     let named = |path: PathBuf| {

@@ -34,6 +34,7 @@ pub fn run(args: &ProfileArgs, paths: &Paths, printer: Printer, out: &mut dyn Wr
             printer.note(&format!("deleted {}", escape_str(&path.display().to_string())));
             String::new()
         }
+        ProfileVerb::Schema => format!("{:#}\n", profile::schema()),
     };
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())

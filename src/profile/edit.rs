@@ -17,6 +17,8 @@ use crate::profile::store;
 /// When there is no such profile, the editor fails, or what was written does not hold together.
 pub fn edit(name: &str, paths: &Paths) -> Result<Checked> {
     let file = store::path(name, paths)?;
+    // An editor reads it now. Where it cannot be written the profile still can.
+    let _ = store::refresh_schema(paths);
     let set = |key: &str| env::var_os(key).filter(|value| !value.is_empty());
     let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".into());
     let status = run(&editor, &file);

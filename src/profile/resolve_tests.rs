@@ -1,6 +1,8 @@
 use super::*;
 use crate::plan::{Compress, DEFAULT_MAX_LINE, Framing, Sync};
+use crate::profile::keys::STREAM;
 use crate::profile::limits::LimitFlags;
+use crate::profile::schema::tests::agree;
 use crate::profile::shape::Shape;
 use crate::profile::store::save;
 use proptest::prelude::*;
@@ -24,6 +26,7 @@ impl Home {
         let paths = Paths { config: at("config"), state: at("state"), runtime: at("run") };
         std::fs::create_dir_all(paths.profiles()).unwrap();
         for (name, text) in profiles {
+            agree(text);
             std::fs::write(paths.profile(name), text).unwrap();
         }
         Self { folder, paths }
@@ -511,7 +514,7 @@ fn saved_profiles_and_options_are_the_same_plan_when_they_are_read() {
 /// Profiles that are nearly right: known keys with values that may or may not fit.
 fn nearly() -> impl Strategy<Value = String> {
     let value = "[0-9]{1,6}|'?[a-z0-9./~:*@%-]{0,12}'?|\\[[a-z, ]{0,5}\\]|[0-9]{1,3}(s|ms|MB|KiB)|~|\\PC{0,6}";
-    let stream_keys = crate::profile::raw::LEVELS[2].1.to_vec();
+    let stream_keys = STREAM.keys.iter().map(|key| key.name).collect();
     let pairs = |keys: Vec<&'static str>| prop::collection::vec((prop::sample::select(keys), value), 0..4);
     let streams = prop::collection::vec(("[a-z]{1,3}", pairs(stream_keys)), 0..3);
     (pairs(vec!["target", "drain_timeout", "metrics", "ssh"]), streams).prop_map(|(top, streams)| {

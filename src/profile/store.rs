@@ -15,6 +15,7 @@ use crate::profile::position;
 use crate::profile::problem::{Problem, quote};
 use crate::profile::raw::RawProfile;
 use crate::profile::resolve::{check_name, resolve_profile};
+use crate::profile::schema::schema;
 use crate::profile::write::to_yaml;
 
 /// Longest profile in bytes: two thousand streams, and little enough that the worst YAML is read in a moment.
@@ -217,12 +218,32 @@ pub fn remove(name: &str, paths: &Paths) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Writes a commented profile to start from, and returns where it is.
+/// Writes a commented profile to start from, and returns where it is. Its first line names the schema to editors.
 ///
 /// # Errors
-/// When the name is bad or (without `force`) taken, or the file cannot be written.
+/// When the name is bad or (without `force`) taken, or a file cannot be written.
 pub fn init(name: &str, force: bool, paths: &Paths) -> Result<PathBuf> {
-    write(name, force, paths, "init", |name| Ok(TEMPLATE.replace("NAME", name)))
+    let file = write(name, force, paths, "init", |name| Ok(TEMPLATE.replace("NAME", name)))?;
+    refresh_schema(paths).map_err(|e| {
+        let shown = escape_str(&paths.config.join(SCHEMA).display().to_string());
+        Error::failed(format!("cannot write the schema of profiles {shown}: {}", io_reason(&e)))
+    })?;
+    Ok(file)
+}
+
+/// Beside the folder of profiles, where their first line looks for it: it is no profile, it needs no network, and the line
+/// holds wherever the folder is moved to.
+const SCHEMA: &str = "profile.schema.json";
+
+/// Makes the schema that editors read that of this very program; whoever opens a profile meanwhile sees the old one or the new one.
+pub(super) fn refresh_schema(paths: &Paths) -> std::io::Result<()> {
+    let file = paths.config.join(SCHEMA);
+    let text = format!("{:#}\n", schema());
+    if fs::read_to_string(&file).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    let temporary = paths.config.join(format!(".{SCHEMA}.{}.tmp", std::process::id()));
+    write_file(&temporary, &text).and_then(|()| fs::rename(&temporary, &file))
 }
 
 /// Saves `plan` as a profile that means the same, and returns where it is. The plan's name is not part of it: a

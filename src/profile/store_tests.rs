@@ -30,8 +30,10 @@ fn the_template_parses_as_it_is_and_with_every_option_taken_in() {
     let fresh = check("fresh", &paths).unwrap().plan;
     assert!(fresh.streams[0].out.name().ends_with("fresh.log"), "{fresh:?}");
     // Options are `#` and a key; prose is `# ` and a capital letter.
+    // The first line is for editors.
     let all: Vec<String> = TEMPLATE
         .lines()
+        .skip(1)
         .map(|line| match line.strip_prefix('#') {
             Some(option) if !option.starts_with(' ') || option.trim_start().starts_with(|c: char| c.is_lowercase()) => {
                 option.to_owned()
@@ -43,6 +45,26 @@ fn the_template_parses_as_it_is_and_with_every_option_taken_in() {
     let all = check("all", &paths).unwrap().plan;
     assert_eq!(all.ssh.unwrap().options.len(), 1);
     assert_eq!(all.streams[0].bind, "*");
+}
+
+#[test]
+fn the_first_line_of_a_new_profile_leads_to_the_schema_which_is_kept_fresh() {
+    let (_folder, paths) = home();
+    let file = init("fresh", false, &paths).unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    let named = text.lines().next().unwrap().strip_prefix("# yaml-language-server: $schema=").unwrap();
+    let schema = file.parent().unwrap().join(named);
+    let read = || serde_json::from_str::<serde_json::Value>(&fs::read_to_string(&schema).unwrap()).unwrap();
+    assert_eq!(read(), crate::profile::schema());
+    fs::write(&schema, "{}").unwrap();
+    refresh_schema(&paths).unwrap();
+    assert_eq!(read(), crate::profile::schema());
+    let entries = fs::read_dir(&paths.config).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(
+        entries.collect::<std::collections::BTreeSet<_>>(),
+        ["profile.schema.json", "profiles"].map(Into::into).into()
+    );
+    assert_eq!(names(&paths), ["fresh"]);
 }
 
 #[test]
