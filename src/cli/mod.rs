@@ -53,7 +53,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         return crate::collector::background::main().await;
     }
     let printer = Printer::new(cli.quiet, cli.verbose);
-    match dispatch(cli.verb, printer).await {
+    match Box::pin(dispatch(cli.verb, printer)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if printer::is_satisfied(&error) => ExitCode::SUCCESS,
         Err(error) => {

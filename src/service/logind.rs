@@ -22,7 +22,9 @@ pub fn look(user: &str) -> Option<Fate> {
 fn policy(folders: &[PathBuf]) -> Policy {
     let mut policy = Policy::default();
     let main = folders.iter().rev().map(|folder| folder.join("logind.conf")).find_map(|file| read(&file));
-    main.iter().for_each(|text| policy.read(text));
+    if let Some(text) = main {
+        policy.read(&text);
+    }
     let mut drop_ins: BTreeMap<OsString, PathBuf> = BTreeMap::new();
     for folder in folders {
         for entry in std::fs::read_dir(folder.join("logind.conf.d")).into_iter().flatten().flatten() {

@@ -87,7 +87,7 @@ pub fn fate(cgroup: &str, user: &str, policy: &Policy, lingers: bool) -> Option<
     let path = cgroup.lines().filter_map(|line| line.splitn(3, ':').nth(2));
     let groups: Vec<&str> = path.flat_map(|path| path.split('/')).collect();
     let below_manager = groups.iter().any(|group| group.starts_with("user@") && group.ends_with(".service"));
-    let session = |group: &&&str| group.strip_prefix("session-").is_some_and(|rest| rest.ends_with(".scope"));
+    let session = |group: &&&str| group.strip_prefix("session-").and_then(|rest| rest.strip_suffix(".scope")).is_some();
     if below_manager {
         return (!lingers).then_some(Fate::Manager);
     }

@@ -10,7 +10,7 @@ const FLUSH: u64 = 30;
 #[must_use]
 pub fn launchd(service: &Service) -> String {
     let string = |text: &str| format!("<string>{}</string>", quote::xml(text));
-    let command: String = service.command().iter().map(|word| format!("\n    {}", string(word))).collect();
+    let command: String = service.command().iter().fold(String::new(), |text, word| text + "\n    " + &string(word));
     let mut text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n\

@@ -19,6 +19,7 @@ const SECTIONS: [&str; 5] = [
 ];
 
 /// The page; `command` is the program's.
+#[must_use]
 pub fn page(command: &Command) -> String {
     let mut page = Roff::page("reclog-profile", 5, DATE);
     page.name("reclog-profile", "profiles of reclog: what a collector does, in YAML");

@@ -218,6 +218,7 @@ pub const MORE: &[More] = &[
 ];
 
 /// What is said of `verb`.
+#[must_use]
 pub fn of(verb: &str) -> Option<&'static More> {
     MORE.iter().find(|more| more.verb == verb)
 }

@@ -45,7 +45,7 @@ pub fn put(page: &mut Roff, title: &str, but: &[&str]) {
             line if rank(line) > 0 => return,
             line if line.starts_with('|') => rest.iter().take_while(|line| line.starts_with('|')).count(),
             line if is_item(line) => 1 + rest[1..].iter().take_while(|line| line.starts_with("  ")).count(),
-            line if line.is_empty() => 1,
+            "" => 1,
             _ => rest
                 .iter()
                 .take_while(|line| {
@@ -60,7 +60,7 @@ pub fn put(page: &mut Roff, title: &str, but: &[&str]) {
             line if line.starts_with("```") => page.code(&block[1..block.len() - 1].join("\n")),
             line if line.starts_with('|') => table(page, block, but),
             line if is_item(line) => page.item(&block.join(" ")[2..]),
-            line if line.is_empty() => {}
+            "" => {}
             _ => page.paragraph(&block.join(" ")),
         }
     }

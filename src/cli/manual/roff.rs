@@ -177,16 +177,13 @@ pub fn inline(markdown: &str) -> String {
             (!inside.is_empty() && (*typed || !inside.starts_with(char::is_whitespace)))
                 .then_some((inside, after, *font, *typed))
         });
-        match span {
-            Some((inside, after, font, typed)) => {
-                let inside = if typed { literal(inside) } else { inline(inside) };
-                out.push_str(&format!("{font}{inside}\\fR"));
-                rest = after;
-            }
-            None => {
-                out.push_str(&escaped(first, false));
-                rest = &rest[first.len_utf8()..];
-            }
+        if let Some((inside, after, font, typed)) = span {
+            let inside = if typed { literal(inside) } else { inline(inside) };
+            out.push_str(&format!("{font}{inside}\\fR"));
+            rest = after;
+        } else {
+            out.push_str(&escaped(first, false));
+            rest = &rest[first.len_utf8()..];
         }
     }
     out

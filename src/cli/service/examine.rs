@@ -227,12 +227,11 @@ fn name_of(path: &Path) -> Option<&str> {
 fn credentials(needs: &mut Needs) {
     let mut files = BTreeSet::new();
     for path in std::mem::take(&mut needs.reads) {
-        match name_of(&path) {
-            Some(name) => needs.credentials.push(name.to_owned()),
-            None => {
-                files.extend(path.canonicalize());
-                files.insert(path);
-            }
+        if let Some(name) = name_of(&path) {
+            needs.credentials.push(name.to_owned());
+        } else {
+            files.extend(path.canonicalize());
+            files.insert(path);
         }
     }
     needs.reads = files.into_iter().filter(|path| path.is_absolute() && path != Path::new("/dev/null")).collect();
