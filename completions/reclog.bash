@@ -34,9 +34,6 @@ _reclog() {
             reclog,harden)
                 cmd="reclog__subcmd__harden"
                 ;;
-            reclog,health)
-                cmd="reclog__subcmd__health"
-                ;;
             reclog,how)
                 cmd="reclog__subcmd__how"
                 ;;
@@ -45,9 +42,6 @@ _reclog() {
                 ;;
             reclog,listen)
                 cmd="reclog__subcmd__listen"
-                ;;
-            reclog,metrics)
-                cmd="reclog__subcmd__metrics"
                 ;;
             reclog,profile)
                 cmd="reclog__subcmd__profile"
@@ -85,9 +79,6 @@ _reclog() {
             reclog__subcmd__profile,rm)
                 cmd="reclog__subcmd__profile__subcmd__rm"
                 ;;
-            reclog__subcmd__profile,schema)
-                cmd="reclog__subcmd__profile__subcmd__schema"
-                ;;
             reclog__subcmd__profile,show)
                 cmd="reclog__subcmd__profile__subcmd__show"
                 ;;
@@ -98,7 +89,7 @@ _reclog() {
 
     case "${cmd}" in
         reclog)
-            opts="-q -v -h -V --quiet --verbose --help --version up listen down status health metrics tail audit kick rotate doctor how send harden profile completions demo"
+            opts="-q -v -h -V --quiet --verbose --help --version up listen down status tail audit kick rotate doctor how send harden profile completions demo"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -402,20 +393,6 @@ _reclog() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        reclog__subcmd__health)
-            opts="-q -v -h -V --json --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         reclog__subcmd__how)
             opts="-q -v -h -V --sender --udp --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -580,37 +557,8 @@ _reclog() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        reclog__subcmd__metrics)
-            opts="-q -v -h -V --openmetrics --textfile --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --textfile)
-                    local oldifs
-                    if [ -n "${IFS+x}" ]; then
-                        oldifs="$IFS"
-                    fi
-                    IFS=$'\n'
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    if [ -n "${oldifs+x}" ]; then
-                        IFS="$oldifs"
-                    fi
-                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
-                        compopt -o filenames
-                    fi
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         reclog__subcmd__profile)
-            opts="-q -v -h -V --quiet --verbose --help --version list show init check edit path rm schema"
+            opts="-q -v -h -V --quiet --verbose --help --version list show init check edit path rm"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -694,20 +642,6 @@ _reclog() {
             return 0
             ;;
         reclog__subcmd__profile__subcmd__rm)
-            opts="-q -v -h -V --quiet --verbose --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        reclog__subcmd__profile__subcmd__schema)
             opts="-q -v -h -V --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1158,7 +1092,6 @@ _reclog_with_names() {
             " listen"*" --compress"|\
             " listen"*" --name"|\
             " listen"*" --drain-timeout"|\
-            " metrics"*" --textfile"|\
             " tail"*" -n"|\
             " tail"*" --lines"|\
             " tail"*" -e"|\
@@ -1196,8 +1129,7 @@ _reclog_with_names() {
             " harden"*" --ssh-config"|\
             " harden"*" -J"|\
             " harden"*" --jump"|\
-            " harden"*" -o"|\
-            " man"*" --dir")
+            " harden"*" -o")
                 value=1
                 ;;
             *" -"*) ;;
@@ -1211,11 +1143,8 @@ _reclog_with_names() {
         " up"|" doctor"|" harden"|" profile show"|" profile check"|" profile edit"|" profile path"|" profile rm")
             what=profiles
             ;;
-        " status"|" health"|" metrics"|" tail"|" audit"|" kick"|" rotate"|" how"|" down"*)
+        " status"|" tail"|" audit"|" kick"|" rotate"|" how"|" down"*)
             what=collectors
-            ;;
-        " man")
-            what=pages
             ;;
         *)
             return

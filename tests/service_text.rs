@@ -98,7 +98,7 @@ fn a_real_supervisord_runs_it_and_leaves_it_down() {
     env.wait_state("web", "up");
     env.down("web");
     wait_until("it stays down", SOON, || control(&["status"]).contains("EXITED").then_some(()));
-    assert_eq!(env.processes(), []);
+    assert_eq!(env.processes(), Vec::<u32>::new());
 }
 
 #[test]

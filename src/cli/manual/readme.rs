@@ -40,7 +40,7 @@ pub fn put(page: &mut Roff, title: &str, but: &[&str]) {
     let lines = section(title).unwrap_or_default();
     let mut rest = lines.as_slice();
     while let Some(first) = rest.first() {
-        let count = match first {
+        let count = match *first {
             line if line.starts_with("```") => 2 + rest[1..].iter().take_while(|line| !line.starts_with("```")).count(),
             line if rank(line) > 0 => return,
             line if line.starts_with('|') => rest.iter().take_while(|line| line.starts_with('|')).count(),
@@ -56,7 +56,7 @@ pub fn put(page: &mut Roff, title: &str, but: &[&str]) {
         };
         let (block, after) = rest.split_at(count.min(rest.len()));
         rest = after;
-        match first {
+        match *first {
             line if line.starts_with("```") => page.code(&block[1..block.len() - 1].join("\n")),
             line if line.starts_with('|') => table(page, block, but),
             line if is_item(line) => page.item(&block.join(" ")[2..]),
