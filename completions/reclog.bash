@@ -34,6 +34,9 @@ _reclog() {
             reclog,harden)
                 cmd="reclog__subcmd__harden"
                 ;;
+            reclog,health)
+                cmd="reclog__subcmd__health"
+                ;;
             reclog,how)
                 cmd="reclog__subcmd__how"
                 ;;
@@ -43,14 +46,26 @@ _reclog() {
             reclog,listen)
                 cmd="reclog__subcmd__listen"
                 ;;
+            reclog,man)
+                cmd="reclog__subcmd__man"
+                ;;
+            reclog,metrics)
+                cmd="reclog__subcmd__metrics"
+                ;;
             reclog,profile)
                 cmd="reclog__subcmd__profile"
+                ;;
+            reclog,restart)
+                cmd="reclog__subcmd__restart"
                 ;;
             reclog,rotate)
                 cmd="reclog__subcmd__rotate"
                 ;;
             reclog,send)
                 cmd="reclog__subcmd__send"
+                ;;
+            reclog,service)
+                cmd="reclog__subcmd__service"
                 ;;
             reclog,status)
                 cmd="reclog__subcmd__status"
@@ -79,8 +94,23 @@ _reclog() {
             reclog__subcmd__profile,rm)
                 cmd="reclog__subcmd__profile__subcmd__rm"
                 ;;
+            reclog__subcmd__profile,schema)
+                cmd="reclog__subcmd__profile__subcmd__schema"
+                ;;
             reclog__subcmd__profile,show)
                 cmd="reclog__subcmd__profile__subcmd__show"
+                ;;
+            reclog__subcmd__service,install)
+                cmd="reclog__subcmd__service__subcmd__install"
+                ;;
+            reclog__subcmd__service,print)
+                cmd="reclog__subcmd__service__subcmd__print"
+                ;;
+            reclog__subcmd__service,status)
+                cmd="reclog__subcmd__service__subcmd__status"
+                ;;
+            reclog__subcmd__service,uninstall)
+                cmd="reclog__subcmd__service__subcmd__uninstall"
                 ;;
             *)
                 ;;
@@ -89,7 +119,7 @@ _reclog() {
 
     case "${cmd}" in
         reclog)
-            opts="-q -v -h -V --quiet --verbose --help --version up listen down status tail audit kick rotate doctor how send harden profile completions demo"
+            opts="-q -v -h -V --quiet --verbose --help --version up listen down status health metrics tail audit kick rotate restart doctor how send harden profile service completions man demo"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -393,6 +423,20 @@ _reclog() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        reclog__subcmd__health)
+            opts="-q -v -h -V --json --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         reclog__subcmd__how)
             opts="-q -v -h -V --sender --udp --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -557,8 +601,58 @@ _reclog() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        reclog__subcmd__man)
+            opts="-q -v -h -V --dir --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reclog__subcmd__metrics)
+            opts="-q -v -h -V --openmetrics --textfile --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --textfile)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         reclog__subcmd__profile)
-            opts="-q -v -h -V --quiet --verbose --help --version list show init check edit path rm"
+            opts="-q -v -h -V --quiet --verbose --help --version list show init check edit path rm schema"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -655,9 +749,37 @@ _reclog() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        reclog__subcmd__profile__subcmd__schema)
+            opts="-q -v -h -V --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         reclog__subcmd__profile__subcmd__show)
             opts="-q -v -h -V --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reclog__subcmd__restart)
+            opts="-q -v -h -V --json --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -737,6 +859,96 @@ _reclog() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reclog__subcmd__service)
+            opts="-q -v -h -V --quiet --verbose --help --version install uninstall status print"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reclog__subcmd__service__subcmd__install)
+            opts="-q -v -h -V --system --user --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reclog__subcmd__service__subcmd__print)
+            opts="-q -v -h -V --kind --system --user --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --kind)
+                    COMPREPLY=($(compgen -W "systemd launchd supervisord" -- "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reclog__subcmd__service__subcmd__status)
+            opts="-q -v -h -V --system --user --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reclog__subcmd__service__subcmd__uninstall)
+            opts="-q -v -h -V --system --user --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1092,6 +1304,7 @@ _reclog_with_names() {
             " listen"*" --compress"|\
             " listen"*" --name"|\
             " listen"*" --drain-timeout"|\
+            " metrics"*" --textfile"|\
             " tail"*" -n"|\
             " tail"*" --lines"|\
             " tail"*" -e"|\
@@ -1129,7 +1342,13 @@ _reclog_with_names() {
             " harden"*" --ssh-config"|\
             " harden"*" -J"|\
             " harden"*" --jump"|\
-            " harden"*" -o")
+            " harden"*" -o"|\
+            " service install"*" --user"|\
+            " service uninstall"*" --user"|\
+            " service status"*" --user"|\
+            " service print"*" --kind"|\
+            " service print"*" --user"|\
+            " man"*" --dir")
                 value=1
                 ;;
             *" -"*) ;;
@@ -1140,11 +1359,14 @@ _reclog_with_names() {
     done
     [[ -n $value ]] && return
     case "$words" in
-        " up"|" doctor"|" harden"|" profile show"|" profile check"|" profile edit"|" profile path"|" profile rm")
+        " up"|" doctor"|" harden"|" profile show"|" profile check"|" profile edit"|" profile path"|" profile rm"|" service install"|" service uninstall"|" service status"|" service print")
             what=profiles
             ;;
-        " status"|" tail"|" audit"|" kick"|" rotate"|" how"|" down"*)
+        " status"|" health"|" metrics"|" tail"|" audit"|" kick"|" rotate"|" restart"|" how"|" down"*)
             what=collectors
+            ;;
+        " man")
+            what=pages
             ;;
         *)
             return

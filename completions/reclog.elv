@@ -30,16 +30,21 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand listen 'Collect on a port of this machine, without SSH'
             cand down 'Drain, cancel the forward, flush, fsync, stop'
             cand status 'What runs, what arrived, what is wrong'
+            cand health 'One sentence a trouble; exit code 0 when there is none'
+            cand metrics 'The figures of the status as Prometheus reads them'
             cand tail 'Show records as they arrive, safe for a terminal'
             cand audit 'Who connected, what was refused, cut, stalled, rotated'
             cand kick 'Reconnect now'
             cand rotate 'Put the file away now and begin a new one'
+            cand restart 'Down and up in one: the profile read anew, this release, the shortest gap'
             cand doctor 'Prove, step by step, that senders can get through'
             cand how 'Print a ready-to-paste sender line'
             cand send 'Send lines of standard input or of files to a collector'
             cand harden 'Print, or prove, that the key can do no more than it needs'
             cand profile 'Saved profiles'
+            cand service 'A profile that runs by itself, looked after by systemd'
             cand completions 'Print the completion script of a shell'
+            cand man 'Show a page of the manual, or write all of them'
             cand demo 'The whole path on this machine, with an embedded jump host'
         }
         &'reclog;up'= {
@@ -163,6 +168,29 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
         }
+        &'reclog;health'= {
+            cand --json 'One JSON object on stdout'
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'reclog;metrics'= {
+            cand --textfile 'Write them to this file, for the textfile collector of the node exporter'
+            cand --openmetrics 'In the format OpenMetrics instead of the older one'
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
         &'reclog;tail'= {
             cand -n 'Show the last N records'
             cand --lines 'Show the last N records'
@@ -209,6 +237,17 @@ set edit:completion:arg-completer[reclog] = {|@words|
         }
         &'reclog;rotate'= {
             cand --json 'One JSON object on stdout'
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'reclog;restart'= {
+            cand --json 'Every step as one JSON object on stdout'
             cand -q 'Say less: no progress, no hints on success'
             cand --quiet 'Say less: no progress, no hints on success'
             cand -v 'Say more; twice: everything'
@@ -310,6 +349,7 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand edit 'Open a profile in $VISUAL or $EDITOR, then check it'
             cand path 'Print where a profile lies'
             cand rm 'Delete a profile'
+            cand schema 'Print the JSON Schema of profiles, for editors'
         }
         &'reclog;profile;list'= {
             cand -q 'Say less: no progress, no hints on success'
@@ -382,7 +422,91 @@ set edit:completion:arg-completer[reclog] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
         }
+        &'reclog;profile;schema'= {
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'reclog;service'= {
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand install 'Write a unit for a profile, enable it, start it and wait until the collector is up'
+            cand uninstall 'Drain and stop the service of a profile, and remove its unit'
+            cand status 'How the service of a profile is'
+            cand print 'Print the unit and install nothing'
+        }
+        &'reclog;service;install'= {
+            cand --user 'With --system: the account that it runs as, whose profile is read [default: who called sudo]'
+            cand --system 'A service of the machine instead of one of yours; needs root'
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'reclog;service;uninstall'= {
+            cand --user 'With --system: the account that it runs as, whose profile is read [default: who called sudo]'
+            cand --system 'A service of the machine instead of one of yours; needs root'
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'reclog;service;status'= {
+            cand --user 'With --system: the account that it runs as, whose profile is read [default: who called sudo]'
+            cand --system 'A service of the machine instead of one of yours; needs root'
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'reclog;service;print'= {
+            cand --kind 'For which service manager'
+            cand --user 'With --system: the account that it runs as, whose profile is read [default: who called sudo]'
+            cand --system 'A service of the machine instead of one of yours; needs root'
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
         &'reclog;completions'= {
+            cand -q 'Say less: no progress, no hints on success'
+            cand --quiet 'Say less: no progress, no hints on success'
+            cand -v 'Say more; twice: everything'
+            cand --verbose 'Say more; twice: everything'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'reclog;man'= {
+            cand --dir 'Write all pages below DIR, as man(1) looks for them: man1/reclog.1'
             cand -q 'Say less: no progress, no hints on success'
             cand --quiet 'Say less: no progress, no hints on success'
             cand -v 'Say more; twice: everything'

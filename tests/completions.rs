@@ -67,7 +67,7 @@ impl Stage {
 }
 
 /// What is typed, and the names that are offered then.
-const CASES: [(&[&str], &[&str]); 21] = [
+const CASES: [(&[&str], &[&str]); 22] = [
     (&["up", ""], &["tremplin", "web"]),
     (&["up", "tr"], &["tremplin"]),
     (&["doctor", "tr"], &["tremplin"]),

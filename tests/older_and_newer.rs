@@ -42,7 +42,8 @@ impl Other {
                 let what = request["request"].as_str().unwrap().to_owned();
                 heard.lock().unwrap().push(request);
                 for line in &says(&what)[1..] {
-                    writeln!(stream, "{line}").unwrap();
+                    // Who has its answer goes.
+                    let _ = writeln!(stream, "{line}");
                 }
                 if what == "down" {
                     std::fs::remove_file(&path).unwrap();

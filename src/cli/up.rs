@@ -195,7 +195,7 @@ pub(super) async fn start(start: Start, run: &RunArgs, paths: &Paths, printer: P
                 Event::Step { phase, target } => spinner.say(step(*phase, target)),
                 Event::NotYet { message, again_in_ms, .. } => {
                     spinner.pause();
-                    printer.note(&not_yet(message, *again_in_ms));
+                    printer.note(&words::not_yet(message, *again_in_ms));
                     spinner.resume();
                     spinner.say("waiting to try again".into());
                 }
@@ -357,11 +357,6 @@ fn step(phase: Phase, target: &str) -> String {
         Phase::Authentication => format!("logging in to {target}"),
         Phase::Forward => format!("asking {target} for the port"),
     }
-}
-
-fn not_yet(message: &str, again_in_ms: u64) -> String {
-    let seconds = again_in_ms.div_ceil(1000);
-    format!("not yet: {message}; trying again in {seconds} s (Ctrl-C ends it)")
 }
 
 /// The block that says what is up and what to do with it.

@@ -68,6 +68,13 @@ pub fn place(host: &str, port: u16) -> String {
     format!("{}:{port}", bracketed(&host))
 }
 
+/// A first connection that failed is tried again.
+#[must_use]
+pub fn not_yet(message: &str, again_in_ms: u64) -> String {
+    let seconds = again_in_ms.div_ceil(1000);
+    format!("not yet: {message}; trying again in {seconds} s (Ctrl-C ends it)")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

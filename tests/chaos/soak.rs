@@ -142,7 +142,7 @@ impl Soak {
     fn lose(&mut self) {
         let number = self.happened.len();
         let begin = now();
-        let fault = if number % 2 == 0 { Fault::Kick } else { Fault::KillSession };
+        let fault = if number.is_multiple_of(2) { Fault::Kick } else { Fault::KillSession };
         if fault == Fault::Kick {
             self.verb(&["kick", NAME]);
         } else {
@@ -161,7 +161,7 @@ impl Soak {
         }
         let back = self.watch.arrived_since(end);
         self.happened.push(Happened { number, fault, begin, end, back, overlapped: false, note: String::new() });
-        if number % 10 == 0 {
+        if number.is_multiple_of(10) {
             println!(
                 "{:6.0} s  {} losses, {} lines read",
                 self.began.elapsed().as_secs_f64(),

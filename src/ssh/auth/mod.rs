@@ -6,6 +6,7 @@
 mod agent;
 mod interactive;
 mod keys;
+mod locked;
 mod memory;
 mod public;
 mod publickey;
@@ -13,7 +14,7 @@ mod ring;
 mod signer;
 mod words;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use russh::client::{AuthResult, Handle};
@@ -25,9 +26,9 @@ use super::prompt::{Answer, Desk, Question};
 use super::settings::{Method, PHASE_TIMEOUT, Settings};
 use crate::error::{Error, Result};
 
-use keys::{KeyFile, Private};
 use memory::Account;
 
+pub use locked::{is_locked, locked_alone};
 pub use memory::Memory;
 pub use public::{PublicHalf, public_half};
 pub use words::{brief, shown};
@@ -38,25 +39,6 @@ const MOST_ROUNDS: usize = 20;
 const LOOK: Duration = Duration::from_millis(100);
 /// The time that the end of a connection may take to be told.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// A key behind a passphrase, where no other can log in: none without one, and no agent that might have it open.
-#[must_use]
-pub fn locked_alone(settings: &Settings) -> Option<PathBuf> {
-    if settings.agent.is_some() || !settings.methods.contains(&Method::PublicKey) {
-        return None;
-    }
-    let files: Vec<KeyFile> = settings.identities.iter().map(|path| KeyFile::look(path)).collect();
-    if files.iter().any(|file| matches!(file.private, Private::Ready(_))) {
-        return None;
-    }
-    files.into_iter().find(|file| matches!(file.private, Private::Locked)).map(|file| file.path)
-}
-
-/// Whether the file is a key behind a passphrase.
-#[must_use]
-pub fn is_locked(file: &Path) -> bool {
-    matches!(KeyFile::look(file).private, Private::Locked)
-}
 
 /// One login under way.
 struct Login<'a> {
