@@ -44,12 +44,8 @@ impl Root {
         let named = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
         let name = named.expect("a Debian that has a name");
         let root = Self(folder);
-        said(
-            Command::new("mmdebstrap")
-                .args(["--quiet", "--variant=minbase", name])
-                .arg(root.path(""))
-                .env("PATH", path()),
-        );
+        let top = root.0.path().join("root");
+        said(Command::new("mmdebstrap").args(["--quiet", "--variant=minbase", name]).arg(top).env("PATH", path()));
         root
     }
 

@@ -43,7 +43,7 @@ fn alone() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let target = Path::new(env!("CARGO_BIN_EXE_reclog")).ancestors().nth(2).expect("target/debug/reclog");
-        let built = cargo(&["build", "--profile", "small", "--bin", "reclog", "--target-dir"]).arg(target).status();
+        let built = cargo(&["build", "--profile", "small"]).env("CARGO_TARGET_DIR", target).status();
         assert!(built.expect("cargo").success());
         target.join("small/reclog")
     })
