@@ -50,9 +50,7 @@ impl Paths {
             .or_else(|| base.as_ref().map(|b| b.state_dir().unwrap_or_else(|| b.data_local_dir()).join("reclog")))
             .ok_or_else(|| need("RECLOG_STATE_DIR"))?;
         let runtime = given("RECLOG_RUNTIME_DIR")
-            .or_else(|| {
-                base.as_ref().and_then(BaseDirs::runtime_dir).filter(|dir| stays(dir)).map(|dir| dir.join("reclog"))
-            })
+            .or_else(|| base.as_ref().and_then(BaseDirs::runtime_dir).map(|dir| dir.join("reclog")))
             .unwrap_or_else(|| state.join("run"));
         Ok(Self { config, state, runtime })
     }
@@ -142,16 +140,6 @@ fn inside(folder: &str) -> Vec<PathBuf> {
 /// Where logind makes this user's runtime folder.
 fn own_runtime() -> PathBuf {
     PathBuf::from(format!("/run/user/{}", rustix::process::getuid().as_raw()))
-}
-
-/// Whether a runtime folder is there for as long as a process may be. logind removes that of a user when the last session ends,
-/// and with it the socket of a collector that lives on; only for those who linger it stays.
-fn stays(runtime: &Path) -> bool {
-    if runtime != own_runtime() {
-        return true;
-    }
-    let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
-    user.is_none_or(|user| lingers(&user.name) != Some(false))
 }
 
 /// Whether the manager and the runtime folder of `user` stay after the last logout; `None`: there is no logind that would take

@@ -14,7 +14,7 @@ use common::{Bg, Env, Run, read_text};
 /// What small boards have to spare, in bytes.
 const MOST: u64 = 3 << 20;
 /// The crates that it is made of. One more costs every board: is it needed there? Else it is optional, and in `full`.
-const CRATES: [&str; 15] = [
+const CRATES: [&str; 14] = [
     "anstream",
     "anstyle",
     "bytesize",
@@ -23,7 +23,6 @@ const CRATES: [&str; 15] = [
     "directories",
     "jiff",
     "memchr",
-    "nix",
     "rustix",
     "serde",
     "serde_json",
