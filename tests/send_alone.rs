@@ -90,7 +90,7 @@ fn it_has_no_crate_that_only_a_collector_needs() {
 #[test]
 fn its_lines_arrive_acknowledged_or_not() {
     let env = Env::new();
-    let lines: String = (0..5000).map(|n| format!("line {n} of a small board\n")).collect();
+    let lines = (0..5000).fold(String::new(), |lines, n| lines + &format!("line {n} of a small board\n"));
     let input = env.write("input", &lines);
     for (name, framing, ack) in [("plain", "lines", None), ("acked", "relp", Some("--ack"))] {
         let up = env.listen(&["--out", &env.arg(name), "--name", name, "--framing", framing]);
