@@ -324,7 +324,7 @@ fn a_connection_that_is_full_is_no_verdict_and_no_line_of_ours_a_sender() {
         "add table inet slow; add chain inet slow out {{ type filter hook output priority 0; }}; \
          add rule inet slow out tcp sport {ssh} limit rate over 400 kbytes/second burst 20 kbytes drop"
     ));
-    let script = format!("yes 'a line like any other, and long enough' > /dev/tcp/{THERE}/{}", stage.port);
+    let script = format!("exec yes 'a line like any other, and long enough' > /dev/tcp/{THERE}/{}", stage.port);
     let bulk = || {
         let mut sender = stage.env.command("ip");
         common::Daemon::start(sender.args(["netns", "exec", &stage.world.outside, "bash", "-c", &script]))
@@ -582,7 +582,7 @@ fn while_an_output_is_behind_nobody_is_asked_and_what_was_known_holds() {
     assert_eq!(stage.env.stream("c")["reach"], "proven");
     assert!(stage.world.counted() > 0);
     disk.fill(4096);
-    let script = format!("yes 'a line like any other, and long enough' > /dev/tcp/{THERE}/{port}");
+    let script = format!("exec yes 'a line like any other, and long enough' > /dev/tcp/{THERE}/{port}");
     let mut sender = stage.env.command("ip");
     let sender = common::Daemon::start(sender.args(["netns", "exec", &stage.world.outside, "bash", "-c", &script]));
     let full = |c: &Value| number(&c["streams"][0]["ledger"]["pending"]) >= common::disk::QUEUE;

@@ -42,7 +42,14 @@ impl Disk {
     #[track_caller]
     pub fn fill(&self, but: u64) {
         let mut filler = File::create(self.0.join("filler")).unwrap();
-        while filler.write_all(&[0; 4096]).is_ok() {}
+        // No other error means that it is full.
+        loop {
+            match filler.write_all(&[0; 4096]) {
+                Ok(()) => {}
+                Err(e) if e.kind() == std::io::ErrorKind::StorageFull => break,
+                Err(e) => eprintln!("filling {} goes on after: {e}", self.0.display()),
+            }
+        }
         filler.set_len(filler.metadata().unwrap().len() - but).unwrap();
     }
 
