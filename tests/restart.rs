@@ -210,7 +210,7 @@ fn a_profile_that_up_saved_is_read_anew_too() {
     env.trust(&sshd);
     let old = env.up(&["--remote-port", "0", "--bind", "127.0.0.1", "--out", "f", "--save", "c"]);
     let saved = read_text(env.path("config/profiles/c.yaml"));
-    env.write("config/profiles/c.yaml", saved.replace("/work/f", "/work/g"));
+    env.write("config/profiles/c.yaml", saved.replace(&env.arg("work/f"), &env.arg("work/g")));
     let new = restarted(&env, "c");
     assert_eq!(new.port(), old.port());
     send(new.port(), "x\n");
