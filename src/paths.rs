@@ -142,13 +142,6 @@ fn own_runtime() -> PathBuf {
     PathBuf::from(format!("/run/user/{}", rustix::process::getuid().as_raw()))
 }
 
-/// Whether the manager and the runtime folder of `user` stay after the last logout; `None`: there is no logind that would take
-/// them away.
-#[must_use]
-pub fn lingers(user: &str) -> Option<bool> {
-    Path::new("/run/systemd/users").is_dir().then(|| Path::new("/var/lib/systemd/linger").join(user).exists())
-}
-
 /// Makes `dir` and its parents, mode 0700, and refuses a folder of another user or that others may write to:
 /// they could swap our sockets.
 ///

@@ -1,7 +1,8 @@
 //! The background process: start, supervision, shutdown.
 //!
 //! [`launch`] is the parent's side of a start, [`background`] the child's; [`run`] is the collector itself, the same in
-//! the background and in the foreground, and [`takeover`] puts one into the place of another. The supervisor outlives connections; outputs and ledger outlive reconnects.
+//! the background and in the foreground, and [`takeover`] puts one into the place of another. The supervisor outlives
+//! connections; outputs and ledger outlive reconnects.
 
 mod audited;
 pub mod background;

@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::logout::{Fate, Policy, fate};
-use crate::paths::lingers;
 
 /// Folders of configuration, the least important first (systemd-logind reads them so).
 const FOLDERS: [&str; 4] = ["/usr/lib/systemd", "/usr/local/lib/systemd", "/run/systemd", "/etc/systemd"];
@@ -16,6 +15,13 @@ pub fn look(user: &str) -> Option<Fate> {
     let cgroup = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     let lingers = lingers(user)?;
     fate(&cgroup, user, &policy(&FOLDERS.map(PathBuf::from)), lingers)
+}
+
+/// Whether the manager and the runtime folder of `user` stay after the last logout; `None`: there is no logind that would take
+/// them away.
+#[must_use]
+pub fn lingers(user: &str) -> Option<bool> {
+    Path::new("/run/systemd/users").is_dir().then(|| Path::new("/var/lib/systemd/linger").join(user).exists())
 }
 
 /// The main file of the most important folder that has one, then all drop-ins by name; of the same name the most important one.

@@ -20,7 +20,7 @@ pub mod watchdog;
 
 use std::path::PathBuf;
 
-pub use logind::look as look_at_logout;
+pub use logind::{lingers, look as look_at_logout};
 pub use manager::{Active, Manager, NoManager, version};
 pub use mark::{Owner, difference, owner};
 pub use needs::Needs;

@@ -12,7 +12,7 @@ use super::waiting;
 use super::{Draft, any_scope, check_name, home, manager, paths_of, unit_file};
 use crate::control::client;
 use crate::error::{Error, Result, io_reason};
-use crate::paths::{Paths, lingers};
+use crate::paths::Paths;
 use crate::service::{self, Manager, Owner, Scope, Service};
 
 /// What stands in the place of the unit.
@@ -83,7 +83,7 @@ fn tell_about_lingering(scope: &Scope, printer: Printer) {
         return;
     }
     let Some(user) = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten() else { return };
-    if lingers(&user.name) == Some(false) {
+    if service::lingers(&user.name) == Some(false) {
         printer.note(&format!(
             "note: it runs while you are logged in; to have it run from boot on and after a logout:\n  \
              sudo loginctl enable-linger {}",
