@@ -43,8 +43,11 @@ fn measure(stage: &Stage, to: Plain, bytes: u64, case: &Case, outcome: &mut Outc
     let lines = (bytes / stage.corpus.length_of(BLOCK_LINES)).max(1) * BLOCK_LINES;
     let stream = Stream { corpus: stage.corpus, first: case.first, counted: case.counted, lines };
     let before = to.cpu();
-    let seconds = stream.run(&to, case.shape.length_of(stage.corpus, lines))?;
-    let megabytes = stage.corpus.length_of(lines) as f64 / 1e6;
+    let length = case.shape.length_of(stage.corpus, lines);
+    let seconds = stream.run(&to, length)?;
+    // What came in and is stored: a front of ours is no throughput, a priority that was sent is.
+    let payload = if case.counted { length } else { stage.corpus.length_of(lines) };
+    let megabytes = payload as f64 / 1e6;
     outcome.add(case.rows[0], megabytes / seconds);
     outcome.add(case.rows[1], (to.cpu() - before) * 1_000.0 / megabytes);
     let verdict = stage.corpus.check_shaped(&to.file, 1, lines, case.shape)?;

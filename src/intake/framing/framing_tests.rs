@@ -38,6 +38,13 @@ fn run_with(framing: Framing, ends: Ends, max_line: usize, chunks: &[&[u8]]) -> 
     ran.made += framer.finish(&mut out);
     let (payload, added) = out.account(0, out.len());
     assert_eq!((framer.held(), payload + ran.made.taken), (0, fed as u64), "bytes have vanished at the end");
+    if framing != Framing::Raw {
+        assert_eq!(
+            out.records_after(0, true),
+            ran.made.records,
+            "records that hold line ends are not told from others"
+        );
+    }
     let text = out.bytes().escape_ascii().to_string().replace(r"\n", "\n");
     Ran { text, added, ..ran }
 }
@@ -127,6 +134,21 @@ fn syslog_is_counted_or_a_line_as_each_record_says() {
     let records = "<1>ab\n<2>line\n<3>with\nlf\n.\n<4>end\n<5>six\n12 no\n1234567 <1>\n0 <1>\n 1 <\n9<\n";
     assert_eq!((ran.text.as_str(), ran.made), (records, made(10, 0, 11)));
     assert_eq!(ran.added, 3, "one that was counted with its LF needs none of ours");
+}
+
+#[test]
+fn counted_messages_that_go_on_together_stay_the_records_they_are() {
+    let line = format!("<1>{}\n", "x".repeat(90));
+    let counted = |message: &str| format!("{} {message}", message.len());
+    let mut sent = counted(&line).repeat(200);
+    let more = [&counted("<2>with\nlf\n"), &counted(&format!("<3>{}\n", "y".repeat(20_000))), &counted("<4>no end")];
+    more.iter().for_each(|message| sent.push_str(message));
+    sent.push_str(&counted(&line).repeat(200));
+    let ran = run_with(Framing::Syslog, LF, 64 * 1024, &[sent.as_bytes()]);
+    let before = line.repeat(200);
+    let expected = format!("{before}<2>with\nlf\n<3>{}\n<4>no end\n{before}", "y".repeat(20_000));
+    assert!(ran.text == expected, "{}", ran.text);
+    assert_eq!((ran.made.records, ran.made.taken, ran.added), (403, 400 * 3 + 3 + 6 + 2, 1));
 }
 
 #[test]

@@ -11,6 +11,8 @@ use crate::sink::{End, Records};
 
 /// Digits of an octet count.
 const DIGITS: usize = 6;
+/// Bytes of messages that go on at once: dozens of usual ones, and they stay in the nearest cache.
+const BLOCK: usize = 8 * 1024;
 
 /// One sender's syslog.
 #[derive(Debug)]
@@ -38,8 +40,8 @@ enum Look {
     /// Not enough.
     More,
     Line,
-    /// It has so many bytes.
-    Counted(usize),
+    /// Behind so many bytes of octet count and space it has so many bytes, one at least.
+    Counted(usize, usize),
 }
 
 impl Syslog {
@@ -85,28 +87,41 @@ impl Syslog {
         loop {
             let rest = self.lines.feed_while(input, |from| look(from) == Look::Line, out, made);
             let (before, records) = (rest.len(), made.records);
-            input = self.whole_messages(rest, out, made);
+            input = if counted(rest).is_some() { self.whole_messages(rest, out, made) } else { rest };
             if input.len() == before && made.records == records {
                 return input;
             }
         }
     }
 
-    /// As [`whole_ones`](Self::whole_ones), of those with an octet count that are one line each.
+    /// As [`whole_ones`](Self::whole_ones), of those with an octet count. Messages that end with an LF, and there with their only
+    /// one, go on as lines, many at once: what is known of each by itself costs more than to move it.
     fn whole_messages<'a>(&self, mut input: &'a [u8], out: &mut dyn Records, made: &mut Made) -> &'a [u8] {
-        while let Look::Counted(bytes) = look(input) {
-            let head = memchr::memchr(b' ', input).map_or(0, |at| at + 1);
-            let Some(text) = input.get(head..head + bytes) else { break };
-            // Its only LF is its last byte.
-            if bytes > self.counted.most() + 1 || memchr::memchr(b'\n', text) != Some(bytes - 1) {
-                break;
+        let mut block = [0; BLOCK];
+        let (mut begun, mut filled, mut messages) = (input, 0, 0);
+        loop {
+            let next = counted(input).filter(|(_, text)| fits(text, self.counted.most()));
+            let is_line = next.is_some_and(|(_, text)| text.len() <= BLOCK && text.ends_with(b"\n"));
+            if !is_line || next.is_some_and(|(_, text)| filled + text.len() > BLOCK) {
+                go_on(&block[..filled], begun, messages, out);
+                made.records += messages;
+                (filled, messages) = (0, 0);
             }
-            out.lines(text);
-            made.records += 1;
-            made.taken += head as u64;
-            input = &input[head + bytes..];
+            let Some((head, text)) = next else { return input };
+            if messages == 0 {
+                begun = input;
+            }
+            made.taken += head.len() as u64;
+            input = &input[head.len() + text.len()..];
+            if is_line {
+                block[filled..filled + text.len()].copy_from_slice(text);
+                filled += text.len();
+                messages += 1;
+            } else {
+                one(text, out);
+                made.records += 1;
+            }
         }
-        input
     }
 
     /// Looks how the record is framed, which takes 8 bytes at most.
@@ -128,9 +143,8 @@ impl Syslog {
                 self.head.clear();
                 input
             }
-            Look::Counted(bytes) => {
+            Look::Counted(head, bytes) => {
                 self.state = State::Counted(bytes);
-                let head = seen[..known + n].iter().position(|b| *b == b' ').map_or(0, |at| at + 1);
                 made.taken += head as u64;
                 self.head.clear();
                 &input[head - known..]
@@ -169,6 +183,44 @@ impl Syslog {
     }
 }
 
+/// The octet count, with its space, and the message with which `input` begins, if that is there as a whole.
+#[inline]
+fn counted(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let Look::Counted(head, bytes) = look(input) else { return None };
+    let (head, rest) = input.split_at(head);
+    rest.get(..bytes).map(|text| (head, text))
+}
+
+/// Whether a message is no longer than a record may be, `most` bytes beside its line end.
+#[inline]
+fn fits(message: &[u8], most: usize) -> bool {
+    message.len() <= most || (message.len() == most + 1 && message.ends_with(b"\n"))
+}
+
+/// Hands on so many messages with LFs at their ends, `block`, which stand behind their octet counts where `begun` begins.
+fn go_on(block: &[u8], mut begun: &[u8], messages: u64, out: &mut dyn Records) {
+    if memchr::memchr_iter(b'\n', block).count() as u64 == messages {
+        if messages > 0 {
+            out.lines(block);
+        }
+        return;
+    }
+    // One of them holds LFs.
+    for _ in 0..messages {
+        let Some((head, text)) = counted(begun) else { return };
+        one(text, out);
+        begun = &begun[head.len() + text.len()..];
+    }
+}
+
+/// Hands on one whole message.
+fn one(message: &[u8], out: &mut dyn Records) {
+    match message.strip_suffix(b"\n") {
+        Some(text) => out.record([text, &[]], End::Theirs),
+        None => out.record([message, &[]], End::Ours),
+    }
+}
+
 /// Takes the last text of a message whose end its length tells. If that is an LF it is the record's line end.
 pub(super) fn whole(record: &mut Record, text: &[u8], out: &mut dyn Records, made: &mut Made) {
     match text.strip_suffix(b"\n") {
@@ -180,16 +232,18 @@ pub(super) fn whole(record: &mut Record, text: &[u8], out: &mut dyn Records, mad
 /// `head`: the first bytes of a record. No more than `DIGITS` + 2 of them matter.
 #[inline]
 fn look(head: &[u8]) -> Look {
-    let digits = head.iter().take(DIGITS).take_while(|b| b.is_ascii_digit()).count();
-    if digits == 0 {
-        return if head.is_empty() { Look::More } else { Look::Line };
+    let (mut digits, mut bytes) = (0, 0);
+    while let Some(digit) = head.get(digits).map(|b| b.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+        if digits == DIGITS {
+            return Look::Line;
+        }
+        bytes = bytes * 10 + usize::from(digit);
+        digits += 1;
     }
     match &head[digits..] {
-        [] | [b' '] => Look::More,
-        [b' ', b'<', ..] => match head[..digits].iter().fold(0, |n, b| n * 10 + usize::from(b - b'0')) {
-            0 => Look::Line,
-            bytes => Look::Counted(bytes),
-        },
+        [] => Look::More,
+        [b' '] if digits > 0 => Look::More,
+        [b' ', b'<', ..] if digits > 0 && bytes > 0 => Look::Counted(digits + 1, bytes),
         _ => Look::Line,
     }
 }
