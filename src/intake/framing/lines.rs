@@ -5,6 +5,9 @@ use super::record::Record;
 use crate::plan::Ends;
 use crate::sink::{End, Records};
 
+/// Bytes that are looked at together: so many that a call costs nothing, so few that a block of mixed records costs little.
+const GLANCE: usize = 4 * 1024;
+
 /// One sender's lines.
 #[derive(Debug)]
 pub struct Lines {
@@ -58,23 +61,31 @@ impl Lines {
     }
 
     /// Takes the whole lines with which `input` begins, as many as can go on as they are, up to the first one where `is_line` says
-    /// no to what begins there; returns the rest. To be asked where a line begins.
+    /// no to what begins there; returns the rest. `are_all` tells at a glance, where it can, that `is_line` says no to none of a
+    /// block. To be asked where a line begins.
     pub fn feed_while<'a>(
         &self,
         input: &'a [u8],
-        is_line: impl Fn(&[u8]) -> bool,
+        (is_line, are_all): (impl Fn(&[u8]) -> bool, impl Fn(&[u8]) -> bool),
         out: &mut dyn Records,
         made: &mut Made,
     ) -> &'a [u8] {
         let (mut from, mut records) = (0, 0);
-        for end in memchr::memchr_iter(b'\n', input) {
-            let line = &input[from..end];
-            let as_it_is = line.len() <= self.record.most() && !(self.ends.strip_cr && line.ends_with(b"\r"));
-            if !as_it_is || !is_line(&input[from..]) {
+        loop {
+            let rest = &input[from..];
+            let block = &rest[..rest.len().min(GLANCE).min(self.record.most() + 1)];
+            let block = &block[..memchr::memrchr(b'\n', block).map_or(0, |end| end + 1)];
+            let as_they_are = !(self.ends.strip_cr && memchr::memchr(b'\r', block).is_some());
+            let (bytes, lines) = if as_they_are && !block.is_empty() && are_all(block) {
+                (block.len(), memchr::memchr_iter(b'\n', block).count() as u64)
+            } else {
+                self.one_by_one(rest, block.len(), &is_line)
+            };
+            from += bytes;
+            records += lines;
+            if bytes == 0 || bytes < block.len() {
                 break;
             }
-            from = end + 1;
-            records += 1;
         }
         let (lines, rest) = input.split_at(from);
         if records > 0 {
@@ -82,6 +93,25 @@ impl Lines {
             made.records += records;
         }
         rest
+    }
+
+    /// How many bytes and lines `input` begins with that can go on as they are and where `is_line` has no no. No more lines than
+    /// end in the first `bytes`, but the first one in any case.
+    fn one_by_one(&self, input: &[u8], bytes: usize, is_line: impl Fn(&[u8]) -> bool) -> (usize, u64) {
+        let (mut from, mut lines) = (0, 0);
+        for end in memchr::memchr_iter(b'\n', input) {
+            let line = &input[from..end];
+            let as_it_is = line.len() <= self.record.most() && !(self.ends.strip_cr && line.last() == Some(&b'\r'));
+            if !as_it_is || !is_line(&input[from..]) {
+                break;
+            }
+            from = end + 1;
+            lines += 1;
+            if from >= bytes {
+                break;
+            }
+        }
+        (from, lines)
     }
 
     /// Takes at most one line from `input`, or all of it when it has no end; returns the rest.

@@ -85,7 +85,7 @@ impl Syslog {
     /// returns the rest.
     fn whole_ones<'a>(&self, mut input: &'a [u8], out: &mut dyn Records, made: &mut Made) -> &'a [u8] {
         loop {
-            let rest = self.lines.feed_while(input, |from| look(from) == Look::Line, out, made);
+            let rest = self.lines.feed_while(input, (is_line, are_all_lines), out, made);
             let (before, records) = (rest.len(), made.records);
             input = if counted(rest).is_some() { self.whole_messages(rest, out, made) } else { rest };
             if input.len() == before && made.records == records {
@@ -101,7 +101,7 @@ impl Syslog {
         let (mut begun, mut filled, mut messages) = (input, 0, 0);
         loop {
             let next = counted(input).filter(|(_, text)| fits(text, self.counted.most()));
-            let is_line = next.is_some_and(|(_, text)| text.len() <= BLOCK && text.ends_with(b"\n"));
+            let is_line = next.is_some_and(|(_, text)| text.len() <= BLOCK && text.last() == Some(&b'\n'));
             if !is_line || next.is_some_and(|(_, text)| filled + text.len() > BLOCK) {
                 go_on(&block[..filled], begun, messages, out);
                 made.records += messages;
@@ -183,6 +183,21 @@ impl Syslog {
     }
 }
 
+/// Whether what begins here is a line. Nearly all that are begin with no digit.
+#[inline]
+fn is_line(input: &[u8]) -> bool {
+    input.first().is_some_and(|b| !b.is_ascii_digit()) || look(input) == Look::Line
+}
+
+/// Whether it is plain that no octet count stands where a line begins: no digit does. No branch depends on a byte, so that sixteen
+/// and more are looked at in one step.
+fn are_all_lines(lines: &[u8]) -> bool {
+    let begins = lines.iter().zip(lines.get(1..).unwrap_or_default());
+    let digits =
+        begins.fold(0, |found, (end, first)| found | (u8::from(*end == b'\n') & u8::from(first.is_ascii_digit())));
+    digits == 0 && !lines.first().is_some_and(u8::is_ascii_digit)
+}
+
 /// The octet count, with its space, and the message with which `input` begins, if that is there as a whole.
 #[inline]
 fn counted(input: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -194,7 +209,7 @@ fn counted(input: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Whether a message is no longer than a record may be, `most` bytes beside its line end.
 #[inline]
 fn fits(message: &[u8], most: usize) -> bool {
-    message.len() <= most || (message.len() == most + 1 && message.ends_with(b"\n"))
+    message.len() <= most || (message.len() == most + 1 && message.last() == Some(&b'\n'))
 }
 
 /// Hands on so many messages with LFs at their ends, `block`, which stand behind their octet counts where `begun` begins.
