@@ -142,6 +142,7 @@ const PURE: &[&str] = &[
     "ssh/config/pattern.rs",
     "ssh/config/value.rs",
     "ssh/config/values.rs",
+    "ssh/distance.rs",
     "ssh/doors/nonce.rs",
     "ssh/doors/verdict.rs",
     "ssh/harden/ability.rs",

@@ -37,7 +37,15 @@ struct Inner {
     /// Where the first host on the way was looked for last: a name server may be away longer than the host.
     addresses: Vec<SocketAddr>,
     /// What [`knock`] was answered with.
-    stream: Option<TcpStream>,
+    stream: Option<Dialed>,
+}
+
+/// A connection that stands.
+#[derive(Debug)]
+pub struct Dialed {
+    pub stream: TcpStream,
+    /// From our SYN to the server's: a round trip.
+    pub took: Duration,
 }
 
 impl Left {
@@ -139,7 +147,7 @@ fn unknown(host: &str, why: &str) -> Error {
 ///
 /// # Errors
 /// Names host, port and reason; of several addresses the first one's.
-pub async fn dial(settings: &Settings, memory: &Memory) -> Result<TcpStream> {
+pub async fn dial(settings: &Settings, memory: &Memory) -> Result<Dialed> {
     if let Some(stream) = memory.left.lock().stream.take() {
         return Ok(stream);
     }
@@ -156,7 +164,7 @@ pub async fn dial(settings: &Settings, memory: &Memory) -> Result<TcpStream> {
     }
 }
 
-async fn attempt(settings: &Settings, memory: &Memory) -> Result<TcpStream> {
+async fn attempt(settings: &Settings, memory: &Memory) -> Result<Dialed> {
     let Settings { host, port, connect_timeout, family, bind_address, .. } = settings;
     let place = format!("{}:{port}", escape_str(&bracketed(host)));
     let attempt = async {
@@ -259,7 +267,7 @@ impl Source {
     }
 }
 
-async fn connect_first(addresses: Vec<SocketAddr>, ours: &[SocketAddr]) -> io::Result<TcpStream> {
+async fn connect_first(addresses: Vec<SocketAddr>, ours: &[SocketAddr]) -> io::Result<Dialed> {
     let mut attempts = JoinSet::new();
     for (index, address) in (0u32..).zip(addresses) {
         let source = Source::of(ours, address);
@@ -284,7 +292,7 @@ async fn connect_first(addresses: Vec<SocketAddr>, ours: &[SocketAddr]) -> io::R
 }
 
 /// Waits for an answer, yes or no, with a fresh socket now and then.
-async fn connect(address: SocketAddr, source: Source) -> io::Result<TcpStream> {
+async fn connect(address: SocketAddr, source: Source) -> io::Result<Dialed> {
     let mut sockets = JoinSet::new();
     let mut younger: VecDeque<AbortHandle> = VecDeque::new();
     sockets.spawn(connect_once(address, source));
@@ -307,14 +315,16 @@ async fn connect(address: SocketAddr, source: Source) -> io::Result<TcpStream> {
     }
 }
 
-async fn connect_once(address: SocketAddr, source: Source) -> io::Result<TcpStream> {
+async fn connect_once(address: SocketAddr, source: Source) -> io::Result<Dialed> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     match source {
         Source::From(from) => socket.bind(from)?,
         Source::Missing => return Err(io::ErrorKind::AddrNotAvailable.into()),
         Source::Any => {}
     }
-    socket.connect(address).await
+    let begun = Instant::now();
+    let stream = socket.connect(address).await?;
+    Ok(Dialed { stream, took: begun.elapsed() })
 }
 
 #[cfg(test)]

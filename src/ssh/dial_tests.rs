@@ -29,7 +29,7 @@ async fn a_name_that_is_not_found_at_the_moment_is_where_it_was() {
     assert!(error.message.contains("cannot find the host nowhere.invalid"), "{error}");
     memory.left.lock().addresses = vec![([127, 0, 0, 1], port).into()];
     let stream = dial(&nowhere, &memory).await.unwrap();
-    assert_eq!(stream.peer_addr().unwrap().port(), port);
+    assert_eq!(stream.stream.peer_addr().unwrap().port(), port);
 }
 
 #[tokio::test]
@@ -44,9 +44,9 @@ async fn what_answered_the_knock_is_the_next_connection() {
     assert!(refused.is_err(), "a refusal is an answer, but no reason to come in");
     let listener = Listener::bind(("127.0.0.1", port)).unwrap();
     timeout(FRESH * 5, knocking).await.expect("somebody answers now");
-    let ours = memory.left.lock().stream.as_ref().unwrap().local_addr().unwrap();
+    let ours = memory.left.lock().stream.as_ref().unwrap().stream.local_addr().unwrap();
     assert_eq!(listener.accept().unwrap().1, ours);
-    assert_eq!(dial(&settings, &memory).await.unwrap().local_addr().unwrap(), ours);
+    assert_eq!(dial(&settings, &memory).await.unwrap().stream.local_addr().unwrap(), ours);
     assert!(memory.left.lock().stream.is_none(), "it is used once");
 }
 

@@ -10,8 +10,8 @@ use russh::client::Session;
 use tokio::time::timeout;
 
 use super::brake::Voice;
+use super::distance::WINDOW;
 use super::handler::{Guest, Stop};
-use super::leg::WINDOW;
 use super::seats::Slot;
 use crate::intake::{Ear, End, LINGER, Leavings};
 

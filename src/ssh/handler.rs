@@ -12,6 +12,7 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, Names, Sig};
 
 use super::algorithms;
 use super::auth::brief;
+use super::distance::Distance;
 use super::half_closed::{HalfClosed, MAX_CLOSED};
 use super::host_key::{self, KnownHosts};
 use super::pipe::Inlet;
@@ -59,6 +60,7 @@ pub struct Guest {
     pub turned_down: Words,
     /// From the first key exchange on.
     pub rekey: Option<Rekey>,
+    pub distance: Distance,
 }
 
 /// A place for the error of a callback.
@@ -123,7 +125,7 @@ impl Handler for Guest {
         tracing::debug!(kex = names.kex.as_ref(), cipher, "new keys");
         self.desk.memory.book.agreed(names);
         let limit = self.settings.rekey_limit.unwrap_or_else(|| algorithms::rekey_after(cipher));
-        self.rekey.get_or_insert_with(|| Rekey::new(limit)).renewed(self.meter.passed());
+        self.rekey.get_or_insert_with(|| Rekey::new(limit, self.distance)).renewed(self.meter.passed());
         Ok(())
     }
 
@@ -175,7 +177,8 @@ impl Handler for Guest {
             return Ok(());
         }
         let (passed, caught_up) = (self.meter.passed(), self.meter.caught_up());
-        match self.rekey.as_mut().map_or(Action::None, |rekey| rekey.observe(passed, caught_up)) {
+        let senders = self.senders.len();
+        match self.rekey.as_mut().map_or(Action::None, |rekey| rekey.observe(passed, caught_up, senders)) {
             Action::None => {}
             Action::Shrink => self.meter.shrink(),
             Action::Start => {

@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::blame::blame;
 use super::brake::Braked;
+use super::distance::Distance;
 use super::greeting::Greeting;
 use super::half_closed::HalfClosed;
 use super::handler::{Expected, Guest, Refusal, Stop, Words};
@@ -33,9 +34,6 @@ use crate::error::{Error, Result};
 use crate::escape::escape_str;
 use crate::plan::bracketed;
 
-/// The window of one sender in bytes: also what sshd may buffer for it on the jump host. OpenSSH's own is 2 MiB; the
-/// third is what a renewal of keys under load needs, see [`super::rekey`].
-pub const WINDOW: u32 = 3 * 1024 * 1024;
 /// The largest packet; OpenSSH's own size, and sshd reads no more at a time.
 const MAX_PACKET: u32 = 32 * 1024;
 /// Bytes read from the socket at once. Fewer, larger reads are the cheapest speed there is.
@@ -90,7 +88,7 @@ impl Leg {
         progress(Phase::Connect, &settings.target());
         if let Proxy::Command(command) = &settings.proxy {
             let (wire, mut program) = proxy::start(command, &settings.folder)?;
-            return match Self::over(wire, Arc::clone(&settings), known, desk, progress).await {
+            return match Self::over((wire, Distance::Far), Arc::clone(&settings), known, desk, progress).await {
                 Ok(leg) => Ok(Self { program: Some(program), ..leg }),
                 Err(error) => {
                     let error = blame(&mut program, command, &settings, error).await;
@@ -99,9 +97,11 @@ impl Leg {
                 }
             };
         }
-        let stream = dial::dial(&settings, &desk.memory).await?;
-        socket::tune(&stream, keepalive(&settings).map(|(interval, count)| interval * count));
-        Self::over(Wire::Tcp(stream), settings, known, desk, progress).await
+        let dial::Dialed { stream, took } = dial::dial(&settings, &desk.memory).await?;
+        let distance = Distance::of(took, settings.rekey_limit.is_some());
+        let dead_after = keepalive(&settings).map(|(interval, count)| interval * count);
+        socket::tune(&stream, dead_after, distance.receive_buffer());
+        Self::over((Wire::Tcp(stream), distance), settings, known, desk, progress).await
     }
 
     /// The next leg, through this one: a tunnel from its host to the next.
@@ -148,12 +148,12 @@ impl Leg {
         let (_, channel) = channel.split();
         let wire = Wire::Tunnel(Box::new(tokio::io::join(outlet, channel.make_writer())));
         self.meter.brake.speak_on(&Arc::new(channel));
-        Self::over(wire, settings, known, desk, progress).await
+        Self::over((wire, Distance::Far), settings, known, desk, progress).await
     }
 
     /// Greets the server at the other end of `wire`, checks its host key and logs in.
     async fn over(
-        wire: Wire,
+        (wire, distance): (Wire, Distance),
         settings: Arc<Settings>,
         known: KnownHosts,
         desk: &Desk,
@@ -162,7 +162,7 @@ impl Leg {
         let kill = CancellationToken::new();
         let (phase, phases) = watch::channel(Phase::Banner);
         let (stream, meter) = Metered::new(wire, phase, &kill);
-        let config = Arc::new(library_config(&settings, &known));
+        let config = Arc::new(library_config(&settings, &known, distance));
         let (ended_tx, ended) = oneshot::channel();
         let ended_tx = Arc::new(Mutex::new(Some(ended_tx)));
         let (routes, refusal, turned_down) = (Routes::default(), Refusal::default(), Words::default());
@@ -188,6 +188,7 @@ impl Leg {
             strange: Strange::default(),
             turned_down: Arc::clone(&turned_down),
             rekey: None,
+            distance,
         };
         // Above the buffer: what is in it has been read for good, and compressed bytes may be a thousand times as many.
         let stream = Braked::new(BufReader::with_capacity(READ_BUFFER, stream), Arc::clone(&meter), &kill);
@@ -310,11 +311,11 @@ async fn keep_watch(handle: Arc<Handle<Guest>>, meter: Arc<Meter>, keepalive: Op
     vigil::watch(&meter, keepalive, ask, say).await
 }
 
-fn library_config(settings: &Settings, known: &KnownHosts) -> russh::client::Config {
+fn library_config(settings: &Settings, known: &KnownHosts, distance: Distance) -> russh::client::Config {
     russh::client::Config {
         client_id: russh::SshId::Standard(concat!("SSH-2.0-reclog_", env!("CARGO_PKG_VERSION")).into()),
         limits: algorithms::library_limits(),
-        window_size: WINDOW,
+        window_size: distance.window(),
         maximum_packet_size: MAX_PACKET,
         preferred: algorithms::preferred(&settings.algorithms, &known.algorithms(), known.wants_certificates()),
         // Who is braked does not read the answers that the library would count.

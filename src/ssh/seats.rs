@@ -59,6 +59,11 @@ impl Seats {
         slots.insert(id, slot);
     }
 
+    /// How many are in.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Whether this is one.
     pub fn contains(&self, id: ChannelId) -> bool {
         self.lock().contains_key(&id)

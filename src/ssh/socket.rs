@@ -23,10 +23,13 @@ use super::brake::Brake;
 const SMALL_BUFFER: usize = 128 * 1024;
 
 /// Sets what a connection that is to live for months needs; a system without an option goes without.
-pub fn tune(stream: &TcpStream, dead_after: Option<Duration>) {
+pub fn tune(stream: &TcpStream, dead_after: Option<Duration>, receive_buffer: Option<usize>) {
     let _ = stream.set_nodelay(true);
     let socket = SockRef::from(stream);
     let _ = socket.set_keepalive(true);
+    if let Some(bytes) = receive_buffer {
+        let _ = socket.set_recv_buffer_size(bytes);
+    }
     #[cfg(target_os = "linux")]
     if let Some(dead_after) = dead_after {
         // Unacknowledged bytes of ours are given up after this, not after the system's quarter of an hour.
