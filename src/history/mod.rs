@@ -4,16 +4,26 @@
 //! A record is a line here, as in the file. Nothing in this room waits or knows a clock: a [`Follower`] is asked again
 //! and again, every [`POLL_INTERVAL`] once it has nothing.
 
+mod columns;
 mod follow;
 mod last;
+mod log;
 mod look;
 mod many;
+mod pattern;
+mod places;
+mod tailer;
 
 use std::time::Duration;
 
+pub use columns::{Columns, Fields};
 pub use follow::{Follower, PIECE};
 pub use last::{LONGEST, last_records};
+pub use log::{Bounds, Extent, Line, Log, Page, Unreadable};
 pub use many::{Many, Shown};
+pub use pattern::Pattern;
+pub use places::{Known, catalog_of, catalogs};
+pub use tailer::{Seen, Tailer};
 
 /// How long a caller waits after a [`Follower::poll`] that returned nothing: short enough to feel immediate, and ten
 /// looks at a file per second cost nothing.
