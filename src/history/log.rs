@@ -1,22 +1,36 @@
 //! One output file and its archives, as one line of bytes that only grows.
 
-use std::io::{self, Read};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use jiff::Timestamp;
+use super::page::{self, Bounds, Bytes as _, Page, Part, Stretch};
+use super::view::View;
+use crate::archive::catalog::Catalog;
 
-use super::columns::Columns;
-use super::pattern::Pattern;
-use super::tailer::Tailer;
+/// How often a file that shrinks while it is read is read anew.
+const ATTEMPTS: usize = 5;
+/// Bytes of a catalog that are read; whoever writes it keeps it far below.
+const CATALOG: u64 = 64 * 1024 * 1024;
+
+/// Never set.
+static GO_ON: AtomicBool = AtomicBool::new(false);
 
 /// One output file and its archives, as one line of bytes that only grows. Offsets count uncompressed bytes since the
 /// first one that is known of, deleted archives included.
+///
+/// A line ends with LF, wherever it has been cut to put a file away, or where what followed it is gone.
 #[derive(Debug)]
 pub struct Log {
     path: PathBuf,
     catalog: Option<PathBuf>,
+    /// The catalog as it was read last, and which file that was.
+    read: Option<(Version, Catalog)>,
 }
+
+/// Device, inode, bytes, and the last write.
+type Version = (u64, u64, u64, (i64, i64));
 
 /// What is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,63 +41,11 @@ pub struct Extent {
     pub end: u64,
 }
 
-/// How much is wanted.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds<'a> {
-    /// Lines at most.
-    pub lines: usize,
-    /// Bytes of the lines returned at most; one line is always returned, of a longer one the beginning.
-    pub bytes: usize,
-    /// Only lines that match it.
-    pub filter: Option<&'a Pattern>,
-    /// Looked at between two blocks: set, the page ends where it is.
-    pub cancel: &'a AtomicBool,
-}
-
-/// Lines, and the range in which they were looked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// In the order of writing.
-    pub lines: Vec<Line>,
-    /// Where the range begins: the page before ends here.
-    pub from: u64,
-    /// Where it ends: the next page begins here.
-    pub to: u64,
-    /// Nothing is before `from`.
-    pub first: bool,
-    /// Nothing is after `to`.
-    pub last: bool,
-    /// Parts of the range that could not be read.
-    pub unreadable: Vec<Unreadable>,
-}
-
-/// A line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// Of its first byte.
-    pub offset: u64,
-    /// Without LF; of a line longer than the bound only the beginning.
-    pub bytes: Vec<u8>,
-    /// Bytes of the whole line, without LF.
-    pub length: u64,
-}
-
-/// A part of the history that is there and cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable {
-    /// Its first byte.
-    pub from: u64,
-    /// Behind its last one.
-    pub to: u64,
-    /// A sentence that names the archive.
-    pub why: String,
-}
-
 impl Log {
     /// Of the output `path`; `catalog` as [`super::catalog_of`] names it. Nothing is opened yet.
     #[must_use]
     pub fn new(path: &Path, catalog: Option<&Path>) -> Self {
-        Self { path: path.to_owned(), catalog: catalog.map(Path::to_owned) }
+        Self { path: path.to_owned(), catalog: catalog.map(Path::to_owned), read: None }
     }
 
     /// What is there now. Nothing at all: both are 0.
@@ -91,15 +53,24 @@ impl Log {
     /// # Errors
     /// Those of reading the folder and the file.
     pub fn extent(&mut self) -> io::Result<Extent> {
-        todo!("{:?} {:?}", self.path, self.catalog)
+        self.with_view(&GO_ON, |view| {
+            let (first, end) = (view.first(), view.end());
+            let end = page::last_end(view, end)?.max(first);
+            Ok(Extent { first, end })
+        })
     }
 
     /// Lines that begin at or after `from`.
     ///
     /// # Errors
     /// Those of reading the folder and the file. An archive that cannot be read is passed over, see [`Page::unreadable`].
+    /// [`io::ErrorKind::Interrupted`] when cancelled before there is a page.
     pub fn after(&mut self, from: u64, bounds: &Bounds<'_>) -> io::Result<Page> {
-        todo!("{from} {bounds:?}")
+        self.with_view(bounds.cancel, |view| {
+            let from = from.clamp(view.first(), view.end());
+            let stretch = page::after(view, from, bounds)?;
+            page_of(view, stretch, from)
+        })
     }
 
     /// The last lines that end at or before `before`, the oldest first.
@@ -107,32 +78,70 @@ impl Log {
     /// # Errors
     /// As [`after`](Self::after).
     pub fn before(&mut self, before: u64, bounds: &Bounds<'_>) -> io::Result<Page> {
-        todo!("{before} {bounds:?}")
+        self.with_view(bounds.cancel, |view| {
+            let before = before.clamp(view.first(), view.end());
+            let stretch = page::before(view, before, bounds)?;
+            page_of(view, stretch, before)
+        })
     }
 
-    /// The offset of the first line at or after `when`: by the times that lines have, where `columns` finds some; else by
-    /// those of the archives and of the last write.
-    ///
-    /// # Errors
-    /// As [`after`](Self::after).
-    pub fn at(&mut self, when: Timestamp, columns: &Columns) -> io::Result<u64> {
-        todo!("{when} {columns:?}")
+    /// Lets `look` see the history as it is now; once more when the file is truncated meanwhile.
+    pub(super) fn with_view<'a, T>(
+        &mut self,
+        cancel: &'a AtomicBool,
+        mut look: impl FnMut(&mut View<'a>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut attempt = 1;
+        loop {
+            let mut view = self.view(cancel)?;
+            match look(&mut view) {
+                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && attempt < ATTEMPTS => attempt += 1,
+                result => return result,
+            }
+        }
     }
 
-    /// The bytes from `from` to `to`, as far as they are there.
-    ///
-    /// # Errors
-    /// As [`after`](Self::after); reading fails where an archive cannot be read.
-    pub fn bytes(&mut self, from: u64, to: u64) -> io::Result<impl Read + Send + use<>> {
-        let _ = (from, to);
-        Ok(io::empty())
+    /// The history as it is now.
+    pub(super) fn view<'a>(&mut self, cancel: &'a AtomicBool) -> io::Result<View<'a>> {
+        self.read_catalog();
+        let none = Catalog::default();
+        View::open(&self.path, self.read.as_ref().map_or(&none, |(_, catalog)| catalog), cancel)
     }
 
-    /// What comes at or after `from`, now and later.
-    ///
-    /// # Errors
-    /// As [`after`](Self::after).
-    pub fn follow(&mut self, from: u64) -> io::Result<Tailer> {
-        todo!("{from}")
+    /// Reads the catalog if it is another one. Where there is none, offsets begin with the oldest archive; one that cannot
+    /// be read is none.
+    fn read_catalog(&mut self) {
+        let Some(path) = &self.catalog else { return };
+        let version = |meta: std::fs::Metadata| (meta.dev(), meta.ino(), meta.len(), (meta.mtime(), meta.mtime_nsec()));
+        let Ok(version) = std::fs::metadata(path).map(version) else {
+            self.read = None;
+            return;
+        };
+        if self.read.as_ref().is_some_and(|(read, _)| *read == version) || version.2 > CATALOG {
+            return;
+        }
+        self.read = std::fs::read(path).ok().map(|text| (version, Catalog::parse(&text)));
+    }
+}
+
+fn page_of(view: &mut View<'_>, stretch: Stretch, asked: u64) -> io::Result<Page> {
+    let Stretch { lines, from, to, .. } = stretch;
+    let last = !has_line(view, to)?;
+    let first = from <= view.first();
+    let unreadable = view.unreadable(from.min(asked), to.max(asked));
+    Ok(Page { lines, from, to, first, last, unreadable })
+}
+
+/// Whether a whole line ends behind `at`.
+fn has_line(view: &mut View<'_>, mut at: u64) -> io::Result<bool> {
+    let mut some = false;
+    loop {
+        match view.next(at)? {
+            Part::Edge => return Ok(false),
+            Part::Hole(_) if some => return Ok(true),
+            Part::Hole(to) => at = to,
+            Part::Data(chunk) if memchr::memchr(b'\n', chunk.bytes()).is_some() => return Ok(true),
+            Part::Data(chunk) => (some, at) = (true, at + chunk.bytes().len() as u64),
+        }
     }
 }

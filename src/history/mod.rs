@@ -7,20 +7,25 @@
 mod columns;
 mod follow;
 mod last;
+mod layout;
 mod log;
 mod look;
 mod many;
+mod packed;
+mod page;
 mod pattern;
 mod places;
 mod tailer;
+mod view;
 
 use std::time::Duration;
 
 pub use columns::{Columns, Fields};
 pub use follow::{Follower, PIECE};
 pub use last::{LONGEST, last_records};
-pub use log::{Bounds, Extent, Line, Log, Page, Unreadable};
+pub use log::{Extent, Log};
 pub use many::{Many, Shown};
+pub use page::{Bounds, Line, Page, Unreadable};
 pub use pattern::Pattern;
 pub use places::{Known, catalog_of, catalogs};
 pub use tailer::{Seen, Tailer};
