@@ -1,11 +1,13 @@
 //! One output file and its archives, as one line of bytes that only grows.
 
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use super::page::{self, Bounds, Bytes as _, Page, Part, Stretch};
+use super::page::{self, Bounds, Bytes as _, Chunk, Page, Part, Stretch};
+use super::tailer::Tailer;
 use super::view::View;
 use crate::archive::catalog::Catalog;
 
@@ -85,6 +87,41 @@ impl Log {
         })
     }
 
+    /// The bytes from `from` to `to`, as far as they are there: what is gone is left out, [`Stored::offset`] tells where it
+    /// goes on. An archive that cannot be read is one error; asked again, it goes on behind it.
+    ///
+    /// # Errors
+    /// As [`after`](Self::after).
+    pub fn bytes(&mut self, from: u64, to: u64) -> io::Result<Stored> {
+        Ok(Stored { view: self.view(&GO_ON)?, at: from, to, told: 0, rest: None })
+    }
+
+    /// The ranges between `from` and `to` of which every byte is there, as far as is known before reading them.
+    ///
+    /// # Errors
+    /// As [`after`](Self::after).
+    pub fn runs(&mut self, from: u64, to: u64) -> io::Result<Vec<Range<u64>>> {
+        let view = self.view(&GO_ON)?;
+        let mut runs: Vec<Range<u64>> = Vec::new();
+        for piece in view.pieces() {
+            let (start, end) = (piece.start.max(from), piece.end().min(to));
+            match runs.last_mut() {
+                Some(last) if last.end == start && start < end => last.end = end,
+                _ if start < end => runs.push(start..end),
+                _ => {}
+            }
+        }
+        Ok(runs)
+    }
+
+    /// What comes at or after `from`, now and later.
+    ///
+    /// # Errors
+    /// As [`after`](Self::after).
+    pub fn follow(&mut self, from: u64) -> io::Result<Tailer> {
+        Tailer::new(Self::new(&self.path, self.catalog.as_deref()), &self.path, from)
+    }
+
     /// Lets `look` see the history as it is now; once more when the file is truncated meanwhile.
     pub(super) fn with_view<'a, T>(
         &mut self,
@@ -124,6 +161,71 @@ impl Log {
     }
 }
 
+/// Bytes of a history, read in one go.
+pub struct Stored {
+    view: View<'static>,
+    at: u64,
+    to: u64,
+    /// Parts that could not be read, and were told.
+    told: usize,
+    /// A block of which `read` has handed out the beginning.
+    rest: Option<(Chunk, usize)>,
+}
+
+impl Stored {
+    /// Of the next byte, as far as is known before it is read: what is gone may lie before it.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.at - self.rest.as_ref().map_or(0, |(chunk, begun)| (chunk.bytes().len() - begun) as u64)
+    }
+
+    /// The next bytes as they lie in memory, with the offset of the first one; none at the end. So many as come at once.
+    ///
+    /// # Errors
+    /// As [`Read::read`](io::Read::read).
+    pub fn block(&mut self) -> io::Result<Option<(u64, Chunk)>> {
+        while self.at < self.to {
+            let part = self.view.next(self.at)?;
+            let broken = self.view.unreadable(0, self.at);
+            if let Some(first) = broken.get(self.told) {
+                self.told += 1;
+                return Err(io::Error::other(first.why.clone()));
+            }
+            match part {
+                Part::Edge => break,
+                Part::Hole(to) => self.at = to,
+                Part::Data(mut chunk) => {
+                    chunk.shorten(self.to - self.at);
+                    let at = self.at;
+                    self.at += chunk.bytes().len() as u64;
+                    return Ok(Some((at, chunk)));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl io::Read for Stored {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if into.is_empty() {
+            return Ok(0);
+        }
+        let (chunk, begun) = match self.rest.take() {
+            Some(rest) => rest,
+            None => match self.block()? {
+                Some((_, chunk)) => (chunk, 0),
+                None => return Ok(0),
+            },
+        };
+        let left = &chunk.bytes()[begun..];
+        let n = left.len().min(into.len());
+        into[..n].copy_from_slice(&left[..n]);
+        self.rest = (n < left.len()).then_some((chunk, begun + n));
+        Ok(n)
+    }
+}
+
 fn page_of(view: &mut View<'_>, stretch: Stretch, asked: u64) -> io::Result<Page> {
     let Stretch { lines, from, to, .. } = stretch;
     let last = !has_line(view, to)?;
@@ -145,3 +247,7 @@ fn has_line(view: &mut View<'_>, mut at: u64) -> io::Result<bool> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

@@ -11,10 +11,14 @@ mod layout;
 mod log;
 mod look;
 mod many;
+mod opened;
 mod packed;
 mod page;
 mod pattern;
 mod places;
+#[cfg(test)]
+#[path = "rig_tests.rs"]
+mod rig;
 mod tailer;
 mod view;
 
@@ -23,9 +27,9 @@ use std::time::Duration;
 pub use columns::{Columns, Fields};
 pub use follow::{Follower, PIECE};
 pub use last::{LONGEST, last_records};
-pub use log::{Extent, Log};
+pub use log::{Extent, Log, Stored};
 pub use many::{Many, Shown};
-pub use page::{Bounds, Line, Page, Unreadable};
+pub use page::{Bounds, Chunk, Line, Page, Unreadable};
 pub use pattern::Pattern;
 pub use places::{Known, catalog_of, catalogs};
 pub use tailer::{Seen, Tailer};

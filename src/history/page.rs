@@ -74,20 +74,28 @@ pub enum Part {
     Edge,
 }
 
-/// Some bytes of a block.
-#[derive(Debug)]
+/// Some bytes of a block, shared with what is kept.
+#[derive(Debug, Clone)]
 pub struct Chunk {
     block: Arc<Vec<u8>>,
     range: Range<usize>,
 }
 
 impl Chunk {
-    pub fn new(block: Arc<Vec<u8>>, range: Range<usize>) -> Self {
+    pub(super) fn new(block: Arc<Vec<u8>>, range: Range<usize>) -> Self {
         Self { block, range }
     }
 
+    /// The bytes.
+    #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.block[self.range.clone()]
+    }
+
+    /// Keeps the first `length` of them.
+    pub(super) fn shorten(&mut self, length: u64) {
+        let length = usize::try_from(length).unwrap_or(usize::MAX).min(self.range.len());
+        self.range.end = self.range.start + length;
     }
 }
 

@@ -24,6 +24,8 @@ const BLOCK: usize = 64 * 1024;
 pub struct View<'a> {
     place: PathBuf,
     segments: Vec<Segment>,
+    /// Of all archives, empty ones among them.
+    stamps: Vec<Timestamp>,
     /// Behind the last byte of the file; that may be the middle of a line.
     end: u64,
     /// Where the file at the path begins, and which file it is.
@@ -73,7 +75,7 @@ impl<'a> View<'a> {
             segments.push(segment(piece, Some(found.file)));
         }
         segments.retain(|segment| segment.piece.length > 0);
-        Ok(Self { place, segments, end, file: (start, identity), open: None, cancel })
+        Ok(Self { place, segments, stamps, end, file: (start, identity), open: None, cancel })
     }
 
     /// The first byte that is there, as far as is known.
@@ -87,12 +89,30 @@ impl<'a> View<'a> {
         self.end
     }
 
-    /// Where the file at the path begins, and which one it is.
-    pub fn file(&self) -> (u64, Option<(u64, u64)>) {
-        self.file
+    /// Where the file begins that is at the path or, with a stamp, the archive; `None`: it is another one, or gone.
+    pub fn start_of(&self, archive: Option<Timestamp>, identity: (u64, u64)) -> Option<u64> {
+        if archive.is_none() {
+            return self.file.1.filter(|file| *file == identity).map(|_| self.file.0);
+        }
+        self.pieces().find(|piece| piece.at == archive).map(|piece| piece.start)
     }
 
-    /// The pieces that are there, in the order of writing.
+    /// Whether the archive of that stamp was there.
+    pub fn has(&self, at: Timestamp) -> bool {
+        self.stamps.binary_search(&at).is_ok()
+    }
+
+    /// Where the file at the path begins, or would.
+    pub fn file_start(&self) -> u64 {
+        self.file.0
+    }
+
+    /// Which file is at the path.
+    pub fn identity(&self) -> Option<(u64, u64)> {
+        self.file.1
+    }
+
+    /// The pieces that are there and hold something, in the order of writing.
     pub fn pieces(&self) -> impl DoubleEndedIterator<Item = Piece> {
         self.segments.iter().map(|segment| segment.piece)
     }
@@ -169,7 +189,7 @@ impl<'a> View<'a> {
             }
             Err(e) if piece.at.is_none() => Err(e),
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-                let length = plain.metadata()?.len().min(within);
+                let length = plain.metadata()?.len().min(to.saturating_sub(1));
                 let why = self.too_short(piece, length);
                 Ok(self.shorten(place, length, Some(why)))
             }
