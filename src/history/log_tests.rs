@@ -277,3 +277,57 @@ proptest! {
         prop_assert!(got == expected, "{} of {} lines backwards", got.len(), expected.len());
     }
 }
+
+/// Lines of three archives and a file, ten seconds apart, some without a time.
+fn timed(place: &Place, forms: [Compress; 3]) {
+    for n in 0..4_i64 {
+        for m in 0..1000 {
+            place.append(
+                format!("{{\"time\":\"{}\",\"record\":\"{n} {m}\"}}\nno time\n", at(n * 10_000 + m * 10)).as_bytes(),
+            );
+        }
+        if n < 3 {
+            place.archive((n + 1) * 10_000, forms[usize::try_from(n).unwrap()]);
+        }
+    }
+}
+
+#[test]
+fn raw_bytes_are_read_from_anywhere_to_anywhere_and_skip_what_is_gone() {
+    use std::io::Read as _;
+    let place = Place::new();
+    for (second, form) in [(1, Compress::Gzip), (2, Compress::None), (3, Compress::Zstd)] {
+        place.append(format!("{second} {}\n", "x".repeat(100_000)).as_bytes());
+        place.archive(second, form);
+    }
+    place.append(b"4\n");
+    place.catalogue(&[(1, 100_003, What::Archive), (2, 100_003, What::Archive), (3, 100_003, What::Archive)]);
+    let read = |from, to| {
+        let (mut all, mut stored) = (String::new(), place.log().bytes(from, to).unwrap());
+        let mut small = [0; 777];
+        loop {
+            let before = stored.offset();
+            match stored.read(&mut small).unwrap() {
+                0 => return all,
+                n => {
+                    assert!(before < stored.offset());
+                    all.push_str(std::str::from_utf8(&small[..n]).unwrap());
+                }
+            }
+        }
+    };
+    let line = |n: u32| format!("{n} {}\n", "x".repeat(100_000));
+    assert_eq!(read(0, u64::MAX), [line(1), line(2), line(3), "4\n".into()].concat());
+    assert_eq!(read(100_000, 100_006), "xx\n2 x");
+    place.remove(2);
+    assert_eq!(read(100_002, 200_008), "\n3 ");
+    assert_eq!(place.log().runs(0, u64::MAX).unwrap(), [0..100_003, 200_006..300_011]);
+    let broken = archive::archive_path_as(&place.path, at(3), Compress::Zstd);
+    fs::write(&broken, "no zstd").unwrap();
+    let mut stored = place.log().bytes(100_000, u64::MAX).unwrap();
+    let mut all = Vec::new();
+    let error = stored.read_to_end(&mut all).unwrap_err().to_string();
+    assert!(error.contains(broken.to_str().unwrap()), "{error}");
+    stored.read_to_end(&mut all).unwrap();
+    assert_eq!(String::from_utf8(all).unwrap(), "xx\n4\n");
+}

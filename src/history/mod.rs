@@ -11,11 +11,15 @@ mod layout;
 mod log;
 mod look;
 mod many;
+mod moment;
 mod opened;
 mod packed;
 mod page;
 mod pattern;
 mod places;
+#[cfg(test)]
+#[path = "real_tests.rs"]
+mod real;
 #[cfg(test)]
 #[path = "rig_tests.rs"]
 mod rig;
