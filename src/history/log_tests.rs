@@ -331,3 +331,38 @@ fn raw_bytes_are_read_from_anywhere_to_anywhere_and_skip_what_is_gone() {
     stored.read_to_end(&mut all).unwrap();
     assert_eq!(String::from_utf8(all).unwrap(), "xx\n4\n");
 }
+
+#[test]
+fn a_moment_is_found_by_the_times_of_lines_through_archives_of_any_form() {
+    let columns = Columns::new("json", None);
+    for forms in [FORMS, [Compress::None; 3], [Compress::Gzip, Compress::Gzip, Compress::None]] {
+        let place = Place::new();
+        timed(&place, forms);
+        let found = |second: i64| {
+            let page = place.log().after(place.log().at(at(second), &columns).unwrap(), &bounds(1)).unwrap();
+            page.lines.first().map(|line| String::from_utf8(line.bytes.clone()).unwrap())
+        };
+        for second in [-5, 0, 1, 10, 4_999, 5_000, 9_990, 9_991, 10_000, 20_005, 29_990, 30_000, 39_990] {
+            let first = (second.max(0) + 9) / 10;
+            let expected =
+                format!("{{\"time\":\"{}\",\"record\":\"{} {}\"}}", at(first * 10), first / 1000, first % 1000);
+            assert_eq!(found(second), Some(expected), "{second}");
+        }
+        assert_eq!(found(40_000), None);
+    }
+}
+
+#[test]
+fn where_lines_have_no_time_archives_say_about_when_it_was() {
+    let place = Place::new();
+    for n in 1..4 {
+        place.append("0123456\n".repeat(100).as_bytes());
+        place.archive(n * 1000, Compress::Gzip);
+    }
+    place.append(b"the end\n");
+    let columns = Columns::new("raw", None);
+    let found = |second| place.log().at(at(second), &columns).unwrap();
+    assert_eq!((found(0), found(1000), found(1500), found(2000)), (0, 0, 1200, 1600));
+    assert_eq!(found(2_999), 2400);
+    assert_eq!(found(i64::from(u32::MAX) * 2), 2408);
+}

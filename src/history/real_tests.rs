@@ -144,6 +144,8 @@ async fn what_others_truncate_or_remove_stays_counted() {
     let mut tailer = real.log().follow(50).unwrap();
     assert_eq!(lines(&mut tailer)[0].0, 50);
     std::fs::File::options().write(true).open(real.path()).unwrap().set_len(0).unwrap();
+    let catalog = catalog_of(&real.dir.path().join("history"), &real.path());
+    until("entered", || catalog.exists()).await;
     until("truncated", || tailer.poll().unwrap().contains(&Seen::Truncated { offset: 100 })).await;
     real.write(10..11).await;
     assert_eq!((real.line_at(0), real.line_at(100)), ("line 0010".into(), "line 0010".into()));
