@@ -73,8 +73,8 @@ pub fn path(folder: &Path, place: &Path) -> PathBuf {
     let around = around.canonicalize().unwrap_or_else(|_| crate::paths::absolute(around));
     let place = around.join(place.file_name().unwrap_or_default());
     let hash = Sha256::digest(place.as_os_str().as_bytes());
-    let name: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    folder.join(name + ".jsonl")
+    let number = hash[..16].iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    folder.join(format!("{number:032x}.jsonl"))
 }
 
 /// Names the file.

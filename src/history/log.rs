@@ -246,7 +246,10 @@ impl io::Read for Stored {
 
 fn page_of(view: &mut View<'_>, stretch: Stretch, asked: u64) -> io::Result<Page> {
     let Stretch { lines, from, to, .. } = stretch;
-    let last = !has_line(view, to)?;
+    let last = match has_line(view, to) {
+        Err(e) if e.kind() == io::ErrorKind::Interrupted => false,
+        line => !line?,
+    };
     let first = from <= view.first();
     let unreadable = view.unreadable(from.min(asked), to.max(asked));
     Ok(Page { lines, from, to, first, last, unreadable })

@@ -34,16 +34,16 @@ impl Place {
     fn catalogue(&self, entries: &[(i64, u64, What)]) {
         let mut text = Vec::new();
         catalog::append(&mut text, &Head { file: self.path.display().to_string(), stream: "main".into() });
-        entries.iter().for_each(|(second, bytes, what)| {
-            catalog::append(&mut text, &Entry { at: at(*second), bytes: *bytes, what: *what })
-        });
+        for (second, bytes, what) in entries {
+            catalog::append(&mut text, &Entry { at: at(*second), bytes: *bytes, what: *what });
+        }
         fs::write(self.catalog(), text).unwrap();
     }
 
     fn remove(&self, second: i64) {
-        FORMS
-            .into_iter()
-            .for_each(|form| drop(fs::remove_file(archive::archive_path_as(&self.path, at(second), form))));
+        for form in FORMS {
+            let _ = fs::remove_file(archive::archive_path_as(&self.path, at(second), form));
+        }
     }
 }
 
@@ -229,7 +229,7 @@ proptest! {
         let place = Place::new();
         let (mut begin, mut entries) = (0, Vec::new());
         for (second, (cut, form)) in cuts.iter().enumerate() {
-            let second = second as i64 + 1;
+            let second = i64::try_from(second).unwrap() + 1;
             place.append(&bytes[begin..*cut]);
             place.archive(second, FORMS[*form]);
             entries.push((second, (cut - begin) as u64, What::Archive));
@@ -240,7 +240,7 @@ proptest! {
         let first = if catalogued { cuts[..gone].last().map_or(0, |(cut, _)| *cut) } else { 0 };
         if catalogued {
             place.catalogue(&entries);
-            (1..=gone as i64).for_each(|second| place.remove(second));
+            (1..=i64::try_from(gone).unwrap()).for_each(|second| place.remove(second));
         }
         let pattern = crate::history::Pattern::new("a", false, false).unwrap();
         let wanted = Bounds { filter: filtered.then_some(&pattern), ..bounds(lines) };

@@ -29,15 +29,12 @@ pub fn find(view: &mut View<'_>, when: Timestamp, columns: &Columns, written: Ti
     let piece = pieces[place];
     let before = place.checked_sub(1).and_then(|place| pieces[place].at);
     let (begin, end) = (piece.start, piece.end());
-    match first_timed(view, columns, begin, end)? {
-        // The time of the piece before may be later: files of two outputs, a clock that was set.
-        Some(_) => by_lines(view, when, columns, begin, end),
-        None => {
-            let from = evenly(when, before, piece.at.unwrap_or(written), begin, end);
-            let stretch = page::after(view, from, &bounds(1))?;
-            Ok(stretch.lines.first().map_or(stretch.to, |line| line.offset))
-        }
+    if first_timed(view, columns, begin, end)?.is_some() {
+        return by_lines(view, when, columns, begin, end);
     }
+    let from = evenly(when, before, piece.at.unwrap_or(written), begin, end);
+    let stretch = page::after(view, from, &bounds(1))?;
+    Ok(stretch.lines.first().map_or(stretch.to, |line| line.offset))
 }
 
 fn bounds(lines: usize) -> Bounds<'static> {

@@ -122,7 +122,8 @@ async fn a_link_survives_rotation_compression_removal_and_a_restart() {
     })
     .await;
     for (offset, bytes) in &seen {
-        let expected: String = (offset / 10..).take(bytes.len() / 10).map(|n| format!("line {n:04}\n")).collect();
+        let expected =
+            (offset / 10..).take(bytes.len() / 10).fold(String::new(), |text, n| text + &format!("line {n:04}\n"));
         assert_eq!(std::str::from_utf8(bytes).unwrap(), expected);
     }
     assert_eq!(seen.iter().map(|(_, bytes)| bytes.len()).sum::<usize>(), 520);

@@ -226,21 +226,10 @@ impl Work {
         };
         if bytes > *self.large.get(&path).unwrap_or(&SMALL) {
             // What is entered is entered; a catalog that is larger than it need be is tried again when it has grown.
-            let _ = self.shrink(&path, &job.place, &head);
+            let _ = shrink(&path, &job.place, &head);
             self.large.insert(path.clone(), std::fs::metadata(&path).map_or(SMALL, |meta| (2 * meta.len()).max(SMALL)));
         }
         Ok(())
-    }
-
-    /// Folds what lies before the oldest archive.
-    fn shrink(&self, path: &Path, place: &Path, head: &Head) -> io::Result<()> {
-        let mut catalog = read(path)?;
-        catalog.fold(archive::list(place)?.first().map(|oldest| oldest.at));
-        let bound = catalog.entries.len().checked_sub(ENTRIES).and_then(|old| catalog.entries.keys().nth(old).copied());
-        if bound.is_some() {
-            catalog.fold(bound);
-        }
-        catalog::write(path, &catalog.text(head))
     }
 
     /// Removes catalogs of files that are gone with all their archives, when there are very many.
@@ -263,6 +252,17 @@ impl Work {
             }
         }
     }
+}
+
+/// Folds what lies before the oldest archive.
+fn shrink(path: &Path, place: &Path, head: &Head) -> io::Result<()> {
+    let mut catalog = read(path)?;
+    catalog.fold(archive::list(place)?.first().map(|oldest| oldest.at));
+    let bound = catalog.entries.len().checked_sub(ENTRIES).and_then(|old| catalog.entries.keys().nth(old).copied());
+    if bound.is_some() {
+        catalog.fold(bound);
+    }
+    catalog::write(path, &catalog.text(head))
 }
 
 fn read(path: &Path) -> io::Result<Catalog> {
