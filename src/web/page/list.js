@@ -35,13 +35,12 @@ export class List {
 
   /** The buffer has changed: `removed` items at `at` gave way to `added`. */
   moved(at, removed, added) {
-    const shift = (index, low) => {
-      if (at + removed <= index) return at === index && low && !removed ? index : index + added - removed;
-      return at < index ? (low ? at : at + added) : index;
-    };
-    // What is put in at the very beginning of the window is above it.
-    this.#low = at === this.#low && !removed ? this.#low + added : shift(this.#low, true);
-    this.#high = Math.max(this.#low, shift(this.#high, false));
+    const end = at + removed;
+    const shifted = (index) => (end <= index ? index + added - removed : Math.min(index, at + added));
+    // What is put in at the very beginning of the window is above it; what is put in at its end is below.
+    if (at < this.#low || (at === this.#low && !removed)) this.#low = shifted(this.#low);
+    if (at < this.#high) this.#high = shifted(this.#high);
+    this.#high = Math.max(this.#low, this.#high);
     this.schedule();
   }
 
@@ -139,6 +138,7 @@ export class List {
     } else {
       this.#high = Math.min(this.#high, items.length);
       this.#low = Math.min(this.#low, this.#high);
+      this.#high = Math.min(this.#high, this.#low + MOST);
       if (this.#high - this.#low < STEP) this.#high = Math.min(items.length, this.#low + STEP);
     }
     const anchor = this.stuck ? null : this.#anchor();
