@@ -23,6 +23,7 @@ export class List {
   #frame = 0;
   #stale = true;
   #last = 0;
+  #size = '';
   #cost = 0;
   #rest = 0;
 
@@ -188,11 +189,19 @@ export class List {
     if (!this.stuck) return;
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
     this.#last = this.#scroller.scrollTop;
+    this.#size = this.#measure();
+  }
+
+  #measure() {
+    const { clientWidth, clientHeight, scrollHeight } = this.#scroller;
+    return `${clientWidth} ${clientHeight} ${scrollHeight}`;
   }
 
   #scrolled() {
     const { scrollTop, clientHeight, scrollHeight } = this.#scroller;
     const up = scrollTop < this.#last - 1;
+    // A window that grew and a line that was folded in move the lines, too: nobody scrolled.
+    if (this.stuck && this.#size !== this.#measure()) return this.#pin();
     const items = this.#items();
     this.#last = scrollTop;
     const end = scrollTop + clientHeight >= scrollHeight - NEAR && this.#high >= items.length;

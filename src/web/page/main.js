@@ -145,7 +145,6 @@ function go(next, replace) {
 function open(next) {
   if (place.write({ ...next, at: null }) !== place.write({ ...view, at: null })) missing = [];
   view = next;
-  // Only a time asks for places of the others; a link is read anew.
   ready = false;
   history.reset(view);
   keep({ last: view.streams.length ? place.write({ ...view, at: null }) : prefs.last });
@@ -471,5 +470,4 @@ setInterval(() => {
 }, 1000);
 
 const asked = new URLSearchParams(location.search);
-controls();
-connect();
+open(view);
