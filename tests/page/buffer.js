@@ -71,6 +71,17 @@ test('a skipped range that arrives while the view is held is not forgotten', () 
   same(buffer.items[0].lines + buffer.items.length - 1, 61);
 });
 
+test('what is far from what is looked at is dropped first', () => {
+  for (const [view, kept] of [[2, 'a 0'], [26, 'b 9']]) {
+    const buffer = new Buffer(undefined, { lines: 20, bytes: 1e9, waiting: 50, waitingBytes: 1e9 });
+    buffer.arrive(Array.from({ length: 20 }, (_, i) => line('c/a', 100 + 10 * i, `b ${i}`)));
+    buffer.hold = true;
+    buffer.prepend(Array.from({ length: 10 }, (_, i) => line('c/a', 10 * i, `a ${i}`)), [['c/a', 0]], view - 10);
+    holds(buffer.items.some((i) => i.text === kept), `${kept}, seen from ${view}`);
+    same(buffer.items[0].text, view === 2 ? 'a 0' : 'b 0');
+  }
+});
+
 test('pages of several streams are merged by time, in both directions, whatever their order on disk', async () => {
   const random = numbers(5);
   const streams = new Map([['c/a', stream('c/a', 40, random, 2)], ['c/b', stream('c/b', 90, random, 0.7)], ['d/x', stream('d/x', 5, random, 20)]]);

@@ -30,6 +30,8 @@ test('colours are drawn and nothing else is obeyed', () => {
   same(of('\x1b[38;5;208mx')[0][1], { fg: 208 });
   same(of('\x1b[48;2;1;2;999mx')[0][1], { bg: [1, 2, 255] });
   same(of('\x1b[97;4;9;3;7mx')[0][1], { fg: 15, underline: true, strike: true, italic: true, reverse: true });
+  same(of('\x1b[1;2;31ma\x1b[22mb').map((p) => p[1]), [{ bold: true, dim: true, fg: 1 }, { fg: 1 }]);
+  same(of('\x1b[38;9;1mx'), [['x', null, false, false]], 'a colour of another kind');
   same(of('\x1b[8mhidden\x1b[5mblink'), [['hiddenblink', null, false, false]], 'concealed text is shown');
   same(of('\x1b]0;t\x07\x1b[2J').map((p) => p[0]).join(''), '\\x1b]0;t\\x07\\x1b[2J');
   same(of('\x1b[31').map((p) => p[0]).join(''), '\\x1b[31', 'a sequence that is cut');
@@ -48,6 +50,12 @@ test('a line that changes its colour with every letter stays bounded', () => {
   const all = pieces(text);
   holds(all.length <= 400, `${all.length} pieces`);
   same(all.map((p) => p.text).join(''), 'x'.repeat(5000));
+});
+
+test('reversed colours change places', () => {
+  const [plain, turned] = [paint({ fg: 0, bg: 15 }, 'light'), paint({ fg: 15, bg: 0, reverse: true }, 'light')];
+  same(plain, turned);
+  same(paint({ reverse: true }, 'light'), { color: 'rgb(255,255,255)', background: 'rgb(28,32,38)' });
 });
 
 test('every colour can be read in both themes', () => {
