@@ -165,6 +165,20 @@ impl Browser {
         texts.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
     }
 
+    /// All lines that are loaded, also those that no row shows: what the control "copy" copies.
+    #[track_caller]
+    pub fn loaded(&self) -> String {
+        self.cdp(
+            "Browser.grantPermissions",
+            json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] }),
+        );
+        self.js("document.activeElement?.blur(); getSelection().removeAllRanges()");
+        self.js_async("await navigator.clipboard.writeText('')");
+        self.press("copy");
+        self.wait("it is copied", "document.querySelector('footer').innerText.includes('copied')");
+        self.js_async("return await navigator.clipboard.readText()").as_str().unwrap_or_default().to_owned()
+    }
+
     /// Presses the control of this name.
     #[track_caller]
     pub fn press(&self, name: &str) {
@@ -195,10 +209,8 @@ impl Browser {
     /// Turns the wheel over the lines; up when negative.
     #[track_caller]
     pub fn wheel(&self, y: i64) {
-        let rect = self.js(
-            "const r = document.querySelector('[role=log]').getBoundingClientRect();\
-             return [Math.round(r.x + r.width / 2), Math.round(r.y + r.height / 2)]",
-        );
+        let rect = self.js("const r = document.querySelector('[role=log]').getBoundingClientRect();\
+             return [Math.round(r.x + r.width / 2), Math.round(r.y + r.height / 2)]");
         let at = |i: usize| rect[i].as_i64().unwrap();
         let turn = WheelAction::Scroll { duration: None, x: at(0), y: at(1), delta_x: 0, delta_y: y };
         let wheel = WheelActions::new("wheel".to_owned()).then(turn);
