@@ -175,9 +175,9 @@ fn a_link_to_a_line_opens_it_also_after_it_was_put_away_and_compressed() {
     let link = link.as_str().unwrap().to_owned();
     assert!(link.contains("#s=c/main&at="), "{link}");
     assert_eq!(env.ask("c", "rotate")["event"], "rotated");
+    browser.wait("the rotation is told", "document.querySelector('[role=log]').innerText.includes('put away')");
     let more: String = (4 * EACH..5 * EACH).map(line).collect();
     send(collector.port(), &more);
-    browser.wait("the rotation is told", "document.querySelector('[role=log]').innerText.includes('put away')");
     browser.wait_line("line 07499.");
     browser.open("about:blank");
     browser.open(&link);

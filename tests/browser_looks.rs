@@ -263,7 +263,7 @@ fn the_picture_in_the_readme_is_the_page() {
     let web = Web::start(&env, &[]);
     let browser = Browser::start(&env, WINDOW, &[]);
     browser.scheme("dark");
-    browser.open(&web.view("s=tremplin/main&s=shop/main&e=4%5B0-9%5D%7B2%7D%7Cwarn"));
+    browser.open(&web.view("s=tremplin/main&s=shop/main&e=items/8%5B0-9%5D%2B%7Cwarn%7CGET"));
     browser.wait("both are chosen", "document.querySelectorAll('nav :checked').length === 2");
     let (mut one, mut two) = (common::Sender::open(front.port()), common::Sender::open(shop.port()));
     for n in 0..60 {

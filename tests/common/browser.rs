@@ -144,7 +144,7 @@ impl Browser {
                 return value;
             }
             if start.elapsed() > LATER {
-                let seen = self.js("return document.body.innerText.slice(0, 4000)");
+                let seen = self.js("return document.querySelector('footer')?.innerText + '\\n' + document.body.innerText.slice(0, 3000)");
                 panic!("waited in vain until {what}; the page:\n{}", seen.as_str().unwrap_or_default());
             }
             std::thread::sleep(Duration::from_millis(20));
