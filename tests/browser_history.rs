@@ -98,25 +98,27 @@ fn older_lines_in_front_leave_what_one_looks_at_where_it_is() {
     // To the oldest line that is loaded; what follows loads more while one looks.
     let seen = browser.js_async(
         "const log = document.querySelector('[role=log]');\
+         const edge = document.querySelector('#edge');\
          const loaded = () => Number(/([\\d,]+) lines loaded/.exec(document.querySelector('footer').innerText)[1].replace(',', ''));\
-         const frame = () => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)));\
-         const before = loaded();\
-         for (let i = 0; i < 400 && loaded() === before; i += 1) {\
-           log.scrollTop -= 300;\
-           await frame();\
-         }\
+         const frame = () => new Promise((go) => requestAnimationFrame(go));\
          const at = () => rows().find((r) => r.getBoundingClientRect().bottom > log.getBoundingClientRect().top);\
+         const before = loaded();\
+         for (let i = 0; i < 400 && !edge.textContent; i += 1) {\
+           log.scrollTop -= 300;\
+           await new Promise((go) => log.addEventListener('scroll', go, { once: true }));\
+         }\
+         const asked = edge.textContent;\
          const row = at();\
          const text = row.innerText;\
          const top = row.getBoundingClientRect().top;\
          const moved = [];\
-         for (let i = 0; i < 60; i += 1) {\
-           await frame();\
-           moved.push(row.isConnected ? Math.abs(row.getBoundingClientRect().top - top) : 9999);\
-         }\
-         return [loaded() > before, Math.max(...moved), text === at().innerText];",
+         const note = () => moved.push(row.isConnected ? Math.abs(row.getBoundingClientRect().top - top) : 9999);\
+         for (let i = 0; i < 600 && edge.textContent; i += 1) { await frame(); note(); }\
+         for (let i = 0; i < 90; i += 1) { await frame(); note(); }\
+         return [asked.startsWith('loading'), Math.max(...moved), text === at().innerText, loaded() > before];",
     );
-    assert_eq!(seen[0], true, "more was loaded");
+    assert_eq!(seen[3], true, "more was loaded");
+    assert_eq!(seen[0], true, "it was asked for while one looks");
     assert!(seen[1].as_f64().unwrap() < 1.5, "moved by {} pixels", seen[1]);
     assert_eq!(seen[2], true);
     browser.assert_quiet();
