@@ -200,9 +200,8 @@ fn a_time_leads_to_the_first_line_at_or_after_it() {
     require!("chromedriver");
     let env = Env::new();
     // As a collector would have written them, a minute apart; the page has the clock of this machine.
-    let lines: String = (0..3000)
-        .map(|n| format!("2026-03-{:02}T{:02}:{:02}:00Z line {n:05}.\n", 1 + n / 1440, n / 60 % 24, n % 60))
-        .collect();
+    let line = |n| format!("2026-03-{:02}T{:02}:{:02}:00Z line {n:05}.\n", 1 + n / 1440, n / 60 % 24, n % 60);
+    let lines: String = (0..3000).map(line).collect();
     let path = env.write("c.log", &lines);
     let collector =
         env.listen(&["--name", "c", "--out", &env.arg("c.log"), "--format", "prefix", "--prefix", "{time} "]);

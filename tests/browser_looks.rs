@@ -130,10 +130,8 @@ fn every_key_of_the_help_does_what_it_says() {
     require!("chromedriver");
     let env = Env::new();
     let collector = env.listen(&["--name", "c", "--out", &env.arg("c.log")]);
-    send(
-        collector.port(),
-        (0..800).map(|n| format!("line {n:03} {}\n", if n % 50 == 0 { "special" } else { "" })).collect::<String>(),
-    );
+    let line = |n| format!("line {n:03} {}\n", if n % 50 == 0 { "special" } else { "" });
+    send(collector.port(), (0..800).map(line).collect::<String>());
     let other = env.listen(&["--name", "d", "--out", &env.arg("d.log")]);
     send(other.port(), "{\"other\":true}\n");
     let web = Web::start(&env, &[]);

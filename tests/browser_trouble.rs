@@ -13,7 +13,8 @@ fn a_page_goes_on_where_it_stopped_when_the_server_was_killed_and_no_line_is_mis
     require!("chromedriver");
     let env = Env::new();
     let collector = env.listen(&["--name", "c", "--out", &env.arg("c.log")]);
-    let lines = |from: usize, to: usize| -> String { (from..to).map(|n| format!("line {n:04}\n")).collect() };
+    let line = |n| format!("line {n:04}\n");
+    let lines = |from: usize, to: usize| -> String { (from..to).map(line).collect() };
     let mut sender = Sender::open(collector.port());
     sender.write(lines(0, 100));
     env.wait_stored("c", 1000);
