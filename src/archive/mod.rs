@@ -4,6 +4,7 @@
 //! file was put away, so that the order of names is the order of writing. Also which files a template has made. A leaf: the
 //! sink makes and removes archives, history reads them.
 
+pub mod catalog;
 mod name;
 mod tree;
 

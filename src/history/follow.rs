@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -10,9 +10,8 @@ use jiff::Timestamp;
 use regex::bytes::Regex;
 
 use super::last::last_of;
-use super::look::{self, Found, Look};
-use crate::archive;
-use crate::plan::Compress;
+use super::look::{self, Look};
+use super::opened::{Content, How, Open};
 
 /// Bytes read at once, and the length of the pieces in which a line longer than that is handed out.
 pub const PIECE: usize = 256 * 1024;
@@ -49,6 +48,40 @@ pub struct Follower {
     partial: Vec<u8>,
     /// The last piece that was handed out did not end its line.
     in_line: bool,
+    /// Bytes read of all files together.
+    taken: u64,
+    /// For who wants to know of them: changes from one file to the next. Then a rotation ends no line.
+    pub(super) turns: Option<Vec<Turned>>,
+    /// Bytes of an archive are missing that could not be read, or of one that is gone.
+    missing: bool,
+    /// Looks in a row that found no file at the path.
+    pub(super) away: u32,
+}
+
+/// Lines, and where they begin.
+#[derive(Debug, Default)]
+pub(super) struct Arrived {
+    /// As [`Follower::poll`] returns it.
+    pub bytes: Vec<u8>,
+    /// Bytes that came before, of all files together.
+    pub at: u64,
+    /// The LF at the end is not in the file.
+    pub invented: bool,
+}
+
+/// The next file is read from here on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Turned {
+    /// Bytes that came before, of all files together.
+    pub at: u64,
+    /// What has become of the one before.
+    pub how: How,
+    /// The stamp of the archive that it is.
+    pub archive: Option<Timestamp>,
+    /// Device and inode of a file that is none.
+    pub identity: (u64, u64),
+    /// Nothing is missing between the two, and the line at the end of the one before goes on in it.
+    pub joined: bool,
 }
 
 #[derive(Debug)]
@@ -56,61 +89,7 @@ enum Next {
     /// Held open from the moment it is seen, empty or not, so that none is lost that is renamed before its first byte.
     File(Open),
     /// Opened when its turn comes: there may be thousands.
-    Archive(Timestamp),
-}
-
-#[derive(Debug)]
-struct Open {
-    content: Content,
-    /// Device and inode.
-    identity: (u64, u64),
-    /// The newest archive when it had the path: its own will be a later one.
-    since: Option<Timestamp>,
-    /// Bytes read.
-    offset: u64,
-}
-
-enum Content {
-    Plain(File),
-    Packed { reader: Box<dyn Read + Send>, path: PathBuf, ended: bool },
-}
-
-impl std::fmt::Debug for Content {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Plain(file) => file.fmt(f),
-            Self::Packed { path, .. } => path.fmt(f),
-        }
-    }
-}
-
-impl Open {
-    fn new(found: Found, since: Option<Timestamp>) -> Self {
-        Self { content: Content::Plain(found.file), identity: found.identity, since, offset: 0 }
-    }
-
-    /// Bytes of a plain file that are there.
-    fn length(&self) -> io::Result<Option<u64>> {
-        match &self.content {
-            Content::Plain(file) => Ok(Some(file.metadata()?.len())),
-            Content::Packed { .. } => Ok(None),
-        }
-    }
-
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let n = match &mut self.content {
-            Content::Plain(file) => file.read_at(into, self.offset)?,
-            Content::Packed { ended: true, .. } => 0,
-            Content::Packed { reader, path, ended } => {
-                // After an error, too: asked again, the follower goes on behind it.
-                let result = reader.read(into).map_err(|e| look::about(path, &e));
-                *ended = result.as_ref().map_or(true, |n| *n == 0);
-                result?
-            }
-        };
-        self.offset += n as u64;
-        Ok(n)
-    }
+    Archive(Timestamp, How),
 }
 
 impl Follower {
@@ -126,7 +105,27 @@ impl Follower {
             unsettled: 0,
             partial: Vec::new(),
             in_line: false,
+            taken: 0,
+            turns: None,
+            missing: false,
+            away: 0,
         }
+    }
+
+    /// Follows what there is in `look` from `offset` on in the archive of `first`, or, where that is none, in the file (or the
+    /// one `beside` it that is being put away); and all that comes. It notes turns.
+    pub(super) fn within(path: &Path, look: Look, first: Option<Timestamp>, beside: bool, offset: u64) -> Self {
+        let since = look.newest();
+        let mut follower = Self { first_offset: offset, turns: Some(Vec::new()), ..Self::new(path, 0) };
+        follower.begun = Some(since.unwrap_or(Timestamp::MIN));
+        if let Some(first) = first {
+            let stamps = look.stamps(None).into_iter().filter(|at| *at >= first);
+            follower.next.extend(stamps.map(|at| Next::Archive(at, How::Rotated)));
+        }
+        let aside = look.aside.filter(|_| first.is_some() || beside);
+        follower.next.extend(aside.map(|found| Next::File(Open::new(found, since, How::Rotated))));
+        follower.next.extend(look.file.map(|found| Next::File(Open::new(found, since, How::Rotated))));
+        follower
     }
 
     /// The last `n` whole lines (see [`super::last_records`]) and a follower that goes on right behind them: nothing is
@@ -144,7 +143,7 @@ impl Follower {
         let lines = last_of(&look, end, n, filter)?;
         let since = look.newest();
         follower.begun = Some(since.unwrap_or(Timestamp::MIN));
-        follower.current = look.file.map(|found| Open { offset: end, ..Open::new(found, since) });
+        follower.current = look.file.map(|found| Open { offset: end, ..Open::new(found, since, How::First) });
         Ok((lines, follower))
     }
 
@@ -154,22 +153,37 @@ impl Follower {
     /// # Errors
     /// Those of opening and reading; that the file is not there is none. It may be asked again afterwards.
     pub fn poll(&mut self) -> io::Result<Vec<u8>> {
+        Ok(self.arrive()?.bytes)
+    }
+
+    /// As [`poll`](Self::poll), with the place.
+    pub(super) fn arrive(&mut self) -> io::Result<Arrived> {
         // Looked at before reading: when a successor has begun, the old file holds all it will ever hold.
         self.look_for_successor()?;
         if self.current.is_none() && !self.turn()? {
-            return Ok(Vec::new());
+            return Ok(Arrived::default());
         }
         loop {
             let begun = self.successor_has_begun()?;
             let arrived = self.read()?;
-            if !arrived.is_empty() || !begun || !self.at_end()? {
+            if !arrived.bytes.is_empty() || !begun {
+                return Ok(arrived);
+            }
+            if !self.at_end()? {
+                // Of an archive the end is not known before it is read.
+                if self.current.as_ref().is_some_and(|open| matches!(open.content, Content::Packed { .. })) {
+                    continue;
+                }
                 return Ok(arrived);
             }
             if !self.turn()? {
                 return Ok(arrived);
             }
+            if self.turns.as_ref().is_some_and(|turns| turns.last().is_some_and(|turned| turned.joined)) {
+                continue;
+            }
             let ended = self.end_partial();
-            if !ended.is_empty() {
+            if !ended.bytes.is_empty() {
                 return Ok(ended);
             }
         }
@@ -184,21 +198,33 @@ impl Follower {
 
     /// Goes on with the next file; false: there is none.
     fn turn(&mut self) -> io::Result<bool> {
+        let first = self.current.is_none();
         while let Some(next) = self.next.pop_front() {
-            self.current = match next {
-                Next::File(open) => Some(open),
-                Next::Archive(at) => match look::open_archive(&look::place(&self.path), at)? {
-                    Some((file, form, path)) => {
-                        let content = match form {
-                            Compress::None => Content::Plain(file),
-                            _ => Content::Packed { reader: archive::reader(file, form)?, path, ended: false },
-                        };
-                        Some(Open { content, identity: (0, 0), since: None, offset: 0 })
+            // Where the first one begins, if it is there.
+            let offset = if first && !self.missing { std::mem::take(&mut self.first_offset) } else { 0 };
+            let (open, archive) = match next {
+                Next::File(open) => (Open { offset: open.offset.max(offset), ..open }, None),
+                Next::Archive(at, how) => match look::open_archive(&look::place(&self.path), at)? {
+                    Some(found) => {
+                        let open = Open::archive(found, offset, how).inspect_err(|_| self.missing = true);
+                        (open?, Some(at))
                     }
                     // The bounds took it away.
-                    None => continue,
+                    None => {
+                        self.missing = true;
+                        continue;
+                    }
                 },
             };
+            let missing = std::mem::take(&mut self.missing);
+            if let Some(turns) = &mut self.turns
+                && (!first || missing)
+            {
+                let Open { how, identity, .. } = open;
+                let joined = how == How::Rotated && !missing;
+                turns.push(Turned { at: self.taken, how, archive, identity, joined });
+            }
+            self.current = Some(open);
             return Ok(true);
         }
         Ok(false)
@@ -215,9 +241,13 @@ impl Follower {
     /// Holds on to the file at the path if it is a new one, and to the archives between it and the last one.
     fn look_for_successor(&mut self) -> io::Result<()> {
         let known = self.newest().map(|open| open.identity);
-        if known.is_some() && look::identity(&self.path)?.is_none_or(|found| Some(found) == known) {
-            self.unsettled = 0;
-            return Ok(());
+        if known.is_some() {
+            let found = look::identity(&self.path)?;
+            self.away = if found.is_none() { self.away.saturating_add(1) } else { 0 };
+            if found.is_none_or(|found| Some(found) == known) {
+                self.unsettled = 0;
+                return Ok(());
+            }
         }
         if !self.make_room()? {
             return Ok(());
@@ -228,22 +258,30 @@ impl Follower {
             return Ok(());
         }
         self.unsettled = 0;
-        let after = match self.newest() {
+        let (after, how) = match self.newest() {
             Some(Open { content: Content::Plain(file), identity, since, .. }) => {
-                look.became(file, *identity, *since)?.or(*since)
+                let became = look.became(file, *identity, *since)?;
+                let aside = look.aside.as_ref().is_some_and(|found| found.identity == *identity);
+                (became.or(*since), if became.is_some() || aside { How::Rotated } else { How::Replaced })
             }
-            _ => Some(*self.begun.get_or_insert(look.newest().unwrap_or(Timestamp::MIN))),
+            _ => (Some(*self.begun.get_or_insert(look.newest().unwrap_or(Timestamp::MIN))), How::First),
         };
         let since = look.newest();
         let missed = look.stamps(after);
         let Look { file, aside, .. } = look;
         let Some(file) = file.filter(|found| Some(found.identity) != known) else { return Ok(()) };
-        let mut file = Open::new(file, since);
+        // Only the first of them has taken the place of the one that is known.
+        let (mut how, later) = (Some(how), |how: &mut Option<How>| how.take().unwrap_or(How::Rotated));
+        let mut file = Open::new(file, since, How::Rotated);
         if known.is_none() && missed.is_empty() {
             file.offset = std::mem::take(&mut self.first_offset);
+        } else if known.is_none() {
+            self.first_offset = 0;
         }
-        self.next.extend(missed.into_iter().map(Next::Archive));
-        self.next.extend(aside.filter(|found| Some(found.identity) != known).map(|a| Next::File(Open::new(a, since))));
+        self.next.extend(missed.into_iter().map(|at| Next::Archive(at, later(&mut how))));
+        let aside = aside.filter(|found| Some(found.identity) != known);
+        self.next.extend(aside.map(|found| Next::File(Open::new(found, since, later(&mut how)))));
+        file.how = later(&mut how);
         self.next.push_back(Next::File(file));
         Ok(())
     }
@@ -271,7 +309,7 @@ impl Follower {
         for next in &self.next {
             match next {
                 // Nothing is put away before it is followed by another one.
-                Next::Archive(_) => return Ok(true),
+                Next::Archive(..) => return Ok(true),
                 Next::File(open) if open.length()?.is_some_and(|length| length > 0) => return Ok(true),
                 Next::File(_) => {}
             }
@@ -288,24 +326,32 @@ impl Follower {
     }
 
     /// One block of the current file.
-    fn read(&mut self) -> io::Result<Vec<u8>> {
-        let Some(current) = &mut self.current else { return Ok(Vec::new()) };
+    fn read(&mut self) -> io::Result<Arrived> {
+        let Some(current) = &mut self.current else { return Ok(Arrived::default()) };
         if current.length()?.is_some_and(|length| length < current.offset) {
             current.offset = 0;
+            let identity = current.identity;
+            if let Some(turns) = &mut self.turns {
+                let how = How::Truncated;
+                turns.push(Turned { at: self.taken, how, archive: None, identity, joined: false });
+            }
             let ended = self.end_partial();
-            if !ended.is_empty() {
+            if !ended.bytes.is_empty() {
                 return Ok(ended);
             }
         }
-        let Some(current) = &mut self.current else { return Ok(Vec::new()) };
+        let Some(current) = &mut self.current else { return Ok(Arrived::default()) };
         let before = self.partial.len();
         self.partial.resize(before + PIECE, 0);
         let result = current.read(&mut self.partial[before..]);
         let n = *result.as_ref().unwrap_or(&0);
         self.partial.truncate(before + n);
+        self.taken += n as u64;
+        // Of a file, it is asked for again.
+        self.missing |= result.is_err() && current.length()?.is_none();
         result?;
 
-        Ok(match memchr::memrchr(b'\n', &self.partial[before..]) {
+        let bytes = match memchr::memrchr(b'\n', &self.partial[before..]) {
             Some(lf) => {
                 self.in_line = false;
                 let rest = self.partial.split_off(before + lf + 1);
@@ -316,16 +362,20 @@ impl Follower {
                 std::mem::take(&mut self.partial)
             }
             None => Vec::new(),
-        })
+        };
+        let at = self.taken - (self.partial.len() + bytes.len()) as u64;
+        Ok(Arrived { bytes, at, invented: false })
     }
 
     /// The beginning of a line whose end will never come, ended.
-    fn end_partial(&mut self) -> Vec<u8> {
-        let mut partial = std::mem::take(&mut self.partial);
-        if std::mem::take(&mut self.in_line) || !partial.is_empty() {
-            partial.push(b'\n');
+    fn end_partial(&mut self) -> Arrived {
+        let mut bytes = std::mem::take(&mut self.partial);
+        let at = self.taken - bytes.len() as u64;
+        let invented = std::mem::take(&mut self.in_line) || !bytes.is_empty();
+        if invented {
+            bytes.push(b'\n');
         }
-        partial
+        Arrived { bytes, at, invented }
     }
 }
 

@@ -1,34 +1,10 @@
+use super::super::rig::{FORMS, Place, append};
 use super::*;
+use crate::archive;
+use crate::plan::Compress;
 use proptest::prelude::*;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-
-struct Place {
-    folder: tempfile::TempDir,
-    path: PathBuf,
-}
-
-impl Place {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file.log");
-        Self { folder, path }
-    }
-
-    fn append(&self, bytes: &[u8]) {
-        append(&self.path, bytes);
-    }
-
-    fn rename(&self, to: &str) -> PathBuf {
-        let to = self.folder.path().join(to);
-        fs::rename(&self.path, &to).unwrap();
-        to
-    }
-}
-
-fn append(path: &Path, bytes: &[u8]) {
-    OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(bytes).unwrap();
-}
 
 /// Everything there is at the moment.
 fn all(follower: &mut Follower) -> Vec<u8> {
@@ -203,33 +179,6 @@ proptest! {
         prop_assert!(got == expected, "{} of {} bytes", got.len(), expected.len());
     }
 }
-
-impl Place {
-    /// As the writer does it: the file becomes the archive of `second`, and a new one begins. With a form, it has been
-    /// compressed since.
-    fn archive(&self, second: i64, form: Compress) {
-        let at = Timestamp::from_second(second).unwrap();
-        let plain = archive::archive_path(&self.path, at);
-        fs::rename(&self.path, &plain).unwrap();
-        self.append(b"");
-        let packed = archive::archive_path_as(&self.path, at, form);
-        let bytes = fs::read(&plain).unwrap();
-        match form {
-            Compress::None => return,
-            Compress::Gzip => {
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-                encoder.write_all(&bytes).unwrap();
-                fs::write(&packed, encoder.finish().unwrap()).unwrap();
-            }
-            Compress::Zstd => fs::write(&packed, zstd::encode_all(&bytes[..], 1).unwrap()).unwrap(),
-        }
-        let time = plain.metadata().unwrap().modified().unwrap();
-        File::open(&packed).unwrap().set_times(fs::FileTimes::new().set_modified(time)).unwrap();
-        fs::remove_file(plain).unwrap();
-    }
-}
-
-const FORMS: [Compress; 3] = [Compress::None, Compress::Gzip, Compress::Zstd];
 
 #[test]
 fn rotations_between_two_looks_lose_and_repeat_nothing_compressed_or_not() {

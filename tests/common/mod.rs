@@ -11,6 +11,7 @@
 //! - [`relp`]: a RELP sender, frame by frame, and a real rsyslogd
 //! - [`run`]: one command of reclog, its output and exit code, always with a time limit
 //! - [`sshd`]: a real OpenSSH server on a free port of the loopback interface
+//! - [`browser`]: a real browser, and `reclog web`
 //! - [`client`]: the library's connection to it, beside that of ssh
 //! - [`hostile`]: a server that misbehaves as the test tells it
 //! - [`senders`]: numbered lines from many connections, and the check that reads the file again
@@ -30,6 +31,7 @@
 
 pub mod account;
 pub mod agent;
+pub mod browser;
 pub mod client;
 pub mod control;
 pub mod cutter;
@@ -142,6 +144,7 @@ fn package(program: &str) -> &str {
         "useradd" | "userdel" => "passwd",
         "setpriv" | "setsid" => "util-linux",
         "promtool" => "prometheus",
+        "chromedriver" => "chromium-driver",
         other => other,
     }
 }

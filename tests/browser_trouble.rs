@@ -1,0 +1,240 @@
+//! What may go wrong between page and collector, and what strangers send to whoever looks.
+
+mod common;
+
+use common::browser::{Browser, Web};
+use common::{Env, Sender, free_port, send};
+use serde_json::json;
+
+const WINDOW: (u32, u32) = (1280, 800);
+
+#[test]
+fn a_page_goes_on_where_it_stopped_when_the_server_was_killed_and_no_line_is_missing_or_doubled() {
+    require!("chromedriver");
+    let env = Env::new();
+    let collector = env.listen(&["--name", "c", "--out", &env.arg("c.log")]);
+    let lines = |from: usize, to: usize| -> String { (from..to).map(|n| format!("line {n:04}\n")).collect() };
+    let mut sender = Sender::open(collector.port());
+    sender.write(lines(0, 100));
+    env.wait_stored("c", 1000);
+    let port = free_port();
+    let web = Web::at(&env, port, &[]);
+    let browser = Browser::start(&env, WINDOW, &[]);
+    browser.open(&web.view("s=c/main"));
+    browser.wait_line("line 0099");
+    sender.write(lines(100, 400));
+    browser.wait_line("line 0399");
+    web.kill();
+    browser.wait("the page says so", "document.querySelector('footer').innerText.includes('lost')");
+    sender.write(lines(400, 450));
+    env.wait_stored("c", 4500);
+    let _web = Web::at(&env, port, &[]);
+    browser.wait_line("line 0449");
+    sender.write(lines(450, 460));
+    browser.wait_line("line 0459");
+    browser.wait(
+        "it says that it was away",
+        "document.querySelector('[role=log]').innerText.includes('nothing is missing')",
+    );
+    assert_eq!(browser.loaded(), lines(0, 460));
+    drop(sender);
+    env.down("c");
+}
+
+#[test]
+fn a_hidden_page_holds_no_connection_and_has_every_line_when_it_is_looked_at_again() {
+    require!("chromedriver");
+    let env = Env::new();
+    let collector = env.listen(&["--name", "c", "--out", &env.arg("c.log")]);
+    let mut sender = Sender::open(collector.port());
+    sender.write("one\n");
+    let web = Web::start(&env, &[]);
+    let browser = Browser::start(&env, WINDOW, &[]);
+    browser.open(&web.view("s=c/main"));
+    browser.wait_line("one");
+    // As the browser tells a page that another tab is in front of it.
+    let turn = |hidden: bool| {
+        browser.js(&format!(
+            "Object.defineProperty(document, 'hidden', {{ configurable: true, get: () => {hidden} }});\
+             document.dispatchEvent(new Event('visibilitychange'))"
+        ));
+    };
+    turn(true);
+    sender.write("two\n");
+    env.wait_stored("c", 8);
+    // Its place is taken by others: a question of its own is answered, and nothing came meanwhile.
+    let told = browser.js_async("const n = texts().length; await fetch('api/streams'); return [n, texts().length]");
+    assert_eq!(told, json!([1, 1]));
+    turn(false);
+    browser.wait_line("two");
+    sender.write("three\n");
+    browser.wait_line("three");
+    assert_eq!(browser.loaded(), "one\ntwo\nthree\n");
+    browser.assert_quiet();
+    drop(sender);
+    env.down("c");
+}
+
+#[test]
+fn a_browser_that_is_too_slow_is_told_how_many_lines_it_skipped_and_can_load_them() {
+    require!("chromedriver");
+    let env = Env::new();
+    let collector = env.listen(&["--name", "c", "--out", &env.arg("c.log")]);
+    let web = Web::start(&env, &[]);
+    let browser = Browser::start(&env, WINDOW, &[]);
+    send(collector.port(), "before\n");
+    browser.open(&web.view("s=c/main"));
+    browser.wait_line("before");
+    let line = |n: usize| format!("line {n:06} {}\n", "x".repeat(200));
+    // More than any buffer between the server and a page that stands still.
+    let many = 100_000;
+    let all: String = (0..many).map(line).collect();
+    let size = all.len() as u64 + 7;
+    let port = collector.port();
+    let sending = std::thread::spawn(move || send(port, all));
+    // The page stands still, and reads nothing, until everything is in: it asks for that itself, and waits for the answers.
+    browser.js(&format!(
+        "const ask = new XMLHttpRequest();\
+         do {{\
+           ask.open('GET', 'api/streams', false);\
+           ask.send();\
+         }} while (JSON.parse(ask.responseText)[0].bytes < {size});"
+    ));
+    sending.join().unwrap();
+    browser.wait_line("line 099999");
+    let button =
+        "[...document.querySelectorAll('.row.gap button')].find((b) => b.textContent.includes('skipped: load them'))";
+    // Wherever it stands: above the newest lines.
+    let found = browser.js_async(&format!(
+        "const log = document.querySelector('[role=log]');\
+         for (let i = 0; i < 3000 && !{button}; i += 1) {{\
+           log.scrollTop -= 400;\
+           await new Promise((go) => requestAnimationFrame(go));\
+         }}\
+         const gap = {button};\
+         if (!gap) return null;\
+         const next = gap.parentElement.nextElementSibling?.querySelector('.text').innerText;\
+         const before = gap.parentElement.previousElementSibling?.querySelector('.text').innerText;\
+         const told = gap.textContent;\
+         gap.click();\
+         return [told, before, next];"
+    ));
+    let told = found[0].as_str().expect("a gap, or the browser was fast enough").to_owned();
+    let number = |text: &serde_json::Value| text.as_str().and_then(|t| t.get(5..11)?.parse::<usize>().ok());
+    let skipped: usize = told.split(' ').next().unwrap().replace(',', "").parse().expect(&told);
+    let (before, next) = (number(&found[1]).expect("a line before"), number(&found[2]).expect("a line after"));
+    assert_eq!(skipped, next - before - 1, "{found}");
+    browser.wait_line(&format!("line {:06}", before + 1));
+    browser.assert_quiet();
+    env.down("c");
+}
+
+/// Lines that want to be more than text.
+fn hostile() -> Vec<u8> {
+    let mut all = Vec::new();
+    for line in [
+        &b"<script>alert(1)</script><img src=x onerror=alert(2)><svg onload=alert(3)>"[..],
+        b"javascript:alert(4) <a href=\"javascript:alert(5)\">click</a> &lt;b&gt;",
+        b"\x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b]8;;http://evil/\x1b\\link\x1b]8;;\x1b\\ \x1b[2J \x1bP$q\x1b\\",
+        "bidi \u{202e}gnp.exe\u{202c} \u{2066}x\u{2069} \u{2028}line".as_bytes(),
+        b"nul \0 bell \x07 back \x08 del \x7f",
+        b"bytes \xff\xfe \xc3( \xed\xa0\x80 end",
+        b"{\"a\":\"</script><script>alert(6)</script>\",\"__proto__\":{\"x\":1}}",
+    ] {
+        all.extend_from_slice(line);
+        all.push(b'\n');
+    }
+    all
+}
+
+#[test]
+fn whatever_strangers_send_is_text_and_nothing_else() {
+    require!("chromedriver");
+    let env = Env::new();
+    let collector = env.listen(&["--name", "c", "--out", &env.arg("c.log"), "--max-line", "2MiB"]);
+    send(collector.port(), hostile());
+    let web = Web::start(&env, &[]);
+    let browser = Browser::start(&env, WINDOW, &[]);
+    browser.open(&web.view("s=c/main"));
+    browser.wait_line("</script>");
+    // Live, too, and a line of a mebibyte.
+    let mut long = b"long ".to_vec();
+    long.resize(1 << 20, b'y');
+    long.push(b'\n');
+    send(collector.port(), long);
+    send(collector.port(), hostile());
+    send(collector.port(), "the last one\n");
+    browser.wait_line("the last one");
+    for (part, what) in [
+        ("<img src=x onerror=alert(2)>", "an element"),
+        ("\\x1b]0;title\\x07", "a title"),
+        ("\\u{202e}gnp.exe", "a turned reading order"),
+        ("nul \\x00 bell \\x07", "control characters"),
+        ("bytes \\xff\\xfe \\xc3( \\xed\\xa0\\x80 end", "bytes that are no text"),
+    ] {
+        let texts = browser.texts();
+        assert_eq!(texts.iter().filter(|text| text.contains(part)).count(), 2, "{what}: {texts:?}");
+    }
+    let red = browser
+        .js("const s = [...document.querySelectorAll('.text span')].find((e) => e.textContent === 'red');\
+         return s && getComputedStyle(s).color");
+    assert!(red.is_string(), "colours are drawn");
+    let long =
+        browser.wait("the long line says how long it is", "texts().find((t) => t.startsWith('long y'))?.slice(-40)");
+    assert!(long.as_str().unwrap().contains("1.0 MiB"), "{long}");
+    for fold in 0..2 {
+        browser.js(&format!("document.querySelectorAll('.fold')[{fold}].click()"));
+    }
+    // No element, no link, no title that a stranger made.
+    let made = browser.js(
+        "return [document.querySelectorAll('#rows script, #rows img, #rows svg, #rows b').length,\
+         [...document.querySelectorAll('#rows a')].filter((a) => !a.href.startsWith(location.origin)).length, document.title]",
+    );
+    assert_eq!(made, json!([0, 0, "c/main · reclog"]));
+    // Where hits are listed, too.
+    browser.press("search");
+    browser.fill("search for", ".\u{e007}");
+    browser.wait("all are found", "document.querySelector('#finder').innerText.includes('16 hits')");
+    browser.wait("they are listed", "document.querySelectorAll('#finder li.hit').length === 16");
+    assert_eq!(browser.js("return document.querySelectorAll('#finder-hits script, #finder-hits img').length"), 0);
+    browser.assert_quiet();
+    env.down("c");
+}
+
+#[test]
+fn names_of_streams_that_want_to_be_markup_are_text_too() {
+    require!("chromedriver");
+    let env = Env::new();
+    let web = Web::start(&env, &[]);
+    let browser = Browser::start(&env, WINDOW, &[]);
+    let name = "<img src=x onerror=alert(1)>/<b>";
+    browser.open(&web.view(&format!("s={}&e=%3Cscript%3E", name.replace('<', "%3C").replace(' ', "%20"))));
+    browser.wait("it says that there is none", "document.querySelector('footer').innerText.includes('not there now')");
+    assert_eq!(browser.js("return document.querySelectorAll('img, footer b').length"), 0);
+    browser.assert_quiet();
+}
+
+#[test]
+fn a_file_that_is_cut_or_deleted_by_somebody_else_is_told_of() {
+    require!("chromedriver");
+    let env = Env::new();
+    let collector = env.listen(&["--name", "c", "--out", &env.arg("c.log")]);
+    let mut sender = Sender::open(collector.port());
+    sender.write("first\n");
+    let web = Web::start(&env, &[]);
+    let browser = Browser::start(&env, WINDOW, &[]);
+    browser.open(&web.view("s=c/main"));
+    browser.wait_line("first");
+    std::fs::File::options().write(true).open(env.path("c.log")).unwrap().set_len(0).unwrap();
+    browser.wait("that it was cut", "document.querySelector('[role=log]').innerText.includes('made shorter')");
+    sender.write("second\n");
+    browser.wait_line("second");
+    std::fs::remove_file(env.path("c.log")).unwrap();
+    browser.wait("that it was deleted", "document.querySelector('[role=log]').innerText.includes('deleted')");
+    sender.write("third\n");
+    browser.wait_line("third");
+    assert_eq!(browser.loaded(), "first\nsecond\nthird\n");
+    browser.assert_quiet();
+    drop(sender);
+    env.down("c");
+}
