@@ -84,6 +84,8 @@ const PURE: &[&str] = &[
     "doctor/limits.rs",
     "doctor/step.rs",
     "escape.rs",
+    "history/layout.rs",
+    "history/page.rs",
     "intake/acks.rs",
     "intake/framing/datagram.rs",
     "intake/framing/lines.rs",

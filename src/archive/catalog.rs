@@ -4,9 +4,78 @@
 //! stable: what it lacks is counted anew from the archives, as far as these are still there. A torn line is passed over.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// What the streams of a collector are, beside their catalogs.
+const SOURCES: &str = "streams.json";
+
+/// Where the catalogs of a collector lie, below its state folder.
+pub const FOLDER: &str = "history";
+
+/// A stream and what becomes of its records, for whoever looks at it when its collector does not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The name of the stream.
+    pub stream: String,
+    /// Its first output on disk: a path, or the template of many.
+    pub output: PathBuf,
+    /// `raw`, `prefix` or `json`.
+    pub format: String,
+    /// The template of the prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+}
+
+/// The streams that were written down in `folder`, in the order of the plan.
+///
+/// # Errors
+/// Those of reading the file, and that it is not what it should be.
+pub fn sources(folder: &Path) -> io::Result<Vec<Source>> {
+    Ok(serde_json::from_slice(&std::fs::read(folder.join(SOURCES))?)?)
+}
+
+/// Writes down the streams in `folder`, in the place of those that are there.
+///
+/// # Errors
+/// Those of writing the file.
+pub fn write_sources(folder: &Path, all: &[Source]) -> io::Result<()> {
+    let mut text = Vec::new();
+    append(&mut text, &all);
+    write(&folder.join(SOURCES), &text)
+}
+
+/// Puts a whole file in the place of the one that is there, mode 0600.
+///
+/// # Errors
+/// Those of every step.
+pub fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let part = path.with_extension("part");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    options.open(&part)?.write_all(text)?;
+    std::fs::rename(part, path)
+}
+
+/// The catalog in `folder` of the file that lies at `place`. The name is made from the whole path: thousands of files of a
+/// template may be called the same.
+#[must_use]
+pub fn path(folder: &Path, place: &Path) -> PathBuf {
+    let around = super::folder(place);
+    let around = around.canonicalize().unwrap_or_else(|_| crate::paths::absolute(around));
+    let place = around.join(place.file_name().unwrap_or_default());
+    let hash = Sha256::digest(place.as_os_str().as_bytes());
+    let number = hash[..16].iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    folder.join(format!("{number:032x}.jsonl"))
+}
 
 /// Names the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

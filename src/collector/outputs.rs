@@ -12,14 +12,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::keywords::Keyring;
 use super::lock::{self, Holder};
+use crate::archive::catalog::{self, Source};
 use crate::audit::Trail;
 use crate::control::Rotated;
 use crate::error::{Error, Result};
 use crate::intake::Intake;
 use crate::ledger::StreamLedger;
 use crate::paths::Paths;
-use crate::plan::{Output, Plan, To};
-use crate::sink::{self, Archived, OpenFailure, Opened, Report, Rescue, Sink, SinkHandle};
+use crate::plan::{Format, Output, Plan, StreamPlan, To};
+use crate::sink::{self, Archived, Clerk, OpenFailure, Opened, Report, Rescue, Sink, SinkHandle};
 
 /// A command that was started for nothing, and reads to the end of its input, has ended by then.
 const COMMANDS_END: Duration = Duration::from_secs(1);
@@ -63,9 +64,10 @@ impl Outputs {
         let mut all =
             Self { intakes: Vec::new(), sinks: Vec::new(), wakers: Vec::new(), keyring: Keyring::default(), created };
         let mut opened = opened.into_iter();
+        let clerk = clerk(plan, paths);
         for stream in &plan.streams {
             let ledger = StreamLedger::new();
-            let options = sink::Options::of(stream, trail.clone());
+            let options = sink::Options { clerk: clerk.clone(), ..sink::Options::of(stream, trail.clone()) };
             let mut outputs = opened.by_ref().take(1 + stream.also.len());
             let first = outputs.next().expect("each output is open");
             let sink = Sink::start_all(first, outputs.collect(), ledger.clone(), &options)
@@ -191,6 +193,32 @@ impl Outputs {
             take_back(file);
         }
     }
+}
+
+/// Keeps the catalogs of `plan`, and writes down where its streams go. Nobody waits for it, and nothing fails without it.
+fn clerk(plan: &Plan, paths: &Paths) -> Clerk {
+    let folder = paths.collector_state(&plan.name).join(catalog::FOLDER);
+    let sources: Vec<_> = plan.streams.iter().filter_map(source).collect();
+    let made = crate::paths::ensure_private_dir(&folder).map_err(|e| e.message);
+    let written = made.and_then(|()| catalog::write_sources(&folder, &sources).map_err(|e| e.to_string()));
+    if let Err(why) = written {
+        tracing::warn!("cannot write down the streams in {}: {why}", folder.display());
+    }
+    Clerk::start(&folder).unwrap_or_else(|e| {
+        tracing::warn!("no catalogs are kept: {e}");
+        Clerk::nowhere()
+    })
+}
+
+/// What is found of `stream` on disk.
+fn source(stream: &StreamPlan) -> Option<Source> {
+    let output = stream.outputs().find(|output| output.is_on_disk())?;
+    let prefix = match &stream.format {
+        Format::Prefix(template) => Some(template.as_str().to_owned()),
+        Format::Raw | Format::Json => None,
+    };
+    let (stream, format) = (stream.name.clone(), stream.format.as_str().to_owned());
+    Some(Source { stream, output: output.name().to_owned(), format, prefix })
 }
 
 fn open(output: &Output, stream: &str, lines: bool, paths: &Paths) -> std::result::Result<Opened, OpenFailure> {

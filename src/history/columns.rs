@@ -27,7 +27,8 @@ impl Columns {
     /// Reads a line.
     #[must_use]
     pub fn read(&self, line: &[u8]) -> Fields {
-        let _ = (self.json, line);
-        Fields::default()
+        let value = self.json.then(|| serde_json::from_slice::<serde_json::Value>(line).ok()).flatten();
+        let text = |key: &str| value.as_ref().and_then(|value| Some(value.get(key)?.as_str()?.to_owned()));
+        Fields { time: text("time").and_then(|time| time.parse().ok()), peer: text("peer") }
     }
 }

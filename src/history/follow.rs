@@ -204,17 +204,14 @@ impl Follower {
             let offset = if first && !self.missing { std::mem::take(&mut self.first_offset) } else { 0 };
             let (open, archive) = match next {
                 Next::File(open) => (Open { offset: open.offset.max(offset), ..open }, None),
-                Next::Archive(at, how) => match look::open_archive(&look::place(&self.path), at)? {
-                    Some(found) => {
-                        let open = Open::archive(found, offset, how).inspect_err(|_| self.missing = true);
-                        (open?, Some(at))
-                    }
-                    // The bounds took it away.
-                    None => {
+                Next::Archive(at, how) => {
+                    let Some(found) = look::open_archive(&look::place(&self.path), at)? else {
+                        // The bounds took it away.
                         self.missing = true;
                         continue;
-                    }
-                },
+                    };
+                    (Open::archive(found, offset, how).inspect_err(|_| self.missing = true)?, Some(at))
+                }
             };
             let missing = std::mem::take(&mut self.missing);
             if let Some(turns) = &mut self.turns

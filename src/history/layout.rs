@@ -81,7 +81,9 @@ mod tests {
 
     fn with(entries: &[u64]) -> Catalog {
         let mut catalog = Catalog::default();
-        entries.iter().for_each(|n| catalog.enter(&Entry { at: at(*n), bytes: *n, what: What::Archive }));
+        for n in entries {
+            catalog.enter(&Entry { at: at(*n), bytes: *n, what: What::Archive });
+        }
         catalog
     }
 
@@ -122,8 +124,9 @@ mod tests {
             bounds in 0u64..20,
         ) {
             // An archive whose entry is missing is still there, and only what lies behind no archive is folded.
-            let there: Vec<u64> = (1..=20).filter(|n| !entered[*n as usize - 1] || (*n > bounds && kept[*n as usize - 1])).collect();
-            let mut catalog = with(&(1..=20).filter(|n| entered[*n as usize - 1]).collect::<Vec<_>>());
+            let (is_entered, is_kept) = (|n: u64| entered[usize::try_from(n).unwrap() - 1], |n: u64| kept[usize::try_from(n).unwrap() - 1]);
+            let there: Vec<u64> = (1..=20).filter(|n| !is_entered(*n) || (*n > bounds && is_kept(*n))).collect();
+            let mut catalog = with(&(1..=20).filter(|n| is_entered(*n)).collect::<Vec<_>>());
             catalog.fold(Some(at(folded.min(there.first().copied().unwrap_or(21)))));
             let (pieces, end) = of(&catalog, &there);
             let expected: Vec<_> = there.iter().map(|n| (n * (n - 1) / 2, *n)).collect();

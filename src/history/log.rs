@@ -6,6 +6,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use jiff::Timestamp;
+
+use super::columns::Columns;
+use super::moment;
 use super::page::{self, Bounds, Bytes as _, Chunk, Page, Part, Stretch};
 use super::tailer::Tailer;
 use super::view::View;
@@ -84,6 +88,20 @@ impl Log {
             let before = before.clamp(view.first(), view.end());
             let stretch = page::before(view, before, bounds)?;
             page_of(view, stretch, before)
+        })
+    }
+
+    /// The offset of the first line at or after `when`: by the times that lines have, where `columns` finds some; else by
+    /// those of the archives and of the last write. Later than everything: the end.
+    ///
+    /// # Errors
+    /// As [`after`](Self::after).
+    pub fn at(&mut self, when: Timestamp, columns: &Columns) -> io::Result<u64> {
+        let path = self.path.clone();
+        self.with_view(&GO_ON, |view| {
+            let written = std::fs::metadata(&path).and_then(|meta| meta.modified()).ok();
+            let written = written.and_then(|at| Timestamp::try_from(at).ok()).unwrap_or(Timestamp::MAX);
+            moment::find(view, when, columns, written)
         })
     }
 
@@ -228,7 +246,10 @@ impl io::Read for Stored {
 
 fn page_of(view: &mut View<'_>, stretch: Stretch, asked: u64) -> io::Result<Page> {
     let Stretch { lines, from, to, .. } = stretch;
-    let last = !has_line(view, to)?;
+    let last = match has_line(view, to) {
+        Err(e) if e.kind() == io::ErrorKind::Interrupted => false,
+        line => !line?,
+    };
     let first = from <= view.first();
     let unreadable = view.unreadable(from.min(asked), to.max(asked));
     Ok(Page { lines, from, to, first, last, unreadable })

@@ -34,16 +34,16 @@ impl Place {
     fn catalogue(&self, entries: &[(i64, u64, What)]) {
         let mut text = Vec::new();
         catalog::append(&mut text, &Head { file: self.path.display().to_string(), stream: "main".into() });
-        entries.iter().for_each(|(second, bytes, what)| {
-            catalog::append(&mut text, &Entry { at: at(*second), bytes: *bytes, what: *what })
-        });
+        for (second, bytes, what) in entries {
+            catalog::append(&mut text, &Entry { at: at(*second), bytes: *bytes, what: *what });
+        }
         fs::write(self.catalog(), text).unwrap();
     }
 
     fn remove(&self, second: i64) {
-        FORMS
-            .into_iter()
-            .for_each(|form| drop(fs::remove_file(archive::archive_path_as(&self.path, at(second), form))));
+        for form in FORMS {
+            let _ = fs::remove_file(archive::archive_path_as(&self.path, at(second), form));
+        }
     }
 }
 
@@ -229,7 +229,7 @@ proptest! {
         let place = Place::new();
         let (mut begin, mut entries) = (0, Vec::new());
         for (second, (cut, form)) in cuts.iter().enumerate() {
-            let second = second as i64 + 1;
+            let second = i64::try_from(second).unwrap() + 1;
             place.append(&bytes[begin..*cut]);
             place.archive(second, FORMS[*form]);
             entries.push((second, (cut - begin) as u64, What::Archive));
@@ -240,7 +240,7 @@ proptest! {
         let first = if catalogued { cuts[..gone].last().map_or(0, |(cut, _)| *cut) } else { 0 };
         if catalogued {
             place.catalogue(&entries);
-            (1..=gone as i64).for_each(|second| place.remove(second));
+            (1..=i64::try_from(gone).unwrap()).for_each(|second| place.remove(second));
         }
         let pattern = crate::history::Pattern::new("a", false, false).unwrap();
         let wanted = Bounds { filter: filtered.then_some(&pattern), ..bounds(lines) };
@@ -276,4 +276,93 @@ proptest! {
         }
         prop_assert!(got == expected, "{} of {} lines backwards", got.len(), expected.len());
     }
+}
+
+/// Lines of three archives and a file, ten seconds apart, some without a time.
+fn timed(place: &Place, forms: [Compress; 3]) {
+    for n in 0..4_i64 {
+        for m in 0..1000 {
+            place.append(
+                format!("{{\"time\":\"{}\",\"record\":\"{n} {m}\"}}\nno time\n", at(n * 10_000 + m * 10)).as_bytes(),
+            );
+        }
+        if n < 3 {
+            place.archive((n + 1) * 10_000, forms[usize::try_from(n).unwrap()]);
+        }
+    }
+}
+
+#[test]
+fn raw_bytes_are_read_from_anywhere_to_anywhere_and_skip_what_is_gone() {
+    use std::io::Read as _;
+    let place = Place::new();
+    for (second, form) in [(1, Compress::Gzip), (2, Compress::None), (3, Compress::Zstd)] {
+        place.append(format!("{second} {}\n", "x".repeat(100_000)).as_bytes());
+        place.archive(second, form);
+    }
+    place.append(b"4\n");
+    place.catalogue(&[(1, 100_003, What::Archive), (2, 100_003, What::Archive), (3, 100_003, What::Archive)]);
+    let read = |from, to| {
+        let (mut all, mut stored) = (String::new(), place.log().bytes(from, to).unwrap());
+        let mut small = [0; 777];
+        loop {
+            let before = stored.offset();
+            match stored.read(&mut small).unwrap() {
+                0 => return all,
+                n => {
+                    assert!(before < stored.offset());
+                    all.push_str(std::str::from_utf8(&small[..n]).unwrap());
+                }
+            }
+        }
+    };
+    let line = |n: u32| format!("{n} {}\n", "x".repeat(100_000));
+    assert_eq!(read(0, u64::MAX), [line(1), line(2), line(3), "4\n".into()].concat());
+    assert_eq!(read(100_000, 100_006), "xx\n2 x");
+    place.remove(2);
+    assert_eq!(read(100_002, 200_008), "\n3 ");
+    assert_eq!(place.log().runs(0, u64::MAX).unwrap(), [0..100_003, 200_006..300_011]);
+    let broken = archive::archive_path_as(&place.path, at(3), Compress::Zstd);
+    fs::write(&broken, "no zstd").unwrap();
+    let mut stored = place.log().bytes(100_000, u64::MAX).unwrap();
+    let mut all = Vec::new();
+    let error = stored.read_to_end(&mut all).unwrap_err().to_string();
+    assert!(error.contains(broken.to_str().unwrap()), "{error}");
+    stored.read_to_end(&mut all).unwrap();
+    assert_eq!(String::from_utf8(all).unwrap(), "xx\n4\n");
+}
+
+#[test]
+fn a_moment_is_found_by_the_times_of_lines_through_archives_of_any_form() {
+    let columns = Columns::new("json", None);
+    for forms in [FORMS, [Compress::None; 3], [Compress::Gzip, Compress::Gzip, Compress::None]] {
+        let place = Place::new();
+        timed(&place, forms);
+        let found = |second: i64| {
+            let page = place.log().after(place.log().at(at(second), &columns).unwrap(), &bounds(1)).unwrap();
+            page.lines.first().map(|line| String::from_utf8(line.bytes.clone()).unwrap())
+        };
+        for second in [-5, 0, 1, 10, 4_999, 5_000, 9_990, 9_991, 10_000, 20_005, 29_990, 30_000, 39_990] {
+            let first = (second.max(0) + 9) / 10;
+            let expected =
+                format!("{{\"time\":\"{}\",\"record\":\"{} {}\"}}", at(first * 10), first / 1000, first % 1000);
+            assert_eq!(found(second), Some(expected), "{second}");
+        }
+        assert_eq!(found(40_000), None);
+    }
+}
+
+#[test]
+fn where_lines_have_no_time_archives_say_about_when_it_was() {
+    let place = Place::new();
+    for n in 1..4 {
+        place.append("0123456\n".repeat(100).as_bytes());
+        place.archive(n * 1000, Compress::Gzip);
+    }
+    place.append(b"the end\n");
+    let columns = Columns::new("raw", None);
+    let found = |second| place.log().at(at(second), &columns).unwrap();
+    assert_eq!((found(0), found(1000), found(1500), found(2000)), (0, 0, 1200, 1600));
+    assert_eq!(found(2_999), 2400);
+    assert_eq!(found(i64::from(u32::MAX) * 2), 2408);
 }

@@ -11,11 +11,15 @@ mod layout;
 mod log;
 mod look;
 mod many;
+mod moment;
 mod opened;
 mod packed;
 mod page;
 mod pattern;
 mod places;
+#[cfg(test)]
+#[path = "real_tests.rs"]
+mod real;
 #[cfg(test)]
 #[path = "rig_tests.rs"]
 mod rig;
@@ -31,7 +35,7 @@ pub use log::{Extent, Log, Stored};
 pub use many::{Many, Shown};
 pub use page::{Bounds, Chunk, Line, Page, Unreadable};
 pub use pattern::Pattern;
-pub use places::{Known, catalog_of, catalogs};
+pub use places::{Known, NamedFile, catalog_of, catalogs, files};
 pub use tailer::{Seen, Tailer};
 
 /// How long a caller waits after a [`Follower::poll`] that returned nothing: short enough to feel immediate, and ten

@@ -60,13 +60,12 @@ impl Open {
 
     /// An archive, from `offset` on.
     pub fn archive((file, form, path): (File, Compress, PathBuf), offset: u64, how: How) -> io::Result<Self> {
-        let content = match form {
-            Compress::None => Content::Plain(file),
-            _ => {
-                let mut reader = archive::reader(file, form)?;
-                io::copy(&mut reader.by_ref().take(offset), &mut io::sink()).map_err(|e| look::about(&path, &e))?;
-                Content::Packed { reader, path, ended: false }
-            }
+        let content = if form == Compress::None {
+            Content::Plain(file)
+        } else {
+            let mut reader = archive::reader(file, form)?;
+            io::copy(&mut reader.by_ref().take(offset), &mut io::sink()).map_err(|e| look::about(&path, &e))?;
+            Content::Packed { reader, path, ended: false }
         };
         Ok(Self { content, identity: (0, 0), since: None, offset, how })
     }

@@ -70,10 +70,16 @@ struct Decoder {
     used: u64,
 }
 
+/// The block of that number of an archive.
+type Name = (Key, u64);
+
+/// A block, and when it was used last.
+type Used = (Arc<Vec<u8>>, u64);
+
 /// What is kept.
 #[derive(Default)]
 struct Kept {
-    blocks: HashMap<(Key, u64), (Arc<Vec<u8>>, u64)>,
+    blocks: HashMap<Name, Used>,
     decoders: Vec<Decoder>,
     lengths: HashMap<Key, Length>,
     /// Counts uses: what was used least recently goes first.
@@ -204,7 +210,7 @@ impl Kept {
         self.decoders.push(decoder);
     }
 
-    fn keep(&mut self, name: (Key, u64), block: &Arc<Vec<u8>>) {
+    fn keep(&mut self, name: Name, block: &Arc<Vec<u8>>) {
         self.clock += 1;
         if self.blocks.len() >= BLOCKS
             && let Some(oldest) = self.blocks.iter().min_by_key(|(_, (_, used))| *used).map(|(name, _)| *name)
@@ -244,7 +250,7 @@ mod tests {
 
     /// Bytes that compress, and are different everywhere.
     fn bytes(n: usize) -> Vec<u8> {
-        (0..n).map(|i| (i / 100 * 31 + i % 7) as u8).collect()
+        (0..n).map(|i| u8::try_from((i / 100 * 31 + i % 7) % 251).unwrap()).collect()
     }
 
     fn gzip(path: &Path, bytes: &[u8]) -> Packed {
@@ -264,7 +270,7 @@ mod tests {
     #[test]
     fn any_block_is_read_in_any_order() {
         let dir = tempfile::tempdir().unwrap();
-        let all = bytes(BLOCK * (BEFORE as usize + 6) + 10);
+        let all = bytes(BLOCK * (usize::try_from(BEFORE).unwrap() + 6) + 10);
         let packed = gzip(&dir.path().join("a.gz"), &all);
         let blocks: Vec<_> = all.chunks(BLOCK).map(<[u8]>::to_vec).collect();
         let last = blocks.len() as u64 - 1;
@@ -283,7 +289,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("broken.gz");
         // Noise, so that the half of the file is the half of the bytes.
-        let all: Vec<u8> = (0..4 * BLOCK as u64).map(|n| (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect();
+        let all: Vec<u8> =
+            (0..4 * BLOCK as u64).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()[0]).collect();
         gzip(&path, &all);
         let file = File::options().write(true).open(&path).unwrap();
         file.set_len(file.metadata().unwrap().len() / 2).unwrap();

@@ -4,14 +4,14 @@ use proptest::prelude::*;
 /// Runs of bytes with holes between them, handed out in chunks of a few bytes.
 #[derive(Debug, Clone)]
 struct Runs {
-    runs: Vec<(u64, Vec<u8>)>,
+    all: Vec<(u64, Vec<u8>)>,
     end: u64,
     chunk: usize,
 }
 
 impl Bytes for Runs {
     fn next(&mut self, at: u64) -> io::Result<Part> {
-        for (start, bytes) in &self.runs {
+        for (start, bytes) in &self.all {
             if at < *start {
                 return Ok(Part::Hole(*start));
             }
@@ -25,7 +25,7 @@ impl Bytes for Runs {
     }
 
     fn previous(&mut self, at: u64) -> io::Result<Part> {
-        for (start, bytes) in self.runs.iter().rev() {
+        for (start, bytes) in self.all.iter().rev() {
             let end = start + bytes.len() as u64;
             if at > end {
                 return Ok(Part::Hole(end));
@@ -43,7 +43,7 @@ impl Runs {
     /// All whole lines with their ends, the simple way.
     fn model(&self) -> Vec<(Line, u64)> {
         let mut all = Vec::new();
-        for (start, bytes) in &self.runs {
+        for (start, bytes) in &self.all {
             let (mut offset, run_end) = (*start, start + bytes.len() as u64);
             for piece in bytes.split_inclusive(|b| *b == b'\n') {
                 let line = piece.strip_suffix(b"\n").unwrap_or(piece).to_vec();
@@ -78,7 +78,7 @@ fn runs() -> impl Strategy<Value = Runs> {
                 _ => runs.push((start, bytes)),
             }
         }
-        Runs { runs, end: end + gap, chunk }
+        Runs { all: runs, end: end + gap, chunk }
     })
 }
 
@@ -155,7 +155,7 @@ proptest! {
 
 #[test]
 fn a_cancelled_page_ends_where_it_is_and_can_be_gone_on_with() {
-    let mut source = Runs { runs: vec![(0, b"a\nb\nc\n".to_vec())], end: 6, chunk: 3 };
+    let mut source = Runs { all: vec![(0, b"a\nb\nc\n".to_vec())], end: 6, chunk: 3 };
     let cancel = AtomicBool::new(true);
     let stopped = Bounds { cancel: &cancel, ..bounds(9, 99, None) };
     assert_eq!(after(&mut source, 2, &stopped).unwrap(), Stretch { lines: vec![], from: 2, to: 2, edge: false });

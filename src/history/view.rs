@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 
@@ -139,6 +139,9 @@ impl<'a> View<'a> {
     /// Some bytes of that segment: those that begin at `at`, or with `back` those that end there. `None`: it has turned out
     /// that there are none, and the segment is shorter now.
     fn read(&mut self, place: usize, at: u64, back: bool) -> io::Result<Option<Chunk>> {
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let Segment { piece, readable, .. } = self.segments[place];
         let within = at - piece.start;
         if self.segments[place].file.is_none() && self.open.as_ref().is_none_or(|(open, _)| *open != place) {

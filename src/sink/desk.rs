@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::batch::{Aim, Batch};
+use super::clerk::Clerk;
 use super::clock::Clock;
 use super::disk::Disk;
 use super::file::OutputFile;
@@ -47,6 +48,7 @@ pub struct House<D: Disk> {
     pub retry: Duration,
     pub stream: String,
     pub trail: Trail,
+    pub clerk: Clerk,
     /// Nobody waits for it: it is one of the second outputs.
     pub side: bool,
 }
@@ -99,6 +101,7 @@ impl<D: Disk> Desk<D> {
         }
         // A crash may have left archives as they are.
         house.keeper.iter().for_each(|keeper| keeper.look_at(file.place()));
+        house.clerk.look_at(&house.stream, file.place());
         Self {
             aim,
             mend: house.lines && file.ends_in_mid_line(),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::sink::Clerk;
 use crate::sink::batch::Aim;
 
 /// More than are open at once.
@@ -21,7 +22,16 @@ fn aims() -> [Aim; 3] {
 fn start_many(disk: &Fake, sync: Sync, ledger: &StreamLedger, rotate: Rotate) -> (Writer<Fake>, Arc<Queue>) {
     let queue = Arc::new(Queue::new(sync == Sync::Always));
     let trail = Trail::nowhere();
-    let options = Options { stream: "main".into(), sync, fresh_line: true, rotate, min_free: 1, trail, side: false };
+    let options = Options {
+        stream: "main".into(),
+        sync,
+        fresh_line: true,
+        rotate,
+        min_free: 1,
+        trail,
+        clerk: Clerk::nowhere(),
+        side: false,
+    };
     let writer = Writer::of_many(Arc::new(disk.clone()), None, Arc::clone(&queue), ledger.clone(), options).unwrap();
     (writer.without_pauses().with_room_for(OPEN), queue)
 }

@@ -5,6 +5,7 @@
 
 mod batch;
 mod below;
+mod clerk;
 mod clock;
 mod desk;
 mod disk;
@@ -46,6 +47,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 pub use batch::{Aim, Batch};
+pub use clerk::Clerk;
 pub use duct::reach;
 pub use ending::{LOST, RESCUED, Report};
 pub use file::{OpenFailure, OutputFile};
@@ -118,6 +120,8 @@ pub struct Options {
     pub min_free: u64,
     /// Hears of stalls and rotations.
     pub trail: Trail,
+    /// Enters what was put away.
+    pub clerk: Clerk,
     /// Nobody waits for it: it is one of the second outputs.
     pub side: bool,
 }
@@ -133,6 +137,7 @@ impl Options {
             rotate: plan.rotate.clone(),
             min_free: plan.min_free,
             trail,
+            clerk: Clerk::nowhere(),
             side: false,
         }
     }

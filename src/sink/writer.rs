@@ -83,7 +83,7 @@ impl<D: Disk> Writer<D> {
     }
 
     fn with(queue: Arc<Queue>, ledger: StreamLedger, options: Options, template: Option<Template>) -> io::Result<Self> {
-        let Options { stream, sync: mode, fresh_line: lines, rotate, min_free, trail, side } = options;
+        let Options { stream, sync: mode, fresh_line: lines, rotate, min_free, trail, clerk, side } = options;
         let keeper = if rotate == Rotate::default() {
             None
         } else {
@@ -94,7 +94,8 @@ impl<D: Disk> Writer<D> {
             Sync::Interval => Some(Syncer::start(Arc::clone(&flushers), Arc::clone(queue.pulse()))?),
             Sync::Never | Sync::Always => None,
         };
-        let house = House { queue, ledger, flushers, mode, lines, rotate, keeper, retry: RETRY, stream, trail, side };
+        let house =
+            House { queue, ledger, flushers, mode, lines, rotate, keeper, retry: RETRY, stream, trail, clerk, side };
         Ok(Self {
             house,
             desks: Vec::new(),

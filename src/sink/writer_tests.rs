@@ -8,6 +8,7 @@ use super::super::fake::{Crash, Fake, Fault};
 use super::super::queue::Safe;
 use super::*;
 use crate::audit::Trail;
+use crate::sink::Clerk;
 
 const FILE: &str = "/d/f";
 
@@ -33,6 +34,7 @@ fn start(disk: &Fake, case: &Case, ledger: &StreamLedger) -> (Writer<Fake>, Arc<
             rotate: Rotate { size: Some(100), ..Rotate::default() },
             min_free: 1,
             trail: Trail::nowhere(),
+            clerk: Clerk::nowhere(),
             side: false,
         };
         let writer = Writer::new(file, Arc::clone(&queue), ledger.clone(), options).unwrap();
@@ -267,6 +269,7 @@ fn the_archives_of_a_link_that_leads_elsewhere_are_kept_there() {
         rotate,
         min_free: 0,
         trail: Trail::nowhere(),
+        clerk: Clerk::nowhere(),
         side: false,
     };
     let (queue, ledger) = (Arc::new(Queue::default()), StreamLedger::new());

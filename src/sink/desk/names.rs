@@ -64,12 +64,16 @@ impl<D: Disk> Desk<D> {
             Found::Ours => {}
             Found::Shrunk(had) => {
                 self.mend = house.lines && self.file.ends_in_mid_line();
+                house.clerk.gone(&house.stream, &self.file.place, had);
                 self.turned(None, had, "truncated");
             }
             Found::Other(new, why) => {
                 let old = self.go_on(*new, house);
                 self.mend = house.lines && self.file.ends_in_mid_line();
-                if old.place != self.file.place {
+                if old.place == self.file.place {
+                    house.clerk.gone(&house.stream, &old.place, old.size());
+                } else {
+                    house.clerk.look_at(&house.stream, &self.file.place);
                     // The archives lie elsewhere from now on: the path is a link that leads somewhere else.
                     house.keeper.iter().for_each(|keeper| keeper.look_at(&self.file.place));
                 }
@@ -92,8 +96,9 @@ impl<D: Disk> Desk<D> {
     }
 
     /// The file is closed because of what was done to it.
-    pub fn let_go(&mut self, why: &str) {
+    pub fn let_go(&mut self, why: &str, house: &House<D>) {
         let bytes = self.file.size();
+        house.clerk.gone(&house.stream, &self.file.place, bytes);
         self.turned(None, bytes, why);
     }
 
@@ -173,6 +178,7 @@ impl<D: Disk> Desk<D> {
         self.clock.begin(now);
         let bytes = old.size();
         drop(old);
+        house.clerk.put_away(&house.stream, &self.file.place, &archive, bytes);
         self.turned(Some(archive.clone()), bytes, why);
         house.keeper.iter().for_each(|keeper| keeper.look_at(&self.file.place));
         Ok(vec![Archived { file: self.file.path().to_owned(), archive, bytes }])

@@ -89,7 +89,7 @@ impl<D: Disk> Writer<D> {
             desk.asked = false;
             desk.look_at_space();
             if let Some(why) = desk.lost() {
-                desk.let_go(why);
+                desk.let_go(why, &self.house);
                 self.close(self.looked);
             }
         }
