@@ -95,7 +95,7 @@ fn row(what: &str, figures: &str) {
 
 fn browser(env: &Env) -> Browser {
     let browser = Browser::start(env, WINDOW, &["--js-flags=--expose-gc"]);
-    browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": WATCH }));
+    browser.cdp("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": WATCH }));
     browser
 }
 
@@ -138,13 +138,12 @@ fn flood(browser: &Browser, sender: &mut Sender, options: &Options) {
     let before = heap(browser);
     browser.js("tasks.length = 0; frames = 0");
     let start = Instant::now();
+    let line = |n| format!("{n:09} host app[4711]: level=info request handled in {} ms\n", n % 977);
     let (mut sent, mut heaps) = (0, Vec::new());
     let mut next_heap = Duration::from_secs(10);
     while start.elapsed() < Duration::from_secs(options.seconds) {
         let due = u64::try_from(start.elapsed().as_millis()).expect("a time") * options.rate / 1000;
-        let lines: String = (sent..due)
-            .map(|n| format!("{n:09} host app[4711]: level=info request handled in {} ms\n", n % 977))
-            .collect();
+        let lines: String = (sent..due).map(line).collect();
         sender.write(lines);
         sent = due;
         if start.elapsed() > next_heap {
@@ -181,7 +180,8 @@ fn main() {
     let options = options();
     let env = Env::new();
     let collector = env.listen(&["--name", "c", "--out", &env.arg("c.log")]);
-    send(collector.port(), (0..1000).map(|n| format!("line {n} of before\n")).collect::<String>());
+    let line = |n| format!("line {n} of before\n");
+    send(collector.port(), (0..1000).map(line).collect::<String>());
     let web = Web::start(&env, &[]);
     let browser = browser(&env);
     browser.open(&web.link);

@@ -11,7 +11,8 @@ const WINDOW: (u32, u32) = (1280, 800);
 
 /// Lines `FROM … TO`, each with its number.
 fn lines(word: &str, from: usize, to: usize) -> String {
-    (from..to).map(|n| format!("{word} number {n}.\n")).collect()
+    let line = |n| format!("{word} number {n}.\n");
+    (from..to).map(line).collect()
 }
 
 #[test]

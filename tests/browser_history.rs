@@ -98,25 +98,27 @@ fn older_lines_in_front_leave_what_one_looks_at_where_it_is() {
     // To the oldest line that is loaded; what follows loads more while one looks.
     let seen = browser.js_async(
         "const log = document.querySelector('[role=log]');\
+         const edge = document.querySelector('#edge');\
          const loaded = () => Number(/([\\d,]+) lines loaded/.exec(document.querySelector('footer').innerText)[1].replace(',', ''));\
-         const frame = () => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)));\
-         const before = loaded();\
-         for (let i = 0; i < 400 && loaded() === before; i += 1) {\
-           log.scrollTop -= 300;\
-           await frame();\
-         }\
+         const frame = () => new Promise((go) => requestAnimationFrame(go));\
          const at = () => rows().find((r) => r.getBoundingClientRect().bottom > log.getBoundingClientRect().top);\
+         const before = loaded();\
+         for (let i = 0; i < 400 && !edge.textContent; i += 1) {\
+           log.scrollTop -= 300;\
+           await new Promise((go) => log.addEventListener('scroll', go, { once: true }));\
+         }\
+         const asked = edge.textContent;\
          const row = at();\
          const text = row.innerText;\
          const top = row.getBoundingClientRect().top;\
          const moved = [];\
-         for (let i = 0; i < 60; i += 1) {\
-           await frame();\
-           moved.push(row.isConnected ? Math.abs(row.getBoundingClientRect().top - top) : 9999);\
-         }\
-         return [loaded() > before, Math.max(...moved), text === at().innerText];",
+         const note = () => moved.push(row.isConnected ? Math.abs(row.getBoundingClientRect().top - top) : 9999);\
+         for (let i = 0; i < 600 && edge.textContent; i += 1) { await frame(); note(); }\
+         for (let i = 0; i < 90; i += 1) { await frame(); note(); }\
+         return [asked.startsWith('loading'), Math.max(...moved), text === at().innerText, loaded() > before];",
     );
-    assert_eq!(seen[0], true, "more was loaded");
+    assert_eq!(seen[3], true, "more was loaded");
+    assert_eq!(seen[0], true, "it was asked for while one looks");
     assert!(seen[1].as_f64().unwrap() < 1.5, "moved by {} pixels", seen[1]);
     assert_eq!(seen[2], true);
     browser.assert_quiet();
@@ -175,9 +177,9 @@ fn a_link_to_a_line_opens_it_also_after_it_was_put_away_and_compressed() {
     let link = link.as_str().unwrap().to_owned();
     assert!(link.contains("#s=c/main&at="), "{link}");
     assert_eq!(env.ask("c", "rotate")["event"], "rotated");
+    browser.wait("the rotation is told", "document.querySelector('[role=log]').innerText.includes('put away')");
     let more: String = (4 * EACH..5 * EACH).map(line).collect();
     send(collector.port(), &more);
-    browser.wait("the rotation is told", "document.querySelector('[role=log]').innerText.includes('put away')");
     browser.wait_line("line 07499.");
     browser.open("about:blank");
     browser.open(&link);
@@ -198,9 +200,8 @@ fn a_time_leads_to_the_first_line_at_or_after_it() {
     require!("chromedriver");
     let env = Env::new();
     // As a collector would have written them, a minute apart; the page has the clock of this machine.
-    let lines: String = (0..3000)
-        .map(|n| format!("2026-03-{:02}T{:02}:{:02}:00Z line {n:05}.\n", 1 + n / 1440, n / 60 % 24, n % 60))
-        .collect();
+    let line = |n| format!("2026-03-{:02}T{:02}:{:02}:00Z line {n:05}.\n", 1 + n / 1440, n / 60 % 24, n % 60);
+    let lines: String = (0..3000).map(line).collect();
     let path = env.write("c.log", &lines);
     let collector =
         env.listen(&["--name", "c", "--out", &env.arg("c.log"), "--format", "prefix", "--prefix", "{time} "]);

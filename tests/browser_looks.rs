@@ -130,17 +130,15 @@ fn every_key_of_the_help_does_what_it_says() {
     require!("chromedriver");
     let env = Env::new();
     let collector = env.listen(&["--name", "c", "--out", &env.arg("c.log")]);
-    send(
-        collector.port(),
-        (0..800).map(|n| format!("line {n:03} {}\n", if n % 50 == 0 { "special" } else { "" })).collect::<String>(),
-    );
+    let line = |n| format!("line {n:03} {}\n", if n % 50 == 0 { "special" } else { "" });
+    send(collector.port(), (0..800).map(line).collect::<String>());
     let other = env.listen(&["--name", "d", "--out", &env.arg("d.log")]);
     send(other.port(), "{\"other\":true}\n");
     let web = Web::start(&env, &[]);
     let browser = Browser::start(&env, WINDOW, &[]);
     browser.open(&web.view("s=c/main"));
     browser.wait_line("line 799");
-    let focused = "document.activeElement.innerText";
+    let focused = "(document.activeElement.matches('.row') ? document.activeElement.innerText : '')";
     browser.keys("k");
     browser.wait("the newest line is the current one", &format!("{focused}.includes('line 799')"));
     browser.keys("kk");
@@ -263,7 +261,7 @@ fn the_picture_in_the_readme_is_the_page() {
     let web = Web::start(&env, &[]);
     let browser = Browser::start(&env, WINDOW, &[]);
     browser.scheme("dark");
-    browser.open(&web.view("s=tremplin/main&s=shop/main&e=4%5B0-9%5D%7B2%7D%7Cwarn"));
+    browser.open(&web.view("s=tremplin/main&s=shop/main&e=items/8%5B0-9%5D%2B%7Cwarn%7CGET"));
     browser.wait("both are chosen", "document.querySelectorAll('nav :checked').length === 2");
     let (mut one, mut two) = (common::Sender::open(front.port()), common::Sender::open(shop.port()));
     for n in 0..60 {

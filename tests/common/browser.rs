@@ -93,7 +93,7 @@ impl Browser {
 
     /// A command of Chromium's own protocol.
     #[track_caller]
-    pub fn cdp(&self, command: &str, params: Value) -> Value {
+    pub fn cdp(&self, command: &str, params: &Value) -> Value {
         self.post("goog/cdp/execute", json!({ "cmd": command, "params": params }))
     }
 
@@ -144,7 +144,7 @@ impl Browser {
                 return value;
             }
             if start.elapsed() > LATER {
-                let seen = self.js("return document.body.innerText.slice(0, 4000)");
+                let seen = self.js("return document.querySelector('footer')?.innerText + '\\n' + document.body.innerText.slice(0, 3000)");
                 panic!("waited in vain until {what}; the page:\n{}", seen.as_str().unwrap_or_default());
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -170,7 +170,7 @@ impl Browser {
     pub fn loaded(&self) -> String {
         self.cdp(
             "Browser.grantPermissions",
-            json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] }),
+            &json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] }),
         );
         self.js("document.activeElement?.blur(); getSelection().removeAllRanges()");
         self.js_async("await navigator.clipboard.writeText('')");
@@ -227,7 +227,7 @@ impl Browser {
     #[track_caller]
     pub fn scheme(&self, scheme: &str) {
         let feature = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-        self.cdp("Emulation.setEmulatedMedia", json!({ "features": feature }));
+        self.cdp("Emulation.setEmulatedMedia", &json!({ "features": feature }));
     }
 
     /// What stands in the console since it was asked last; answers of the server that say no are left out.

@@ -75,6 +75,13 @@ export class List {
     this.schedule();
   }
 
+  /** Stays where it is from now on. */
+  leaveEnd() {
+    if (!this.stuck) return;
+    this.stuck = false;
+    this.#on.stuck(false);
+  }
+
   /** Index of the item in the middle of what is looked at. */
   get middle() {
     return Math.floor((this.#low + this.#high) / 2);
@@ -84,10 +91,7 @@ export class List {
   show(index, focus) {
     const items = this.#items();
     if (!items[index]) return;
-    if (this.stuck) {
-      this.stuck = false;
-      this.#on.stuck(false);
-    }
+    this.leaveEnd();
     if (index < this.#low + 5 || index >= this.#high - 5) {
       this.#low = Math.max(0, index - STEP);
       this.#high = Math.min(items.length, index + STEP);

@@ -76,7 +76,11 @@ function look() {
     theme: theme(), columns: prefs.columns, several, now: new Date(), colour,
     link: (it) => place.write({ ...view, streams: [it.key, ...view.streams.filter((key) => key !== it.key && !it.key.startsWith(`${key}/`))], at: it.offset }),
     raw: (it) => rawAddress(it.key, it.offset, it.offset + it.cut + 1),
-    load: (gap) => history.fill(gap),
+    load: (gap) => {
+      // Whoever wants to read them stays where they will be.
+      list.leaveEnd();
+      void history.fill(gap);
+    },
   };
 }
 
@@ -221,9 +225,9 @@ const events = {
   async ready({ streams }) {
     ends = new Map(streams.map((stream) => [place.keyOf(stream), stream.end]));
     begins = new Map(streams.map((stream) => [place.keyOf(stream), stream.first]));
-    for (const [key, end] of ends) if (!buffer.top.has(key)) buffer.top.set(key, end);
-    ready = true;
     if (view.at === null) {
+      for (const [key, end] of ends) if (!buffer.top.has(key)) buffer.top.set(key, end);
+      ready = true;
       held(list.stuck);
       list.schedule();
       return;
@@ -236,6 +240,8 @@ const events = {
     const opening = view;
     const index = await history.open(key, view.at, given, ends);
     if (view !== opening) return;
+    // Before, older lines would be those before the newest.
+    ready = true;
     if (index >= 0) list.show(index, document.activeElement?.closest?.('#finder') ? false : 'center');
     usual();
     waiting();
