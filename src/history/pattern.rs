@@ -69,21 +69,22 @@ impl Pattern {
 }
 
 /// What a syntax error says, in one line. The text of the crate is a drawing: the pattern, carets below it, and at the end
-/// `error: WHAT`. Of a pattern of many lines it has `on line N (column C) through …` instead of carets.
+/// `error: WHAT`. The lines of a pattern that has many stand behind their numbers.
 fn sentence(pattern: &str, drawn: &str) -> String {
     let what = drawn.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or("it cannot be used");
+    let lines: Vec<_> = drawn.lines().collect();
+    let is_caret = |line: &&str| line.contains('^') && line.bytes().all(|b| b == b'^' || b == b' ');
+    let Some(place) = lines.iter().position(is_caret).filter(|place| *place > 0) else { return what.to_owned() };
+    let at = lines[place].find('^').unwrap_or_default();
     if pattern.contains('\n') {
-        let place = drawn.lines().find(|line| line.starts_with("on line "));
-        let place = place.map(|line| line.split(" through").next().unwrap_or(line));
-        return place.map_or_else(|| what.to_owned(), |place| format!("{what}, {place}"));
+        let number = lines[place - 1].split(':').next().unwrap_or_default();
+        let column = at.saturating_sub(number.len() + 1);
+        return format!("{what}, at character {column} of line {}", number.trim());
     }
-    let caret =
-        drawn.lines().find(|line| !line.trim().is_empty() && line.trim().bytes().all(|b| b == b'^' || b == b' '));
     // The pattern is drawn four columns from the edge.
-    match caret.and_then(|line| line.find('^')).and_then(|at| at.checked_sub(4)) {
-        Some(before) if before < pattern.chars().count() => format!("{what}, at character {}", before + 1),
-        Some(_) => format!("{what}, at the end"),
-        None => what.to_owned(),
+    match at.saturating_sub(4) {
+        before if before < pattern.chars().count() => format!("{what}, at character {}", before + 1),
+        _ => format!("{what}, at the end"),
     }
 }
 
@@ -98,7 +99,7 @@ mod tests {
             ("é[z-a]", "invalid character class range, the start must be <= the end, at character 3"),
             ("*", "repetition operator missing expression, at character 1"),
             ("ab\\", "incomplete escape sequence, reached end of pattern prematurely, at character 3"),
-            ("a\nb(", "unclosed group, on line 2 (column 2)"),
+            ("a\nb(", "unclosed group, at character 2 of line 2"),
             ("(?=x)", "look-around, including look-ahead and look-behind, is not supported, at character 1"),
         ] {
             assert_eq!(Pattern::new(text, false, false).unwrap_err(), said, "{text}");
