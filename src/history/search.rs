@@ -94,7 +94,7 @@ pub fn search(
 
 /// Whether the flag `R` is set somewhere.
 fn names_cr_ends(text: &str) -> bool {
-    let flags = |after: &str| after.bytes().take_while(|b| b.is_ascii_alphabetic()).any(|b| b == b'R');
+    let flags = |after: &str| after.bytes().take_while(|b| b.is_ascii_alphabetic() || *b == b'-').any(|b| b == b'R');
     text.match_indices("(?").any(|(at, _)| flags(&text[at + 2..]))
 }
 
