@@ -238,6 +238,12 @@ pub struct StreamSnapshot {
     pub bind: String,
     /// `lines`, `raw`, `syslog` or `relp`.
     pub framing: String,
+    /// `raw`, `prefix` or `json`; empty from a collector that does not tell.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub format: String,
+    /// What stands in front of each record, as written; only where `format` is `prefix`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
     /// Names of the keywords that senders have to say first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keywords: Vec<String>,

@@ -117,7 +117,8 @@ fn the_snapshot_has_exactly_the_names_of_the_contract() {
     assert_time(&c["since"]);
 
     let s = &c["streams"][0];
-    let names = ["bind", "framing", "last_record", "ledger", "name", "outputs", "reach", "reach_checked", "records"];
+    let names =
+        ["bind", "format", "framing", "last_record", "ledger", "name", "outputs", "reach", "reach_checked", "records"];
     // What stands there once something was found out, and once the file was forced to the disk.
     let later = ["finding", "fsync_seconds"];
     let all: Vec<_> = keys(s).into_iter().filter(|key| !later.contains(key)).collect();

@@ -199,6 +199,8 @@ impl Live {
                 socket: plan.transport.socket().map(Path::to_path_buf),
                 bind: plan.bind.clone(),
                 framing: plan.framing.as_str().into(),
+                format: plan.format.as_str().into(),
+                prefix: plan.format.prefix().map(str::to_owned),
                 keywords: plan.keywords.iter().map(|keyword| keyword.name.clone()).collect(),
                 reach: stream.reach(),
                 reach_checked: stream.found.as_ref().map(|(_, checked)| *checked),

@@ -1,10 +1,11 @@
 //! Reads what sinks wrote: the last records of a file and its archives, and what is appended to it, through rotation and
 //! truncation.
 //!
-//! A record is a line here, as in the file. Nothing in this room waits or knows a clock: a [`Follower`] is asked again
+//! A record is a line here, as in the file. Nothing but a [`search`] waits or knows a clock: a [`Follower`] is asked again
 //! and again, every [`POLL_INTERVAL`] once it has nothing.
 
 mod columns;
+mod feed;
 mod follow;
 mod last;
 mod layout;
@@ -23,6 +24,7 @@ mod real;
 #[cfg(test)]
 #[path = "rig_tests.rs"]
 mod rig;
+mod search;
 mod tailer;
 mod view;
 
@@ -36,6 +38,7 @@ pub use many::{Many, Shown};
 pub use page::{Bounds, Chunk, Line, Page, Unreadable};
 pub use pattern::Pattern;
 pub use places::{Known, NamedFile, catalog_of, catalogs, files};
+pub use search::{CONTEXT, Found, Summary, search};
 pub use tailer::{Seen, Tailer};
 
 /// How long a caller waits after a [`Follower::poll`] that returned nothing: short enough to feel immediate, and ten

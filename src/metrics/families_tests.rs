@@ -27,6 +27,8 @@ fn stream(name: &str) -> StreamSnapshot {
         socket: None,
         bind: "*".into(),
         framing: "lines".into(),
+        format: "raw".into(),
+        prefix: None,
         keywords: vec!["a keyword's name".into()],
         reach: Reach::LoopbackOnly,
         reach_checked: Some("2026-11-21T00:41:28.5Z".parse().unwrap()),

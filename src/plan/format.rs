@@ -30,4 +30,13 @@ impl Format {
             Self::Json => "json",
         }
     }
+
+    /// What stands in front of each record, as written.
+    #[must_use]
+    pub fn prefix(&self) -> Option<&str> {
+        match self {
+            Self::Prefix(template) => Some(template.as_str()),
+            Self::Raw | Self::Json => None,
+        }
+    }
 }

@@ -110,6 +110,8 @@ mod tests {
             socket: None,
             bind: "*".into(),
             framing: "lines".into(),
+            format: "raw".into(),
+            prefix: None,
             keywords: Vec::new(),
             reach: crate::ledger::Reach::Unproven,
             reach_checked: None,
