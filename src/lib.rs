@@ -13,6 +13,7 @@
 //! - [`control`]: the socket between a running collector and the verbs
 //! - [`metrics`]: the snapshot as Prometheus reads it, and the HTTP door beside the control socket
 //! - [`history`]: reads what sinks wrote
+//! - [`web`]: the browser's view; reads control sockets and history, never a collector's memory
 //! - [`send`]: a sender for machines that run reclog; needs none of the rooms before it
 //! - [`console`]: what a person at a terminal sees and is asked, and the verb `send`
 //! - [`demo`]: an embedded jump host that shows the whole path
@@ -69,3 +70,5 @@ pub mod ssh;
 #[cfg(feature = "full")]
 pub mod syslog;
 pub mod units;
+#[cfg(feature = "full")]
+pub mod web;

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::args_examine::{DoctorArgs, HardenArgs};
 use super::args_service::{ExamineArgs, ServiceArgs};
-use super::args_watch::{HealthArgs, MetricsArgs};
+use super::args_watch::{HealthArgs, MetricsArgs, WebArgs};
 use super::options::{RunArgs, SshArgs, StreamArgs};
 use crate::console::args::SendArgs;
 
@@ -47,6 +47,8 @@ pub enum Verb {
     Metrics(MetricsArgs),
     /// Show records as they arrive, safe for a terminal
     Tail(TailArgs),
+    /// Show all streams in a browser: live, and back to the first line
+    Web(WebArgs),
     /// Who connected, what was refused, cut, stalled, rotated
     Audit(AuditArgs),
     /// Reconnect now

@@ -36,6 +36,7 @@ mod spinner;
 mod status;
 mod tail;
 mod up;
+mod web;
 mod words;
 
 use std::process::ExitCode;
@@ -76,6 +77,7 @@ async fn dispatch(verb: Verb, printer: Printer) -> Result<()> {
         Verb::Health(args) => health::run(&args, &paths, printer).await,
         Verb::Metrics(args) => metrics::run(&args, &paths, printer).await,
         Verb::Tail(args) => tail::run(&args, &paths, printer).await,
+        Verb::Web(args) => web::run(args, &paths, printer).await,
         Verb::Audit(args) => audit::run(&args, &paths, printer).await,
         Verb::Kick(args) => kick::run(&args, &paths, printer).await,
         Verb::Rotate(args) => rotate::run(&args, &paths, printer).await,

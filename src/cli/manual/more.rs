@@ -98,6 +98,19 @@ pub const MORE: &[More] = &[
         see: &["status", "audit"],
     },
     More {
+        verb: "web",
+        sections: &["In a browser"],
+        exits: &[1],
+        examples: &[
+            ("reclog web --open", "All streams, in the browser of this desktop."),
+            (
+                "ssh -L 8866:127.0.0.1:8866 server",
+                "Leads to `reclog web` on another machine; then use the link that it printed.",
+            ),
+        ],
+        see: &["tail", "status"],
+    },
+    More {
         verb: "audit",
         sections: &["Audit trail"],
         exits: &[1, 3],
