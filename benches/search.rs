@@ -20,7 +20,7 @@ use reclog::history::{Found, Log, Pattern, search};
 /// Name, pattern, whether case counts not.
 const PATTERNS: [(&str, &str, bool); 8] = [
     ("a literal, no line", "nowhere to be found", false),
-    ("a literal, a line of 1,000", "request 7[0-9]*000 ", false),
+    ("a literal and digits, a line of 10,000", "request 7[0-9]*000 ", false),
     ("a word, a line of 10", "timeout", false),
     ("four words, no line", "segfault|panicked|deadlock|corrupted", false),
     ("four words, a line of 5", "timeout|refused|segfault|panicked", false),
