@@ -204,10 +204,10 @@ fn run(
         }
         let run = RefCell::new(Run::default());
         let mut feed = Feed::new(&course, &words, &run, longest);
-        let mut searched = Ok(());
+        let mut outcome = Ok(());
         // A run ends where bytes are missing: no line and no context goes across.
-        while searched.is_ok() && feed.begin() {
-            searched = searcher.search_reader(matcher, &mut feed, Lines { course: &course, run: &run });
+        while outcome.is_ok() && feed.begin() {
+            outcome = searcher.search_reader(matcher, &mut feed, Lines { course: &course, run: &run });
             cut += run.borrow().cut();
         }
         // Whoever reads is told that nobody listens any more.
@@ -217,7 +217,7 @@ fn run(
             Ok(result) => result.unwrap_or_default(),
             Err(panic) => std::panic::resume_unwind(panic),
         };
-        searched?;
+        outcome?;
         let Course { hits, at, stopped, .. } = course.into_inner();
         Ok(Summary { hits, to: at, stopped, cut, unreadable })
     })

@@ -49,9 +49,9 @@ fn model(bytes: &[u8], from: u64, pattern: &Pattern, context: usize) -> Vec<(boo
 #[test]
 fn a_search_goes_through_archives_of_every_form_and_the_file_in_the_order_of_writing() {
     let place = Place::new();
-    for (second, form) in FORMS.into_iter().enumerate() {
-        place.append(format!("no\nhit {second}\nno\n").as_bytes());
-        place.archive(second as i64 + 1, form);
+    for (second, form) in (1..).zip(FORMS) {
+        place.append(format!("no\nhit {}\nno\n", second - 1).as_bytes());
+        place.archive(second, form);
     }
     place.append(b"hit 3\nno\nhit that is not a whole line yet");
     let (lines, summary) = told(&place, 0, &pattern("^hit"), 0);
@@ -200,11 +200,12 @@ proptest! {
     ) {
         let place = Place::new();
         let mut all = Vec::new();
-        for (second, (bytes, form)) in pieces.iter().enumerate() {
+        let last = i64::try_from(pieces.len()).unwrap();
+        for (second, (bytes, form)) in (1_i64..).zip(&pieces) {
             place.append(bytes);
             all.extend_from_slice(bytes);
-            if second + 1 < pieces.len() && !bytes.is_empty() {
-                place.archive(second as i64 + 1, FORMS[*form]);
+            if second < last && !bytes.is_empty() {
+                place.archive(second, FORMS[*form]);
             }
         }
         let pattern = Pattern::new(PATTERNS[which], ignore_case, invert).unwrap();
