@@ -147,6 +147,7 @@ fn main() {
         let first =
             if first.is_empty() { "–".into() } else { format!("{:.1} ms", median(first).as_secs_f64() * 1000.0) };
         let ratio = mine.as_secs_f64() / rg.as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
         let speed = bytes as f64 / f64::from(1 << 20) / mine.as_secs_f64();
         println!("| {name} | {lines} | {} | {} | {ratio:.2} | {speed:.0} | {first} |", ms(rg), ms(mine));
     }

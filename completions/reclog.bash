@@ -76,6 +76,9 @@ _reclog() {
             reclog,up)
                 cmd="reclog__subcmd__up"
                 ;;
+            reclog,web)
+                cmd="reclog__subcmd__web"
+                ;;
             reclog__subcmd__profile,check)
                 cmd="reclog__subcmd__profile__subcmd__check"
                 ;;
@@ -119,7 +122,7 @@ _reclog() {
 
     case "${cmd}" in
         reclog)
-            opts="-q -v -h -V --quiet --verbose --help --version up listen down status health metrics tail audit kick rotate restart doctor how send harden profile service completions man demo"
+            opts="-q -v -h -V --quiet --verbose --help --version up listen down status health metrics tail web audit kick rotate restart doctor how send harden profile service completions man demo"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1230,6 +1233,32 @@ _reclog() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        reclog__subcmd__web)
+            opts="-q -v -h -V --listen --open --no-token --host --base-path --stopped --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --base-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
     esac
 }
 
@@ -1309,6 +1338,9 @@ _reclog_with_names() {
             " tail"*" --lines"|\
             " tail"*" -e"|\
             " tail"*" --regexp"|\
+            " web"*" --listen"|\
+            " web"*" --host"|\
+            " web"*" --base-path"|\
             " audit"*" -n"|\
             " audit"*" --lines"|\
             " audit"*" --since"|\

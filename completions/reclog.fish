@@ -35,6 +35,7 @@ complete -c reclog -n "__fish_reclog_needs_command" -f -a "status" -d 'What runs
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "health" -d 'One sentence a trouble; exit code 0 when there is none'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "metrics" -d 'The figures of the status as Prometheus reads them'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "tail" -d 'Show records as they arrive, safe for a terminal'
+complete -c reclog -n "__fish_reclog_needs_command" -f -a "web" -d 'Show all streams in a browser: live, and back to the first line'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "audit" -d 'Who connected, what was refused, cut, stalled, rotated'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "kick" -d 'Reconnect now'
 complete -c reclog -n "__fish_reclog_needs_command" -f -a "rotate" -d 'Put the file away now and begin a new one'
@@ -176,6 +177,16 @@ complete -c reclog -n "__fish_reclog_using_subcommand tail" -s q -l quiet -d 'Sa
 complete -c reclog -n "__fish_reclog_using_subcommand tail" -s v -l verbose -d 'Say more; twice: everything'
 complete -c reclog -n "__fish_reclog_using_subcommand tail" -s h -l help -d 'Print help'
 complete -c reclog -n "__fish_reclog_using_subcommand tail" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand web" -l listen -d 'A loopback address with or without a port, or `unix:/path` [default: 127.0.0.1:8866]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand web" -l host -d 'A name under which browsers reach it, beside its address and `localhost`; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c reclog -n "__fish_reclog_using_subcommand web" -l base-path -d 'What a proxy puts before every path, such as `/logs`' -r
+complete -c reclog -n "__fish_reclog_using_subcommand web" -l open -d 'Open the link in the browser of this desktop'
+complete -c reclog -n "__fish_reclog_using_subcommand web" -l no-token -d 'Ask for no token; only on a Unix socket'
+complete -c reclog -n "__fish_reclog_using_subcommand web" -l stopped -d 'Show collectors that do not run, and their history, too'
+complete -c reclog -n "__fish_reclog_using_subcommand web" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand web" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand web" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand web" -s V -l version -d 'Print version'
 complete -c reclog -n "__fish_reclog_using_subcommand audit" -s n -l lines -d 'Show the last N events [default: all; with --follow 10, or all since --since]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand audit" -l since -d 'Show only what happened since then: 14:30, 2026-11-21, today, yesterday, 2h (ago), or RFC 3339' -r
 complete -c reclog -n "__fish_reclog_using_subcommand audit" -l event -d 'Show only these events; repeatable, or several with commas between' -r -f -a "start\t''

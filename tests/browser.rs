@@ -97,7 +97,7 @@ fn a_filter_marks_what_it_finds_and_says_where_it_cannot_be_read() {
     browser.fill("filter", "app(le");
     let problem = browser.wait(
         "it says what is wrong",
-        "document.querySelector('[role=alert]:not([hidden])')?.textContent.includes('(') && control('filter').getAttribute('aria-invalid')",
+        "document.querySelector('[role=alert]:not([hidden])')?.textContent.includes('unclosed group') && control('filter').getAttribute('aria-invalid')",
     );
     assert_eq!(problem, "true");
     // What was shown is still shown.

@@ -2,12 +2,10 @@
 
 mod common;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use common::browser::{Browser, Web};
-use common::{Env, free_port, lacks, send};
+use common::{Env, lacks, send};
 use serde_json::json;
 
 const WINDOW: (u32, u32) = (1280, 800);
@@ -181,50 +179,6 @@ fn every_key_of_the_help_does_what_it_says() {
     browser.wait("the next stream", "location.hash.includes('s=d/main')");
     browser.assert_quiet();
     for name in ["c", "d"] {
-        env.down(name);
-    }
-}
-
-#[test]
-fn one_logs_in_over_tls_to_the_view_that_was_asked_for_and_out_again() {
-    require!("chromedriver");
-    let env = Env::new();
-    let mine = env.listen(&["--name", "mine", "--out", &env.arg("mine.log")]);
-    let other = env.listen(&["--name", "other", "--out", &env.arg("other.log")]);
-    send(mine.port(), "for her eyes\n");
-    send(other.port(), "for nobody\n");
-    let mut add = env.reclog(&["web", "user", "add", "ada", "--stream", "mine"]);
-    let mut add = add.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    add.stdin.take().unwrap().write_all(b"correct horse battery\n").unwrap();
-    assert!(add.wait().unwrap().success());
-    let port = free_port();
-    // Beyond loopback: TLS with a certificate of its own making.
-    let web = env.spawn(&["web", "--listen", &format!("0.0.0.0:{port}")]);
-    common::wait_until("it tells its fingerprint", common::LATER, || web.stderr().contains("SHA-256").then_some(()));
-    let browser = Browser::start(&env, WINDOW, &[]);
-    common::wait_until("it listens", common::SOON, || common::listening(port).then_some(()));
-    browser.open(&format!("https://127.0.0.1:{port}/#s=mine/main&e=eyes"));
-    browser.wait("one has to log in", "Boolean(control('log in'))");
-    if let Some(axe) = axe() {
-        assert_accessible(&browser, &axe, "the login");
-    }
-    browser.fill("user", "ada");
-    browser.fill("password", "wrong\u{e007}");
-    browser.wait(
-        "a wrong password is told",
-        "document.querySelector('[role=alert]')?.innerText.includes('do not go together')",
-    );
-    browser.fill("user", "ada");
-    browser.fill("password", "correct horse battery\u{e007}");
-    browser.wait_line("for her eyes");
-    assert!(browser.address().ends_with("/#s=mine/main&e=eyes"), "{}", browser.address());
-    let seen = browser.js("return [...document.querySelectorAll('nav .show')].map((a) => a.ariaLabel)");
-    assert_eq!(seen, json!(["show mine/main"]), "what she may not see is not there");
-    browser.wait("she is named", "document.querySelector('header').innerText.includes('ada')");
-    browser.press("log out");
-    browser.wait("one has to log in again", "Boolean(control('log in'))");
-    browser.assert_quiet();
-    for name in ["mine", "other"] {
         env.down(name);
     }
 }

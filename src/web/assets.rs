@@ -21,7 +21,7 @@ macro_rules! assets {
 
 assets! {
     JS => "ansi.js" "api.js" "buffer.js" "colour.js" "finder.js" "graph.js" "history.js" "json.js" "keys.js" "link.js" "list.js"
-        "login.js" "main.js" "merge.js" "overview.js" "place.js" "prefs.js" "row.js" "sse.js" "text.js" "words.js";
+        "main.js" "merge.js" "overview.js" "place.js" "prefs.js" "row.js" "sse.js" "text.js" "words.js";
     "text/css; charset=utf-8" => "style.css";
     "image/svg+xml" => "icon.svg";
 }
@@ -47,8 +47,6 @@ mod tests {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let text = match name.as_str() {
                 "index.html" => INDEX,
-                // Served where there are users.
-                "login.html" => continue,
                 name => find(name).unwrap_or_else(|| panic!("{name} is not in the program")).text,
             };
             bytes += text.len();

@@ -203,7 +203,7 @@ fn knows(token: &Token, uri: &Uri, headers: &HeaderMap, rules: &Rules) -> std::r
         query.split('&').filter(|pair| !pair.is_empty()).partition(|p| p.starts_with("token="));
     if let Some(said) = said.first().and_then(|pair| pair.strip_prefix("token=")) {
         if !token.is(said) {
-            return Err(stranger());
+            return Err(Box::new(stranger()));
         }
         let rest = if rest.is_empty() { String::new() } else { format!("?{}", rest.join("&")) };
         let mut response = moved(&format!("{}{rest}", uri.path()));
@@ -222,14 +222,14 @@ fn knows(token: &Token, uri: &Uri, headers: &HeaderMap, rules: &Rules) -> std::r
         headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
     let shown = cookies.filter_map(|field| cookie(field, &rules.cookie)).chain(bearer).any(|said| token.is(said));
-    if shown { Ok(()) } else { Err(stranger()) }
+    if shown { Ok(()) } else { Err(Box::new(stranger())) }
 }
 
-fn stranger() -> Box<Response> {
+fn stranger() -> Response {
     let text = "use the link that `reclog web` printed, or send its token: `Authorization: Bearer TOKEN`";
     let mut response = Sorry(StatusCode::UNAUTHORIZED, text.into()).into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    Box::new(response)
+    response
 }
 
 fn moved(to: &str) -> Response {

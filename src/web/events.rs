@@ -182,7 +182,9 @@ impl Telling {
 
     async fn tell(&mut self, told: Vec<Told>) -> bool {
         let mut text = String::new();
-        told.into_iter().for_each(|told| self.write(told, &mut text));
+        for told in told {
+            self.write(told, &mut text);
+        }
         self.put(text).await
     }
 
@@ -202,7 +204,9 @@ impl Telling {
                 }
             }
             (Form::Lines, Told::Lines { lines, .. }) => {
-                lines.into_iter().for_each(|(line, _)| text.push_str(&format!("{}\n", Value::Object(line))));
+                for (line, _) in lines {
+                    text.push_str(&format!("{}\n", Value::Object(line)));
+                }
             }
             (Form::Page, Told::Other(what, value)) => text.push_str(&format!("event: {what}\ndata: {value}\n\n")),
             (_, Told::Other("ready", _)) => {}

@@ -74,6 +74,6 @@ mod tests {
         assert!(std::str::from_utf8(&text.as_bytes()[..cut(text.as_bytes())]).is_ok());
         let odd = format!("x{text}");
         assert!(std::str::from_utf8(&odd.as_bytes()[..cut(odd.as_bytes())]).is_ok());
-        assert_eq!((cut(b"short"), cut(&[b'x'; CUT + 1])), (5, CUT));
+        assert_eq!((cut(b"short"), cut(&vec![b'x'; CUT + 1])), (5, CUT));
     }
 }

@@ -47,7 +47,7 @@ impl Token {
         }
         let mut bytes = [0; BYTES];
         rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(|e| Error::failed(format!("cannot make a token: {e}")))?;
-        let text: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        let text: String = bytes.iter().fold(String::new(), |text, b| format!("{text}{b:02x}"));
         fs::create_dir_all(config).map_err(|e| failed("write", &e))?;
         // Under another name first: a crash leaves a whole one or none.
         let new = path.with_extension("token.new");

@@ -18,8 +18,8 @@ use crate::history::{Bounds, Pattern, Seen, Tailer};
 
 /// How often it is looked for lines while somebody waits for them: no eye sees the difference.
 pub const PACE: Duration = Duration::from_millis(20);
-/// Bytes by which a reader may be behind before lines are skipped: a second of a fast stream.
-const BEHIND: u64 = 16 * 1024 * 1024;
+/// Bytes by which a reader may be behind before lines are skipped: seconds of a stream that a page can show at all.
+const BEHIND: u64 = 8 * 1024 * 1024;
 /// How often it is seen how far behind a reader is.
 const LOOK: Duration = Duration::from_secs(1);
 /// Bytes of first lines of one stream.

@@ -142,7 +142,7 @@ fn counted_messages_that_go_on_together_stay_the_records_they_are() {
     let counted = |message: &str| format!("{} {message}", message.len());
     let mut sent = counted(&line).repeat(200);
     let more = [&counted("<2>with\nlf\n"), &counted(&format!("<3>{}\n", "y".repeat(20_000))), &counted("<4>no end")];
-    more.iter().for_each(|message| sent.push_str(message));
+    sent.push_str(&more.map(String::as_str).concat());
     sent.push_str(&counted(&line).repeat(200));
     let ran = run_with(Framing::Syslog, LF, 64 * 1024, &[sent.as_bytes()]);
     let before = line.repeat(200);

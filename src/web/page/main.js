@@ -195,7 +195,6 @@ const events = {
   overview(told) {
     overview.tell(told);
     $('user').textContent = told.user ?? '';
-    $('logout').hidden = !told.user;
     const known = overview.streams;
     if (!view.streams.length && known.size) return start(known);
     if (missing.length && missing.some((key) => known.has(key))) {
