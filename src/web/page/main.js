@@ -194,7 +194,6 @@ function refused(status, says) {
 const events = {
   overview(told) {
     overview.tell(told);
-    $('user').textContent = told.user ?? '';
     const known = overview.streams;
     if (!view.streams.length && known.size) return start(known);
     if (missing.length && missing.some((key) => known.has(key))) {
