@@ -3,7 +3,7 @@
 //! A page of somebody else may make a browser send requests here: to a name that leads to this address (DNS rebinding), or with
 //! the cookie of whoever looks at it. The first has a foreign `Host`, the second a foreign `Origin`.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// The header fields of every answer, errors included.
 pub const FIELDS: [(&str, &str); 8] = [
