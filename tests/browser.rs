@@ -129,7 +129,8 @@ fn what_comes_while_one_has_paused_or_reads_elsewhere_waits_and_is_counted() {
     browser.wheel(-2000);
     browser.wait("it says so", "document.querySelector('footer').innerText.includes('new lines wait')");
     let top = "return texts()[0] + rows()[0].getBoundingClientRect().top";
-    let before = browser.js(top);
+    // A wheel turns on for a while.
+    let before = browser.still(top);
     send(collector.port(), lines("last", 0, 20));
     browser.wait("they are counted", "document.body.innerText.includes('20 new lines')");
     assert_eq!(browser.js(top), before);

@@ -76,61 +76,6 @@ fn a_hidden_page_holds_no_connection_and_has_every_line_when_it_is_looked_at_aga
     env.down("c");
 }
 
-#[test]
-fn a_browser_that_is_too_slow_is_told_how_many_lines_it_skipped_and_can_load_them() {
-    require!("chromedriver");
-    let env = Env::new();
-    let collector = env.listen(&["--name", "c", "--out", &env.arg("c.log")]);
-    let web = Web::start(&env, &[]);
-    let browser = Browser::start(&env, WINDOW, &[]);
-    send(collector.port(), "before\n");
-    browser.open(&web.view("s=c/main"));
-    browser.wait_line("before");
-    let line = |n: usize| format!("line {n:06} {}\n", "x".repeat(200));
-    // More than any buffer between the server and a page that stands still.
-    let many = 100_000;
-    let all: String = (0..many).map(line).collect();
-    let size = all.len() as u64 + 7;
-    let port = collector.port();
-    let sending = std::thread::spawn(move || send(port, all));
-    // The page stands still, and reads nothing, until everything is in: it asks for that itself, and waits for the answers.
-    browser.js(&format!(
-        "const ask = new XMLHttpRequest();\
-         do {{\
-           ask.open('GET', 'api/streams', false);\
-           ask.send();\
-         }} while (JSON.parse(ask.responseText)[0].bytes < {size});"
-    ));
-    sending.join().unwrap();
-    send(port, "after\n");
-    browser.wait_line("after");
-    let button =
-        "[...document.querySelectorAll('.row.gap button')].find((b) => b.textContent.includes('skipped: load them'))";
-    // Wherever it stands: above the newest lines.
-    let found = browser.js_async(&format!(
-        "const log = document.querySelector('[role=log]');\
-         for (let i = 0; i < 3000 && !{button}; i += 1) {{\
-           log.scrollTop -= 400;\
-           await new Promise((go) => requestAnimationFrame(go));\
-         }}\
-         const gap = {button};\
-         if (!gap) return null;\
-         const next = gap.parentElement.nextElementSibling?.querySelector('.text').innerText;\
-         const before = gap.parentElement.previousElementSibling?.querySelector('.text').innerText;\
-         const told = gap.textContent;\
-         gap.click();\
-         return [told, before, next];"
-    ));
-    let told = found[0].as_str().expect("a gap, or the browser was fast enough").to_owned();
-    let number = |text: &serde_json::Value| text.as_str().and_then(|t| t.get(5..11)?.parse::<usize>().ok());
-    let skipped: usize = told.split(' ').next().unwrap().replace(',', "").parse().expect(&told);
-    let (before, next) = (number(&found[1]).expect("a line before"), number(&found[2]).unwrap_or(many));
-    assert_eq!(skipped, next - before - 1, "{found}");
-    browser.wait_line(&format!("line {:06}", before + 1));
-    browser.assert_quiet();
-    env.down("c");
-}
-
 /// Lines that want to be more than text.
 fn hostile() -> Vec<u8> {
     let mut all = Vec::new();

@@ -133,6 +133,20 @@ impl Browser {
         said["v"].clone()
     }
 
+    /// What this script returns when it returns the same for a quarter of a second.
+    #[track_caller]
+    pub fn still(&self, script: &str) -> Value {
+        let (mut last, mut since) = (self.js(script), std::time::Instant::now());
+        while since.elapsed() < Duration::from_millis(250) {
+            std::thread::sleep(Duration::from_millis(20));
+            let now = self.js(script);
+            if now != last {
+                (last, since) = (now, std::time::Instant::now());
+            }
+        }
+        last
+    }
+
     /// Asks until this expression is true.
     #[track_caller]
     pub fn wait(&self, what: &str, expression: &str) -> Value {
