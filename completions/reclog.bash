@@ -1394,7 +1394,7 @@ _reclog_with_names() {
         " up"|" doctor"|" harden"|" profile show"|" profile check"|" profile edit"|" profile path"|" profile rm"|" service install"|" service uninstall"|" service status"|" service print")
             what=profiles
             ;;
-        " status"|" health"|" metrics"|" tail"|" audit"|" kick"|" rotate"|" restart"|" how"|" down"*)
+        " status"|" health"|" metrics"|" tail"|" audit"|" kick"|" rotate"|" restart"|" how"|" down"*|" web"*)
             what=collectors
             ;;
         " man")

@@ -388,6 +388,7 @@ complete -c reclog -n "__fish_reclog_using_subcommand status" -f -a "(reclog __n
 complete -c reclog -n "__fish_reclog_using_subcommand health" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
 complete -c reclog -n "__fish_reclog_using_subcommand metrics" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
 complete -c reclog -n "__fish_reclog_using_subcommand tail" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
+complete -c reclog -n "__fish_reclog_using_subcommand web" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
 complete -c reclog -n "__fish_reclog_using_subcommand audit" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
 complete -c reclog -n "__fish_reclog_using_subcommand kick" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'
 complete -c reclog -n "__fish_reclog_using_subcommand rotate" -f -a "(reclog __names collectors 2>/dev/null)" -d 'Collector'

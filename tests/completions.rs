@@ -67,7 +67,7 @@ impl Stage {
 }
 
 /// What is typed, and the names that are offered then.
-const CASES: [(&[&str], &[&str]); 22] = [
+const CASES: [(&[&str], &[&str]); 23] = [
     (&["up", ""], &["tremplin", "web"]),
     (&["up", "tr"], &["tremplin"]),
     (&["doctor", "tr"], &["tremplin"]),
@@ -86,10 +86,11 @@ const CASES: [(&[&str], &[&str]); 22] = [
     (&["tail", "-n", "5", "-f", "j"], &["jump"]),
     (&["audit", "-n", "5", "-f", "j"], &["jump"]),
     (&["kick", "j"], &["jump"]),
+    (&["web", "jump", "c"], &["cron"]),
     (&["restart", "j"], &["jump"]),
     (&["how", "--sender", "nc", "j"], &["jump"]),
     (&["up", "--name", "w"], &[]),
-    (&["man", "web"], &[]),
+    (&["man", "trem"], &[]),
 ];
 
 #[test]

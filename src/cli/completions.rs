@@ -28,12 +28,12 @@ const PROFILES: [&str; 12] = [
 /// Those of them that take a host, too.
 const TARGETS: [&str; 3] = ["up", "doctor", "harden"];
 /// Verbs whose first argument is a running collector.
-const COLLECTORS: [&str; 10] =
-    ["down", "status", "health", "metrics", "tail", "audit", "kick", "rotate", "restart", "how"];
+const COLLECTORS: [&str; 11] =
+    ["down", "status", "health", "metrics", "tail", "web", "audit", "kick", "rotate", "restart", "how"];
 /// Verbs whose argument is a page of the manual.
 const PAGES: [&str; 1] = ["man"];
 /// Of the collectors' verbs, the ones that take more than one.
-const MANY: [&str; 1] = ["down"];
+const MANY: [&str; 2] = ["down", "web"];
 
 /// The completion script of `shell`, as `reclog completions` prints it and `completions/` holds it.
 #[must_use]

@@ -104,8 +104,8 @@ pub const MORE: &[More] = &[
         examples: &[
             ("reclog web --open", "All streams, in the browser of this desktop."),
             (
-                "ssh -L 8866:127.0.0.1:8866 server",
-                "Leads to `reclog web` on another machine; then use the link that it printed.",
+                "reclog web tremplin --listen unix:/run/user/1000/reclog-web.sock --no-token",
+                "One of them, for a proxy of this machine.",
             ),
         ],
         see: &["tail", "status"],
