@@ -291,7 +291,9 @@ fn of_two_restarts_at_once_one_collector_is_left() {
     for run in &runs {
         let event = run.last_event();
         if !run.status.success() {
-            assert!(event["event"] == "failed" && event["kind"] == "failed", "{event}");
+            // It found the other one at work, or the old collector on its way out.
+            let kinds = ["failed", "not-running"];
+            assert!(event["event"] == "failed" && kinds.iter().any(|kind| event["kind"] == *kind), "{event}");
         }
     }
     send(old.port(), "x\n");
