@@ -37,7 +37,7 @@ fn scripts_list_page_search_and_download_what_there_is() {
     require!("curl");
     let env = Env::new();
     let collector = env.listen(&["--name", "c", "--out", &env.arg("c.log")]);
-    send(collector.port(), b"one\ntwo \xff\nthree one\n".to_vec());
+    send(collector.port(), b"one\ntwo \xff\nthree one\n");
     let web = Web::start(&env, &[]);
     let (place, token) = parts(&web);
     let bearer = format!("Authorization: Bearer {token}");
@@ -112,11 +112,11 @@ fn a_reader_goes_on_behind_the_last_line_it_has_heard_of_also_after_a_kill() {
     let mut heard: Vec<String> = Vec::new();
     let mut id = String::new();
     for round in 0..4 {
-        let lines: String = (0..500).map(|n| format!("line {:05}\n", round * 500 + n)).collect();
-        send(collector.port(), lines);
+        let line = |n: usize| format!("line {:05}\n", round * 500 + n);
+        send(collector.port(), (0..500).map(line).collect::<String>());
         let web = Web::at(&env, port, &[]);
         let (place, token) = parts(&web);
-        let out = env.path(&format!("heard{round}"));
+        let out = env.path(format!("heard{round}"));
         let mut command = Command::new("curl");
         command.args(["-sN", "-H", &format!("Authorization: Bearer {token}"), "-H", "Accept: text/event-stream"]);
         if !id.is_empty() {
