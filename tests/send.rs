@@ -259,6 +259,9 @@ fn what_is_wrong_is_said_with_what_to_do() {
     let (mut tap, input) = Tap::new();
     tap.write("x\n");
     let lines = sender(&env, input, &[&to(up.port()), "--ack"]);
+    // Before the collector goes: a sender that comes later is refused, and learns nothing about framings.
+    let asked = || std::fs::read_to_string(env.path("g")).is_ok_and(|text| text.contains("relp_version")).then_some(());
+    wait_until("the open is in the file as a line", SOON, asked);
     env.down("plain");
     lines.wait().fails(1).hinted().says("--framing relp");
 }
