@@ -18,8 +18,8 @@
 //! - [`console`]: what a person at a terminal sees and is asked, and the verb `send`
 //! - [`demo`]: an embedded jump host that shows the whole path
 //!
-//! Leaves, imported by all of them: [`archive`], [`audit`], [`error`], [`escape`], [`ledger`], [`paths`], [`plan`],
-//! [`secret`], [`socket`], [`syslog`], [`units`].
+//! Leaves, imported by all of them: [`archive`], [`audit`], [`error`], [`escape`], [`ledger`], [`paths`], [`penalty`],
+//! [`plan`], [`secret`], [`socket`], [`syslog`], [`units`].
 //!
 //! Two programs come out of it. The feature `full` is all of it. Without it there is `reclog send` alone, for small boards:
 //! of the rooms it has [`console`] and [`send`], and none of the crates that only a collector needs.
@@ -53,6 +53,8 @@ pub mod ledger;
 #[cfg(feature = "full")]
 pub mod metrics;
 pub mod paths;
+#[cfg(feature = "full")]
+pub mod penalty;
 #[cfg(feature = "full")]
 pub mod plan;
 #[cfg(feature = "full")]

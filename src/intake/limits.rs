@@ -4,9 +4,8 @@ use core::net::IpAddr;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use super::penalty::Penalty;
-use super::pool::group;
 use super::why::Reject;
+use crate::penalty::{Penalty, group};
 use crate::plan::Limits;
 
 /// Addresses that are remembered without having a sender in; some 150 bytes each. When there are more, the one that was seen least

@@ -15,7 +15,6 @@ mod gate;
 mod keywords;
 mod limits;
 pub mod listen;
-mod penalty;
 mod pool;
 mod rejects;
 mod sender;

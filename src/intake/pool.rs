@@ -3,9 +3,11 @@
 //! They hold no place of a sender, and not many places at all: when there are no more, the oldest of the address that holds most
 //! of them goes, which is whoever floods.
 
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
+
+use crate::penalty::group;
 
 /// Senders of one stream that may wait before its gate. A right one waits for one round trip: this many pass in a tenth of a
 /// second when they come from the other side of the world. Each costs a descriptor and some 2 KiB at most.
@@ -32,14 +34,6 @@ pub struct Pool {
 
 /// Those who share the places of one. Every host of IPv6 has a /64 to itself, and could come from a new address each time.
 type Group = Option<IpAddr>;
-
-/// What counts as one address: of IPv6 its /64.
-pub fn group(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
-        four @ IpAddr::V4(_) => four,
-    }
-}
 
 impl Pool {
     /// One more waits. Returns who has to go for that.

@@ -1,5 +1,6 @@
-//! How long an address stays out that keeps failing at the gate. Pure: the time comes in.
+//! How long an address stays out that keeps failing: at the gate with keywords, at the login with passwords. Pure: the time comes in.
 
+use core::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 /// Failures that cost nothing: whoever types a keyword, or tries out a line of a script, may be wrong for a while.
@@ -10,6 +11,15 @@ const FIRST: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(300);
 /// Failures are forgotten after so long without another.
 const MEMORY: Duration = Duration::from_secs(1800);
+
+/// What counts as one address: of IPv6 its /64, which every host has to itself.
+#[must_use]
+pub fn group(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
+        four @ IpAddr::V4(_) => four,
+    }
+}
 
 /// The failures of one address.
 #[derive(Debug, Default, Clone, Copy)]
@@ -31,10 +41,34 @@ impl Penalty {
         *self = Self::default();
     }
 
+    /// One failure was none.
+    pub fn forgive_one(&mut self) {
+        self.failures = self.failures.saturating_sub(1);
+    }
+
+    /// Whether there is nothing to remember.
+    #[must_use]
+    pub fn is_clear(&self) -> bool {
+        self.failures == 0
+    }
+
+    /// When it failed last.
+    #[must_use]
+    pub fn last(&self) -> Option<Instant> {
+        self.last
+    }
+
     /// Whether it has to stay out.
     #[must_use]
     pub fn holds(&self, now: Instant) -> bool {
-        self.last.is_some_and(|last| now.saturating_duration_since(last) < self.length())
+        self.left(now).is_some()
+    }
+
+    /// How long it has to stay out yet.
+    #[must_use]
+    pub fn left(&self, now: Instant) -> Option<Duration> {
+        let gone = now.saturating_duration_since(self.last?);
+        self.length().checked_sub(gone).filter(|left| !left.is_zero())
     }
 
     fn length(&self) -> Duration {
