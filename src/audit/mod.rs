@@ -9,9 +9,11 @@
 pub mod before;
 mod line;
 pub mod read;
+mod shared;
 mod store;
 mod trail;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -19,6 +21,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ledger::Reach;
 
+pub use shared::{SharedTrail, WEB_FILE};
 pub use store::FILE;
 pub use trail::Trail;
 
@@ -193,6 +196,57 @@ pub enum Event {
         /// Why it is not proven; empty when it is.
         why: String,
     },
+    /// `reclog web` begins. This and what follows stands in its own trail.
+    WebStart {
+        /// The release, such as `0.1.0`.
+        reclog: String,
+        /// Its process.
+        pid: u32,
+        /// Where it listens.
+        listen: String,
+    },
+    /// It ends.
+    WebStop {
+        /// Its process.
+        pid: u32,
+    },
+    /// Somebody logged in.
+    Login {
+        /// Who.
+        user: String,
+        /// The address; null over a Unix socket.
+        from: Option<IpAddr>,
+    },
+    /// Somebody did not get in.
+    LoginFailed {
+        /// The name that was said, which nobody need have.
+        user: String,
+        /// The address; null over a Unix socket.
+        from: Option<IpAddr>,
+        /// `wrong`, `wait` (it failed too often) or `busy`.
+        why: String,
+    },
+    /// Somebody logged out.
+    Logout {
+        /// Who.
+        user: String,
+        /// The address; null over a Unix socket.
+        from: Option<IpAddr>,
+    },
+    /// Somebody looks at streams; the same within a minute is told once.
+    Look {
+        /// Who; null where nobody has a name.
+        user: Option<String>,
+        /// The address; null over a Unix socket.
+        from: Option<IpAddr>,
+        /// `view`, `tail`, `lines`, `search` or `download`.
+        what: String,
+        /// `COLLECTOR/STREAM`; none: all that may be seen.
+        streams: Vec<String>,
+        /// What was looked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pattern: Option<String>,
+    },
     /// Something that a person should look at.
     Warn {
         /// A sentence.
@@ -202,7 +256,7 @@ pub enum Event {
 
 impl Event {
     /// The tags, as `reclog audit --event` takes them.
-    pub const NAMES: [&str; 15] = [
+    pub const NAMES: [&str; 21] = [
         "start",
         "stop",
         "connect",
@@ -217,6 +271,12 @@ impl Event {
         "rotate",
         "gap",
         "probe",
+        "web_start",
+        "web_stop",
+        "login",
+        "login_failed",
+        "logout",
+        "look",
         "warn",
     ];
 }

@@ -197,6 +197,9 @@ pub struct AuditArgs {
     /// COLLECTOR or COLLECTOR/STREAM, running or not; may be left out when only one has a trail
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+    /// Who logged in to `reclog web` and looked at what; with NAME at those streams
+    #[arg(long)]
+    pub web: bool,
     /// Go on with what happens
     #[arg(short, long)]
     pub follow: bool,

@@ -1,6 +1,7 @@
 //! `reclog audit`
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::args::AuditArgs;
 use super::printer::Printer;
 use super::{since, words};
 use crate::audit::read::{Brief, Reader, lines};
-use crate::audit::{Entry, Event, FILE};
+use crate::audit::{Entry, Event, FILE, WEB_FILE};
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::paths::Paths;
@@ -34,11 +35,14 @@ pub async fn run(args: &AuditArgs, paths: &Paths, printer: Printer) -> Result<()
         Some((name, stream)) => (Some(name), Some(stream.to_owned())),
         None => (args.name.as_deref(), None),
     };
-    let path = choose(name, paths)?.join(FILE);
+    let path = if args.web { of_web(paths)? } else { choose(name, paths)?.join(FILE) };
     let failed = |e: std::io::Error| Error::failed(format!("cannot read {}: {}", words::path(&path), io_reason(&e)));
 
     let last = args.lines.or((args.follow && since.is_none()).then_some(RECENT));
-    let chosen = Chosen { since, stream, events: &args.event, json: args.json, zone: now.time_zone().clone() };
+    let looked_at = args.name.clone().filter(|_| args.web);
+    let stream = stream.filter(|_| !args.web);
+    let zone = now.time_zone().clone();
+    let chosen = Chosen { since, stream, looked_at, events: &args.event, json: args.json, zone };
     let mut reader = Reader::open(&path).map_err(failed)?;
     let mut kept = Kept { last, lines: VecDeque::new(), text: Vec::new(), printer };
     let mut torn = 0;
@@ -112,6 +116,16 @@ fn choose(name: Option<&str>, paths: &Paths) -> Result<PathBuf> {
     }
 }
 
+/// The trail of `reclog web`.
+fn of_web(paths: &Paths) -> Result<PathBuf> {
+    let path = paths.state.join(WEB_FILE);
+    if path.exists() || path.with_extension("jsonl.1").exists() {
+        return Ok(path);
+    }
+    Err(Error::not_running("nobody has looked yet: there is no audit trail of `reclog web`")
+        .hint("start it with `reclog web`"))
+}
+
 fn has_trail(entry: &std::fs::DirEntry) -> Option<String> {
     let name = entry.file_name().into_string().ok().filter(|name| is_name(name))?;
     let trail = |file: PathBuf| file.symlink_metadata().is_ok_and(|meta| meta.is_file());
@@ -124,6 +138,8 @@ struct Chosen<'a> {
     since: Option<Timestamp>,
     /// Other streams are left out; what is about the collector as a whole stays.
     stream: Option<String>,
+    /// Looks at nothing of this collector or stream are left out, and what is no look.
+    looked_at: Option<String>,
     events: &'a [String],
     json: bool,
     zone: TimeZone,
@@ -140,7 +156,8 @@ impl Chosen<'_> {
             };
             let other = self.stream.is_some() && brief.stream.is_some() && brief.stream != self.stream;
             let unwanted = !self.events.is_empty() && !self.events.iter().any(|event| *event == brief.event);
-            if other || unwanted || self.since.is_some_and(|since| brief.ts < since) {
+            let elsewhere = self.looked_at.as_ref().is_some_and(|name| !is_look_at(line, name));
+            if other || elsewhere || unwanted || self.since.is_some_and(|since| brief.ts < since) {
                 continue;
             }
             let mut text = if self.json { line.to_vec() } else { self.text(line, &brief).into_bytes() };
@@ -158,6 +175,13 @@ impl Chosen<'_> {
         };
         format!("{time} {:<12} {}", escape_str(&brief.event), escape_str(&what))
     }
+}
+
+/// Whether somebody looked at the collector or stream `name`; whoever named none looked at all.
+fn is_look_at(line: &[u8], name: &str) -> bool {
+    let Ok(Entry { event: Event::Look { streams, .. }, .. }) = serde_json::from_slice(line) else { return false };
+    let below = |stream: &String| stream == name || stream.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
+    streams.is_empty() || streams.iter().any(below)
 }
 
 /// An event of a later release: its fields as they are.
@@ -216,8 +240,22 @@ fn told(event: &Event, zone: &TimeZone) -> String {
         }
         Event::Probe { stream, reach, why } if why.is_empty() => format!("{stream} {}", reach.as_str()),
         Event::Probe { stream, reach, why } => format!("{stream} {}: {why}", reach.as_str()),
+        Event::WebStart { reclog, pid, listen } => format!("{listen} (pid {pid}, reclog {reclog})"),
+        Event::WebStop { pid } => format!("pid {pid}"),
+        Event::Login { user, from } | Event::Logout { user, from } => format!("{user} from {}", place_of(*from)),
+        Event::LoginFailed { user, from, why } => format!("{user} from {}: {why}", place_of(*from)),
+        Event::Look { user, from, what, streams, pattern } => {
+            let who = user.as_deref().unwrap_or("the token");
+            let streams = if streams.is_empty() { "all streams".to_owned() } else { streams.join(", ") };
+            let pattern = pattern.as_ref().map_or(String::new(), |pattern| format!(" for {pattern}"));
+            format!("{who} from {}: {what} of {streams}{pattern}", place_of(*from))
+        }
         Event::Warn { message } => message.clone(),
     }
+}
+
+fn place_of(from: Option<IpAddr>) -> String {
+    from.map_or_else(|| "a Unix socket".to_owned(), |ip| ip.to_string())
 }
 
 /// What is to be printed of the past: all of it as it comes, or the last few at the end.

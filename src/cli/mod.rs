@@ -37,6 +37,7 @@ mod status;
 mod tail;
 mod up;
 mod web;
+mod web_user;
 mod words;
 
 use std::process::ExitCode;

@@ -5,8 +5,9 @@ use std::process::Stdio;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::args_watch::WebArgs;
+use super::args_watch::{WebArgs, WebCommand};
 use super::printer::Printer;
+use super::web_user;
 use crate::error::{Error, Result, io_reason};
 use crate::paths::Paths;
 use crate::plan::is_name;
@@ -14,14 +15,13 @@ use crate::web::{self, Options, Web, door::Place};
 
 /// Serves the page in the foreground until Ctrl-C or SIGTERM.
 pub async fn run(args: WebArgs, paths: &Paths, printer: Printer) -> Result<()> {
+    if let Some(WebCommand::User(user)) = args.command {
+        return web_user::run(user.command, paths, printer).await;
+    }
     let place = match &args.listen {
         Some(text) => web::place(text)?,
         None => Place::Tcp(web::DEFAULT),
     };
-    if args.no_token && matches!(place, Place::Tcp(_)) {
-        return Err(Error::usage("cannot leave out the token on TCP: every account of this machine could look")
-            .hint("`--listen unix:/path --no-token` leaves it to the rights of the socket"));
-    }
     if let Some(name) = args.names.iter().find(|name| !is_name(name)) {
         return Err(Error::usage(format!("{} is no name of a collector", crate::escape::escape_str(name))));
     }
@@ -38,9 +38,20 @@ pub async fn run(args: WebArgs, paths: &Paths, printer: Printer) -> Result<()> {
     }
     let failed = |e: std::io::Error| Error::failed(format!("cannot hear signals: {}", io_reason(&e)));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let options =
-        Options { place, names: args.names, stopped: args.stopped, token: !args.no_token, hosts: args.hosts, base };
+    let options = Options {
+        place,
+        names: args.names,
+        stopped: args.stopped,
+        token: !args.no_token,
+        hosts: args.hosts,
+        base,
+        certificate: args.tls_cert.zip(args.tls_key),
+        proxies: args.trust_proxy,
+    };
     let web = Web::open(options, paths.clone()).await?;
+    if let Some(fingerprint) = web.fingerprint() {
+        printer.note(&format!("SHA-256 {fingerprint}"));
+    }
     printer.data(&format!("{}\n", web.link))?;
     if args.open {
         open(&web.link, printer);

@@ -1,11 +1,13 @@
 //! The answers.
 
 use std::io;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{FromRequestParts, Path, RawQuery};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -15,10 +17,14 @@ use tokio::sync::Semaphore;
 
 use super::ask::Ask;
 use super::assets;
+use super::audited::Audited;
 use super::body::{Inlet, answer};
 use super::events::{self, Form};
+use super::gate::Caller;
 use super::line::{self, Shape};
+use super::sight::Sight;
 use super::sources::{Source, Sources};
+use super::users::Pass;
 use super::view::named;
 use crate::error::io_reason;
 use crate::history::{Bounds, Found, search};
@@ -34,23 +40,47 @@ const LINES: usize = 200;
 /// Bytes of a download that are read at once.
 const PIECE: usize = 256 * 1024;
 
-/// What all answers are made of. Cheap to clone.
+/// What all answers are made of, for whoever asks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Desk {
-    /// What there is.
+    /// What there is, and may be seen.
     pub sources: Sources,
     /// One for each search.
     pub searches: Arc<Semaphore>,
     /// One for each reader of what comes.
     pub views: Arc<Semaphore>,
+    /// Where it is told who looks at what.
+    audited: Audited,
+    /// Who asks, from where; nobody has asked yet.
+    caller: Option<(Sight, Option<IpAddr>)>,
 }
 
 impl Desk {
     /// Of these sources.
     #[must_use]
-    pub fn new(sources: Sources) -> Self {
+    pub fn new(sources: Sources, audited: Audited) -> Self {
         let slots = |n| Arc::new(Semaphore::new(n));
-        Self { sources, searches: slots(MOST_SEARCHES), views: slots(MOST_VIEWS) }
+        Self { sources, searches: slots(MOST_SEARCHES), views: slots(MOST_VIEWS), audited, caller: None }
+    }
+
+    /// Tells the audit trail.
+    fn look(&self, what: &str, ask: &Ask) {
+        if let Some((sight, from)) = &self.caller {
+            self.audited.look(sight, *from, what, ask);
+        }
+    }
+}
+
+/// The desk of whoever was let in, with what may be seen. The only way to one: nobody answers without it.
+impl FromRequestParts<Self> for Desk {
+    type Rejection = Sorry;
+
+    async fn from_request_parts(parts: &mut Parts, desk: &Self) -> Result<Self, Sorry> {
+        let (Some(pass), Some(caller)) = (parts.extensions.get::<Pass>(), parts.extensions.get::<Caller>()) else {
+            return Err(Sorry(StatusCode::UNAUTHORIZED, "nobody was let in".into()));
+        };
+        let sources = desk.sources.through(pass.sight.clone());
+        Ok(Self { sources, caller: Some((pass.sight.clone(), caller.address)), ..desk.clone() })
     }
 }
 
@@ -107,7 +137,7 @@ async fn asset(Path(name): Path<String>) -> Answer {
     Ok(([(header::CONTENT_TYPE, asset.kind)], asset.text).into_response())
 }
 
-async fn streams(State(desk): State<Desk>) -> Json<Value> {
+async fn streams(desk: Desk) -> Json<Value> {
     Json(desk.sources.list())
 }
 
@@ -134,13 +164,17 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.map_err(failed)
 }
 
-async fn view(State(desk): State<Desk>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
+async fn view(desk: Desk, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
     let ask = read(query)?;
+    if !ask.streams.is_empty() {
+        desk.look("view", &ask);
+    }
     events::open(desk, ask, Form::Page, &headers).await
 }
 
-async fn tail(State(desk): State<Desk>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
+async fn tail(desk: Desk, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
     let ask = read(query)?;
+    desk.look("tail", &ask);
     let form = if wants_events(&headers) { Form::Events } else { Form::Lines };
     events::open(desk, ask, form, &headers).await
 }
@@ -150,12 +184,13 @@ fn wants_events(headers: &HeaderMap) -> bool {
     headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|accept| accept.contains("text/event-stream"))
 }
 
-async fn lines(State(desk): State<Desk>, RawQuery(query): RawQuery) -> Answer {
+async fn lines(desk: Desk, RawQuery(query): RawQuery) -> Answer {
     let ask = read(query)?;
     let [key] = &ask.streams[..] else {
         return Err(Sorry(StatusCode::BAD_REQUEST, "this takes one `stream`".into()));
     };
     let source = desk.sources.find(key).ok_or_else(Sorry::unknown)?;
+    desk.look("lines", &ask);
     let (inlet, _outlet) = answer();
     let page = blocking(move || {
         let mut log = source.log();
@@ -189,12 +224,13 @@ async fn lines(State(desk): State<Desk>, RawQuery(query): RawQuery) -> Answer {
     page.map(|page| Json(page).into_response()).map_err(|e| Sorry::reading(&e))
 }
 
-async fn find(State(desk): State<Desk>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
+async fn find(desk: Desk, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
     let ask = read(query)?;
     if ask.pattern.is_none() {
         return Err(Sorry(StatusCode::BAD_REQUEST, "a search takes a pattern: `e`".into()));
     }
     let sources = chosen(&desk.sources, &ask.streams)?;
+    desk.look("search", &ask);
     let slot = desk.searches.clone().try_acquire_owned().map_err(|_| Sorry::busy("searches"))?;
     let (inlet, outlet) = answer();
     let events = wants_events(&headers);
@@ -252,12 +288,13 @@ fn look_through(sources: &[Source], ask: &Ask, events: bool, inlet: &Inlet) {
     let _ = put(&json!({"end": true, "hits": hits}));
 }
 
-async fn download(State(desk): State<Desk>, RawQuery(query): RawQuery) -> Answer {
+async fn download(desk: Desk, RawQuery(query): RawQuery) -> Answer {
     let ask = read(query)?;
     let [key] = &ask.streams[..] else {
         return Err(Sorry(StatusCode::BAD_REQUEST, "this takes one `stream`".into()));
     };
     let source = desk.sources.find(key).ok_or_else(Sorry::unknown)?;
+    desk.look("download", &ask);
     let slot = desk.searches.clone().try_acquire_owned().map_err(|_| Sorry::busy("downloads"))?;
     let name: String =
         key.chars().map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' }).collect();

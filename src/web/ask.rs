@@ -18,6 +18,8 @@ pub struct Ask {
     pub streams: Vec<String>,
     /// What lines have to match.
     pub pattern: Option<Pattern>,
+    /// As it was written.
+    pub wanted: Option<String>,
     /// How many lines.
     pub n: Option<usize>,
     /// Lines around a hit.
@@ -75,8 +77,8 @@ impl Ask {
                 _ => {}
             }
         }
-        ask.pattern =
-            pattern.filter(|text| !text.is_empty()).map(|text| Pattern::new(text, ignore_case, invert)).transpose()?;
+        ask.wanted = pattern.filter(|text| !text.is_empty()).cloned();
+        ask.pattern = ask.wanted.as_ref().map(|text| Pattern::new(text, ignore_case, invert)).transpose()?;
         Ok(ask)
     }
 }

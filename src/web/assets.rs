@@ -20,7 +20,7 @@ macro_rules! assets {
 }
 
 assets! {
-    JS => "ansi.js" "api.js" "buffer.js" "colour.js" "finder.js" "graph.js" "history.js" "json.js" "keys.js" "link.js" "list.js"
+    JS => "ansi.js" "api.js" "buffer.js" "colour.js" "enter.js" "finder.js" "graph.js" "history.js" "json.js" "keys.js" "link.js" "list.js"
         "main.js" "merge.js" "overview.js" "place.js" "prefs.js" "row.js" "sse.js" "text.js" "words.js";
     "text/css; charset=utf-8" => "style.css";
     "image/svg+xml" => "icon.svg";
@@ -28,6 +28,10 @@ assets! {
 
 /// The page itself.
 pub const INDEX: &str = include_str!("page/index.html");
+/// Where users log in; `{said}` and `{next}` are filled in.
+pub const LOGIN: &str = include_str!("page/login.html");
+/// For whoever has no token.
+pub const STRANGER: &str = include_str!("page/stranger.html");
 
 /// The file called `name`; compared, never opened.
 #[must_use]
@@ -47,6 +51,8 @@ mod tests {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let text = match name.as_str() {
                 "index.html" => INDEX,
+                "login.html" => LOGIN,
+                "stranger.html" => STRANGER,
                 name => find(name).unwrap_or_else(|| panic!("{name} is not in the program")).text,
             };
             bytes += text.len();

@@ -1,42 +1,45 @@
-//! Where browsers come in: so many connections at once, each with a deadline for its question, and nobody who must not.
+//! Where browsers come in: so many connections at once, each with deadlines for what it asks and for what it takes.
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::api::Sorry;
-use super::guard::{self, Claims};
-use super::token::{Token, cookie};
+use super::admit::Admission;
+use super::places::{Connection, Connections};
 use crate::error::{Error, Result, io_reason};
 use crate::socket::Socket;
 
-/// Connections at once. Whoever says nothing is sent away after [`QUESTION`], so more than that wait for so long and no longer.
+/// Connections at once. One more takes the place of whoever asks nothing for the longest time.
 const MOST: usize = 1024;
-/// A question is there within this time, and the next one of the same connection.
+/// A question is there within this time, and the next one of the same connection; and a handshake of TLS is done.
 const QUESTION: Duration = Duration::from_secs(10);
+/// Whoever takes nothing of an answer for so long is gone. A page goes on where it was.
+const ANSWER: Duration = Duration::from_secs(60);
 /// Bytes of a question's header fields.
 const LONGEST_QUESTION: usize = 16 * 1024;
 /// The pause after the system had no connection to give.
 const BREATH: Duration = Duration::from_millis(100);
+/// The first byte of TLS: a record of a handshake (RFC 8446, section 5.1).
+const HANDSHAKE: u8 = 22;
+/// What is said to whoever speaks plain HTTP where TLS is spoken.
+const PLAIN: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
+this place speaks TLS: write https:// in front\n";
 
 /// A place to listen at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,19 +48,6 @@ pub enum Place {
     Tcp(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
-}
-
-/// Who gets in.
-#[derive(Clone)]
-pub struct Rules {
-    /// None: whoever can connect.
-    pub token: Option<Token>,
-    /// Names that `Host` may have.
-    pub hosts: Vec<String>,
-    /// What stands before every path: empty, or `/logs`.
-    pub base: String,
-    /// The name of the cookie.
-    pub cookie: String,
 }
 
 /// An open place.
@@ -98,144 +88,94 @@ impl Bound {
     }
 
     /// Lets people in until `stop`, which ends what is open, too.
-    pub async fn attend(self, router: Router, rules: Rules, stop: CancellationToken) {
-        let (rules, slots) = (Arc::new(rules), Arc::new(Semaphore::new(MOST)));
+    pub async fn attend(self, admission: Admission, tls: Option<TlsAcceptor>, stop: CancellationToken) {
+        let (admission, connections) = (Arc::new(admission), Connections::new(MOST));
         loop {
             // Before accepting: who waits costs the kernel little and us nothing.
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-            let serve = |slot, stream| serve(stream, slot, router.clone(), Arc::clone(&rules), stop.clone());
-            let accepted = match &self {
-                Self::Tcp(listener) => tokio::select! {
-                    accepted = listener.accept() => accepted.map(|(stream, _)| {
-                        let _ = stream.set_nodelay(true);
-                        tokio::spawn(serve(slot, Box::new(stream) as Wire));
-                    }),
-                    () = stop.cancelled() => return,
-                },
-                Self::Unix(socket) => tokio::select! {
-                    accepted = socket.accept() => accepted.map(|stream| drop(tokio::spawn(serve(slot, Box::new(stream))))),
-                    () = stop.cancelled() => return,
-                },
+            let come = async {
+                connections.room().await;
+                match &self {
+                    Self::Tcp(listener) => listener.accept().await.map(|(stream, from)| Come::Tcp(stream, from.ip())),
+                    Self::Unix(socket) => socket.accept().await.map(Come::Unix),
+                }
             };
-            if accepted.is_err() {
-                sleep(BREATH).await;
+            let come = tokio::select! {
+                come = come => come,
+                () = stop.cancelled() => return,
+            };
+            match come {
+                Ok(come) => {
+                    let (connection, stop) = (connections.enter(), stop.clone());
+                    drop(tokio::spawn(welcome(come, connection, Arc::clone(&admission), tls.clone(), stop)));
+                }
+                Err(_) => sleep(BREATH).await,
             }
         }
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-type Wire = Box<dyn Stream>;
+/// Somebody who has come.
+enum Come {
+    Tcp(TcpStream, IpAddr),
+    Unix(tokio::net::UnixStream),
+}
 
-async fn serve(stream: Wire, slot: OwnedSemaphorePermit, router: Router, rules: Arc<Rules>, stop: CancellationToken) {
+trait Stream: AsyncRead + AsyncWrite + Send {}
+impl<T: AsyncRead + AsyncWrite + Send> Stream for T {}
+type Wire = Box<dyn Stream + Unpin>;
+
+async fn welcome(
+    come: Come,
+    connection: Connection,
+    admission: Arc<Admission>,
+    tls: Option<TlsAcceptor>,
+    stop: CancellationToken,
+) {
+    let gone = connection.gone.clone();
+    let serve = async {
+        let (wire, from): (Wire, _) = match come {
+            Come::Unix(stream) => (Box::new(stream), None),
+            Come::Tcp(stream, from) => {
+                let _ = stream.set_nodelay(true);
+                match tls {
+                    None => (Box::new(stream), Some(from)),
+                    Some(tls) => match timeout(QUESTION, shake_hands(stream, &tls)).await {
+                        Ok(Some(wire)) => (wire, Some(from)),
+                        _ => return,
+                    },
+                }
+            }
+        };
+        converse(wire, from, connection, admission).await;
+    };
+    tokio::select! {
+        () = serve => {}
+        () = gone.cancelled() => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+async fn shake_hands(mut stream: TcpStream, tls: &TlsAcceptor) -> Option<Wire> {
+    let mut first = [0];
+    if stream.peek(&mut first).await.ok()? == 1 && first[0] != HANDSHAKE {
+        let _ = stream.write_all(PLAIN).await;
+        return None;
+    }
+    Some(Box::new(tls.accept(stream).await.ok()?))
+}
+
+async fn converse(wire: Wire, from: Option<IpAddr>, connection: Connection, admission: Arc<Admission>) {
+    let connection = Arc::new(connection);
     let answer = service_fn(move |request: hyper::Request<Incoming>| {
-        let (router, rules) = (router.clone(), Arc::clone(&rules));
-        async move { Ok::<_, Infallible>(respond(request.map(Body::new), router, &rules).await) }
+        let (admission, busy) = (Arc::clone(&admission), connection.busy());
+        async move { Ok::<_, Infallible>(admission.respond(request.map(Body::new), from, busy).await) }
     });
-    let served = http1::Builder::new()
+    let mut wire = TimeoutStream::new(wire);
+    wire.set_write_timeout(Some(ANSWER));
+    let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(QUESTION)
         .max_buf_size(LONGEST_QUESTION)
-        .serve_connection(TokioIo::new(stream), answer);
-    tokio::select! {
-        _ = served => {}
-        () = stop.cancelled() => {}
-    }
-    drop(slot);
-}
-
-async fn respond(request: Request, router: Router, rules: &Rules) -> Response {
-    let mut response = match admit(request, rules) {
-        Ok(request) => {
-            let Ok(response) = TowerToHyperService::new(router).call(request).await;
-            response
-        }
-        Err(response) => *response,
-    };
-    for (name, value) in guard::FIELDS {
-        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
-    response
-}
-
-/// The request as the router knows it, or what is answered instead.
-fn admit(mut request: Request, rules: &Rules) -> std::result::Result<Request, Box<Response>> {
-    let sorry = |status, text: &str| Box::new(Sorry(status, text.to_owned()).into_response());
-    let headers = request.headers();
-    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
-    let claims = Claims {
-        host: text(header::HOST),
-        origin: text(header::ORIGIN),
-        site: text(HeaderName::from_static("sec-fetch-site")),
-        mode: text(HeaderName::from_static("sec-fetch-mode")),
-    };
-    if let Some(why) = guard::objection(claims, &rules.hosts) {
-        return Err(sorry(StatusCode::FORBIDDEN, why));
-    }
-    if ![Method::GET, Method::HEAD].contains(request.method()) {
-        return Err(sorry(StatusCode::METHOD_NOT_ALLOWED, "this can only be read: GET"));
-    }
-    let path = request.uri().path();
-    let Some(below) = path.strip_prefix(&rules.base).filter(|below| below.is_empty() || below.starts_with('/')) else {
-        return Err(sorry(StatusCode::NOT_FOUND, "there is nothing here"));
-    };
-    if below.is_empty() {
-        return Err(Box::new(moved(&format!("{}/", rules.base))));
-    }
-    if let Some(token) = &rules.token
-        && let Err(response) = knows(token, request.uri(), headers, rules)
-    {
-        return Err(response);
-    }
-    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-    let Ok(uri) = format!("{below}{query}").parse::<Uri>() else {
-        return Err(sorry(StatusCode::BAD_REQUEST, "the address cannot be read"));
-    };
-    *request.uri_mut() = uri;
-    Ok(request)
-}
-
-/// Whether a request knows the token: by a link, which becomes a cookie, by that cookie, or by a header field.
-fn knows(token: &Token, uri: &Uri, headers: &HeaderMap, rules: &Rules) -> std::result::Result<(), Box<Response>> {
-    let query = uri.query().unwrap_or_default();
-    let (said, rest): (Vec<_>, Vec<_>) =
-        query.split('&').filter(|pair| !pair.is_empty()).partition(|p| p.starts_with("token="));
-    if let Some(said) = said.first().and_then(|pair| pair.strip_prefix("token=")) {
-        if !token.is(said) {
-            return Err(Box::new(stranger()));
-        }
-        let rest = if rest.is_empty() { String::new() } else { format!("?{}", rest.join("&")) };
-        let mut response = moved(&format!("{}{rest}", uri.path()));
-        let cookie = format!(
-            "{}={}; Path={}/; HttpOnly; SameSite=Strict; Max-Age=31536000",
-            rules.cookie,
-            token.as_str(),
-            rules.base
-        );
-        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-            response.headers_mut().insert(header::SET_COOKIE, cookie);
-        }
-        return Err(Box::new(response));
-    }
-    let bearer =
-        headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
-    let shown = cookies.filter_map(|field| cookie(field, &rules.cookie)).chain(bearer).any(|said| token.is(said));
-    if shown { Ok(()) } else { Err(Box::new(stranger())) }
-}
-
-fn stranger() -> Response {
-    let text = "use the link that `reclog web` printed, or send its token: `Authorization: Bearer TOKEN`";
-    let mut response = Sorry(StatusCode::UNAUTHORIZED, text.into()).into_response();
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    response
-}
-
-fn moved(to: &str) -> Response {
-    let mut response = StatusCode::SEE_OTHER.into_response();
-    if let Ok(to) = HeaderValue::from_str(to) {
-        response.headers_mut().insert(header::LOCATION, to);
-    }
-    response
+        .serve_connection(TokioIo::new(Box::pin(wire)), answer)
+        .await;
 }

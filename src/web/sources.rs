@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval};
 
+use super::sight::Sight;
 use crate::control::client::{self, Client};
 use crate::history::{self, Columns, Known, Log};
 use crate::ledger::{CollectorSnapshot, StreamSnapshot};
@@ -66,9 +67,9 @@ struct Seen {
     known: Vec<Known>,
 }
 
-/// All of it. Cheap to clone.
+/// All of it that may be seen. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Sources(Arc<Inner>);
+pub struct Sources(Arc<Inner>, Sight);
 
 #[derive(Debug)]
 struct Inner {
@@ -108,11 +109,20 @@ impl Sources {
     #[must_use]
     pub fn new(paths: Paths, names: Vec<String>, stopped: bool) -> Self {
         let (all, rates) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { paths, names, stopped, all, rates, changed: watch::Sender::new(0) }))
+        let inner = Inner { paths, names, stopped, all, rates, changed: watch::Sender::new(0) };
+        Self(Arc::new(inner), Sight::whole())
     }
 
-    fn all(&self) -> MutexGuard<'_, Vec<Seen>> {
-        self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The same with the eyes of somebody.
+    #[must_use]
+    pub fn through(&self, sight: Sight) -> Self {
+        Self(Arc::clone(&self.0), sight)
+    }
+
+    /// What may be seen: whatever is answered is made of this.
+    fn all(&self) -> Vec<Seen> {
+        let all = self.0.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter_map(|seen| seen.through(&self.1)).collect()
     }
 
     /// Looks around for ever.
@@ -159,7 +169,7 @@ impl Sources {
         if step {
             self.measure(&seen);
         }
-        *self.all() = seen;
+        *self.0.all.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         self.0.changed.send_modify(|looks| *looks += 1);
     }
 
@@ -187,7 +197,6 @@ impl Sources {
         let all = self.all();
         let seen = all.iter().find(|seen| seen.name == collector && (seen.snapshot.is_some() || self.0.stopped))?;
         let place = seen.places().into_iter().find(|place| place.stream == stream)?;
-        drop(all);
         let files = history::files(&place.output).ok()?;
         let (path, file) = match (files, file) {
             (None, None) => (place.output.clone(), None),
@@ -204,7 +213,7 @@ impl Sources {
     /// The names of all there are; of a stream with many files every one.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
-        let all = self.all().clone();
+        let all = self.all();
         let mut keys = Vec::new();
         for seen in all.iter().filter(|seen| seen.snapshot.is_some() || self.0.stopped) {
             for place in seen.places() {
@@ -240,10 +249,10 @@ impl Sources {
     /// What the page shows beside the lines.
     #[must_use]
     pub fn overview(&self, stopped: bool) -> Value {
-        let all = self.all().clone();
+        let all = self.all();
         let collectors: Vec<_> =
             all.iter().filter_map(|seen| self.collector(seen, stopped && self.0.stopped)).collect();
-        json!({"version": env!("CARGO_PKG_VERSION"), "user": null, "collectors": collectors})
+        json!({"version": env!("CARGO_PKG_VERSION"), "user": self.1.user.as_deref(), "collectors": collectors})
     }
 
     fn collector(&self, seen: &Seen, stopped: bool) -> Option<Value> {
@@ -285,6 +294,22 @@ struct Place {
 }
 
 impl Seen {
+    /// What somebody may see of it; what is not about one stream is for those alone who see all of them.
+    fn through(&self, sight: &Sight) -> Option<Self> {
+        let mut seen = self.clone();
+        if sight.sees_all_of(&self.name) {
+            return Some(seen);
+        }
+        seen.known.retain(|known| sight.sees(&self.name, &known.stream));
+        if let Some(snapshot) = &mut seen.snapshot {
+            snapshot.streams.retain(|stream| sight.sees(&self.name, &stream.name));
+            snapshot.health.clear();
+            snapshot.target = None;
+        }
+        let is_there = !seen.known.is_empty() || seen.snapshot.as_ref().is_some_and(|c| !c.streams.is_empty());
+        is_there.then_some(seen)
+    }
+
     /// Those on disk, in the order of the plan.
     fn places(&self) -> Vec<Place> {
         let of = |stream: &str, output: &Path, known: Option<&Known>| {

@@ -11,8 +11,8 @@ use subtle::ConstantTimeEq as _;
 
 use crate::error::{Error, Result, io_reason};
 
-/// Its name in the folder of the configuration.
-const FILE: &str = "web.token";
+/// The one of links; its name in the folder of the configuration.
+pub const FILE: &str = "web.token";
 /// Bytes of chance.
 const BYTES: usize = 32;
 
@@ -21,12 +21,12 @@ const BYTES: usize = 32;
 pub struct Token(String);
 
 impl Token {
-    /// The one that is kept in `config`, made when there is none.
+    /// The one that is kept in `config` in a file called `name`, made when there is none.
     ///
     /// # Errors
     /// When it can be neither read nor made, or when others may read it.
-    pub fn kept(config: &Path) -> Result<Self> {
-        let path = config.join(FILE);
+    pub fn kept(config: &Path, name: &str) -> Result<Self> {
+        let path = config.join(name);
         let failed = |what: &str, e: &io::Error| {
             Error::failed(format!("cannot {what} the token {}: {}", path.display(), io_reason(e)))
         };
@@ -50,7 +50,7 @@ impl Token {
         let text: String = bytes.iter().fold(String::new(), |text, b| format!("{text}{b:02x}"));
         fs::create_dir_all(config).map_err(|e| failed("write", &e))?;
         // Under another name first: a crash leaves a whole one or none.
-        let new = path.with_extension("token.new");
+        let new = path.with_extension("new");
         let write = || {
             let _ = fs::remove_file(&new);
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
@@ -93,14 +93,14 @@ mod tests {
     fn it_is_made_once_and_read_by_nobody_else() {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("new");
-        let one = Token::kept(&config).unwrap();
+        let one = Token::kept(&config, FILE).unwrap();
         assert_eq!(one.as_str().len(), 64);
-        assert_eq!(Token::kept(&config).unwrap().as_str(), one.as_str());
+        assert_eq!(Token::kept(&config, FILE).unwrap().as_str(), one.as_str());
         assert!(one.is(one.as_str()) && !one.is("") && !one.is(&one.as_str()[1..]));
         let path = config.join(FILE);
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(Token::kept(&config).err().unwrap().message.contains("may be read by others"));
+        assert!(Token::kept(&config, FILE).err().unwrap().message.contains("may be read by others"));
     }
 
     #[test]

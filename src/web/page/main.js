@@ -194,6 +194,8 @@ function refused(status, says) {
 const events = {
   overview(told) {
     overview.tell(told);
+    $('logout').hidden = !told.user;
+    $('user').textContent = told.user ?? '';
     const known = overview.streams;
     if (!view.streams.length && known.size) return start(known);
     if (missing.length && missing.some((key) => known.has(key))) {
