@@ -31,6 +31,7 @@
 
 pub mod account;
 pub mod agent;
+pub mod axe;
 pub mod browser;
 pub mod client;
 pub mod control;
