@@ -221,12 +221,65 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
             break
         }
         'reclog;web' {
-            [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'A loopback address with or without a port, or `unix:/path` [default: 127.0.0.1:8866]')
+            [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'An address with or without a port, or `unix:/path`; where others get to, users log in by TLS [default: 127.0.0.1:8866]')
             [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'A name under which browsers reach it, beside its address and `localhost`; may be repeated')
             [CompletionResult]::new('--base-path', '--base-path', [CompletionResultType]::ParameterName, 'What a proxy puts before every path, such as `/logs`')
+            [CompletionResult]::new('--trust-proxy', '--trust-proxy', [CompletionResultType]::ParameterName, 'A proxy that says by X-Forwarded-For, -Host and -Proto who asks: a network, or `unix`; may be repeated')
+            [CompletionResult]::new('--tls-cert', '--tls-cert', [CompletionResultType]::ParameterName, 'The certificate, in PEM with those that it needs behind it [default: a self-made one where others get to]')
+            [CompletionResult]::new('--tls-key', '--tls-key', [CompletionResultType]::ParameterName, 'Its key, in PEM without a passphrase')
             [CompletionResult]::new('--open', '--open', [CompletionResultType]::ParameterName, 'Open the link in the browser of this desktop')
             [CompletionResult]::new('--no-token', '--no-token', [CompletionResultType]::ParameterName, 'Ask for no token; only on a Unix socket')
             [CompletionResult]::new('--stopped', '--stopped', [CompletionResultType]::ParameterName, 'Show collectors that do not run, and their history, too')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('user', 'user', [CompletionResultType]::ParameterValue, 'Who may log in')
+            break
+        }
+        'reclog;web;user' {
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('add', 'add', [CompletionResultType]::ParameterValue, 'Let somebody in, or change the password and streams of a user; the password comes from the terminal or standard input')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'Who may log in, and what they see')
+            [CompletionResult]::new('rm', 'rm', [CompletionResultType]::ParameterValue, 'Let somebody in no longer; what is open ends at once')
+            break
+        }
+        'reclog;web;user;add' {
+            [CompletionResult]::new('--stream', '--stream', [CompletionResultType]::ParameterName, 'COLLECTOR or COLLECTOR/STREAM that may be seen; may be repeated [default: all]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'reclog;web;user;list' {
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'One JSON array on stdout')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'reclog;web;user;rm' {
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less: no progress, no hints on success')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: everything')
@@ -242,6 +295,7 @@ Register-ArgumentCompleter -Native -CommandName 'reclog' -ScriptBlock {
             [CompletionResult]::new('--lines', '--lines', [CompletionResultType]::ParameterName, 'Show the last N events [default: all; with --follow 10, or all since --since]')
             [CompletionResult]::new('--since', '--since', [CompletionResultType]::ParameterName, 'Show only what happened since then: 14:30, 2026-11-21, today, yesterday, 2h (ago), or RFC 3339')
             [CompletionResult]::new('--event', '--event', [CompletionResultType]::ParameterName, 'Show only these events; repeatable, or several with commas between')
+            [CompletionResult]::new('--web', '--web', [CompletionResultType]::ParameterName, 'Who logged in to `reclog web` and looked at what; with NAME at those streams')
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Go on with what happens')
             [CompletionResult]::new('--follow', '--follow', [CompletionResultType]::ParameterName, 'Go on with what happens')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'The lines as they stand in the trail')

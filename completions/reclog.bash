@@ -115,6 +115,18 @@ _reclog() {
             reclog__subcmd__service,uninstall)
                 cmd="reclog__subcmd__service__subcmd__uninstall"
                 ;;
+            reclog__subcmd__web,user)
+                cmd="reclog__subcmd__web__subcmd__user"
+                ;;
+            reclog__subcmd__web__subcmd__user,add)
+                cmd="reclog__subcmd__web__subcmd__user__subcmd__add"
+                ;;
+            reclog__subcmd__web__subcmd__user,list)
+                cmd="reclog__subcmd__web__subcmd__user__subcmd__list"
+                ;;
+            reclog__subcmd__web__subcmd__user,rm)
+                cmd="reclog__subcmd__web__subcmd__user__subcmd__rm"
+                ;;
             *)
                 ;;
         esac
@@ -136,7 +148,7 @@ _reclog() {
             return 0
             ;;
         reclog__subcmd__audit)
-            opts="-f -n -q -v -h -V --follow --lines --since --event --json --quiet --verbose --help --version"
+            opts="-f -n -q -v -h -V --web --follow --lines --since --event --json --quiet --verbose --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -155,7 +167,7 @@ _reclog() {
                     return 0
                     ;;
                 --event)
-                    COMPREPLY=($(compgen -W "start stop connect cut reconnect forward sender_open sender_close reject stall resume rotate gap probe warn" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "start stop connect cut reconnect forward sender_open sender_close reject stall resume rotate gap probe web_start web_stop login login_failed logout look warn" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1234,7 +1246,7 @@ _reclog() {
             return 0
             ;;
         reclog__subcmd__web)
-            opts="-q -v -h -V --listen --open --no-token --host --base-path --stopped --quiet --verbose --help --version"
+            opts="-q -v -h -V --listen --open --no-token --host --base-path --trust-proxy --tls-cert --tls-key --stopped --quiet --verbose --help --version user"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1252,6 +1264,100 @@ _reclog() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --trust-proxy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --tls-key)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reclog__subcmd__web__subcmd__user)
+            opts="-q -v -h -V --quiet --verbose --help --version add list rm"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reclog__subcmd__web__subcmd__user__subcmd__add)
+            opts="-q -v -h -V --stream --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --stream)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reclog__subcmd__web__subcmd__user__subcmd__list)
+            opts="-q -v -h -V --json --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reclog__subcmd__web__subcmd__user__subcmd__rm)
+            opts="-q -v -h -V --quiet --verbose --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -1341,6 +1447,10 @@ _reclog_with_names() {
             " web"*" --listen"|\
             " web"*" --host"|\
             " web"*" --base-path"|\
+            " web"*" --trust-proxy"|\
+            " web"*" --tls-cert"|\
+            " web"*" --tls-key"|\
+            " web user add"*" --stream"|\
             " audit"*" -n"|\
             " audit"*" --lines"|\
             " audit"*" --since"|\

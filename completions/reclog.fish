@@ -177,16 +177,27 @@ complete -c reclog -n "__fish_reclog_using_subcommand tail" -s q -l quiet -d 'Sa
 complete -c reclog -n "__fish_reclog_using_subcommand tail" -s v -l verbose -d 'Say more; twice: everything'
 complete -c reclog -n "__fish_reclog_using_subcommand tail" -s h -l help -d 'Print help'
 complete -c reclog -n "__fish_reclog_using_subcommand tail" -s V -l version -d 'Print version'
-complete -c reclog -n "__fish_reclog_using_subcommand web" -l listen -d 'A loopback address with or without a port, or `unix:/path` [default: 127.0.0.1:8866]' -r
-complete -c reclog -n "__fish_reclog_using_subcommand web" -l host -d 'A name under which browsers reach it, beside its address and `localhost`; may be repeated' -r -f -a "(__fish_print_hostnames)"
-complete -c reclog -n "__fish_reclog_using_subcommand web" -l base-path -d 'What a proxy puts before every path, such as `/logs`' -r
-complete -c reclog -n "__fish_reclog_using_subcommand web" -l open -d 'Open the link in the browser of this desktop'
-complete -c reclog -n "__fish_reclog_using_subcommand web" -l no-token -d 'Ask for no token; only on a Unix socket'
-complete -c reclog -n "__fish_reclog_using_subcommand web" -l stopped -d 'Show collectors that do not run, and their history, too'
-complete -c reclog -n "__fish_reclog_using_subcommand web" -s q -l quiet -d 'Say less: no progress, no hints on success'
-complete -c reclog -n "__fish_reclog_using_subcommand web" -s v -l verbose -d 'Say more; twice: everything'
-complete -c reclog -n "__fish_reclog_using_subcommand web" -s h -l help -d 'Print help'
-complete -c reclog -n "__fish_reclog_using_subcommand web" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand web; and not __fish_seen_subcommand_from user" -l listen -d 'An address with or without a port, or `unix:/path`; where others get to, users log in by TLS [default: 127.0.0.1:8866]' -r
+complete -c reclog -n "__fish_reclog_using_subcommand web; and not __fish_seen_subcommand_from user" -l host -d 'A name under which browsers reach it, beside its address and `localhost`; may be repeated' -r -f -a "(__fish_print_hostnames)"
+complete -c reclog -n "__fish_reclog_using_subcommand web; and not __fish_seen_subcommand_from user" -l base-path -d 'What a proxy puts before every path, such as `/logs`' -r
+complete -c reclog -n "__fish_reclog_using_subcommand web; and not __fish_seen_subcommand_from user" -l trust-proxy -d 'A proxy that says by X-Forwarded-For, -Host and -Proto who asks: a network, or `unix`; may be repeated' -r
+complete -c reclog -n "__fish_reclog_using_subcommand web; and not __fish_seen_subcommand_from user" -l tls-cert -d 'The certificate, in PEM with those that it needs behind it [default: a self-made one where others get to]' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand web; and not __fish_seen_subcommand_from user" -l tls-key -d 'Its key, in PEM without a passphrase' -r -F
+complete -c reclog -n "__fish_reclog_using_subcommand web; and not __fish_seen_subcommand_from user" -l open -d 'Open the link in the browser of this desktop'
+complete -c reclog -n "__fish_reclog_using_subcommand web; and not __fish_seen_subcommand_from user" -l no-token -d 'Ask for no token; only on a Unix socket'
+complete -c reclog -n "__fish_reclog_using_subcommand web; and not __fish_seen_subcommand_from user" -l stopped -d 'Show collectors that do not run, and their history, too'
+complete -c reclog -n "__fish_reclog_using_subcommand web; and not __fish_seen_subcommand_from user" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand web; and not __fish_seen_subcommand_from user" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand web; and not __fish_seen_subcommand_from user" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand web; and not __fish_seen_subcommand_from user" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand web; and not __fish_seen_subcommand_from user" -a "user" -d 'Who may log in'
+complete -c reclog -n "__fish_reclog_using_subcommand web; and __fish_seen_subcommand_from user" -s q -l quiet -d 'Say less: no progress, no hints on success'
+complete -c reclog -n "__fish_reclog_using_subcommand web; and __fish_seen_subcommand_from user" -s v -l verbose -d 'Say more; twice: everything'
+complete -c reclog -n "__fish_reclog_using_subcommand web; and __fish_seen_subcommand_from user" -s h -l help -d 'Print help'
+complete -c reclog -n "__fish_reclog_using_subcommand web; and __fish_seen_subcommand_from user" -s V -l version -d 'Print version'
+complete -c reclog -n "__fish_reclog_using_subcommand web; and __fish_seen_subcommand_from user" -f -a "add" -d 'Let somebody in, or change the password and streams of a user; the password comes from the terminal or standard input'
+complete -c reclog -n "__fish_reclog_using_subcommand web; and __fish_seen_subcommand_from user" -f -a "list" -d 'Who may log in, and what they see'
+complete -c reclog -n "__fish_reclog_using_subcommand web; and __fish_seen_subcommand_from user" -f -a "rm" -d 'Let somebody in no longer; what is open ends at once'
 complete -c reclog -n "__fish_reclog_using_subcommand audit" -s n -l lines -d 'Show the last N events [default: all; with --follow 10, or all since --since]' -r
 complete -c reclog -n "__fish_reclog_using_subcommand audit" -l since -d 'Show only what happened since then: 14:30, 2026-11-21, today, yesterday, 2h (ago), or RFC 3339' -r
 complete -c reclog -n "__fish_reclog_using_subcommand audit" -l event -d 'Show only these events; repeatable, or several with commas between' -r -f -a "start\t''
@@ -203,7 +214,14 @@ resume\t''
 rotate\t''
 gap\t''
 probe\t''
+web_start\t''
+web_stop\t''
+login\t''
+login_failed\t''
+logout\t''
+look\t''
 warn\t''"
+complete -c reclog -n "__fish_reclog_using_subcommand audit" -l web -d 'Who logged in to `reclog web` and looked at what; with NAME at those streams'
 complete -c reclog -n "__fish_reclog_using_subcommand audit" -s f -l follow -d 'Go on with what happens'
 complete -c reclog -n "__fish_reclog_using_subcommand audit" -l json -d 'The lines as they stand in the trail'
 complete -c reclog -n "__fish_reclog_using_subcommand audit" -s q -l quiet -d 'Say less: no progress, no hints on success'

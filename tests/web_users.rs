@@ -253,9 +253,23 @@ fn where_others_get_to_it_speaks_tls_with_a_certificate_that_is_known_by_its_dig
     assert_eq!(outside("bash", &["-c", &half]), "200");
     running.signal(Signal::TERM);
     running.wait().ok();
-    // The same one the next time.
-    let mut again = web(&[]);
-    again.wait_stdout("\n");
+    // The same one the next time, and by the name of this machine.
+    let everywhere = ["web", "--listen", "0.0.0.0:8866"].map(str::to_owned);
+    let mut again = Bg::spawn(cable.reclog(&env, &everywhere));
+    let link = again.wait_stdout("\n");
+    let host = link
+        .trim()
+        .strip_prefix("https://")
+        .and_then(|rest| rest.strip_suffix("/"))
+        .unwrap_or_else(|| panic!("{link}"));
+    for (host, status) in [(host, "200"), ("evil.example:8866", "403")] {
+        let field = format!("Host: {host}");
+        assert_eq!(
+            outside("curl", &["-sk", "-o", "/dev/null", "-w", "%{http_code}", "-H", &field, &login]),
+            status,
+            "{host}"
+        );
+    }
     assert!(again.stderr().contains(digest));
     again.signal(Signal::TERM);
     again.wait().ok();

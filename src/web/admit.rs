@@ -42,7 +42,7 @@ pub struct Admission {
 
 impl Admission {
     /// The answer to `request`, which came `from` there.
-    pub async fn respond(&self, request: Request, from: Option<IpAddr>, busy: Busy) -> Response {
+    pub async fn respond(&self, request: Request, from: Option<IpAddr>, busy: Option<Busy>) -> Response {
         let (mut response, until) = match self.admit(request, from).await {
             Ok((request, pass)) => {
                 let Ok(response) = TowerToHyperService::new(self.router.clone()).call(request).await;
@@ -124,7 +124,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 struct Answer {
     body: Body,
     until: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    _busy: Busy,
+    _busy: Option<Busy>,
 }
 
 impl hyper::body::Body for Answer {

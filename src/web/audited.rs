@@ -10,7 +10,8 @@ use super::accounts::Refused;
 use super::ask::Ask;
 use super::sight::Sight;
 use crate::audit::{Event, SharedTrail, WEB_FILE};
-use crate::error::{Error, Result, io_reason};
+use crate::error::Result;
+use crate::paths::ensure_private_dir;
 
 /// The same look is told once in so long: a page asks for many pages of lines.
 const SAME: Duration = Duration::from_secs(60);
@@ -32,8 +33,7 @@ impl Audited {
     /// # Errors
     /// When the trail cannot be opened: nobody looks without being seen.
     pub fn open(state: &Path, listen: &str) -> Result<Self> {
-        std::fs::create_dir_all(state)
-            .map_err(|e| Error::failed(format!("cannot make the folder {}: {}", state.display(), io_reason(&e))))?;
+        ensure_private_dir(state)?;
         let trail = SharedTrail::open(&state.join(WEB_FILE))?;
         let (reclog, pid) = (env!("CARGO_PKG_VERSION").to_owned(), std::process::id());
         trail.tell(Event::WebStart { reclog, pid, listen: listen.to_owned() });

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::Method;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -167,7 +168,9 @@ async fn shake_hands(mut stream: TcpStream, tls: &TlsAcceptor) -> Option<Wire> {
 async fn converse(wire: Wire, from: Option<IpAddr>, connection: Connection, admission: Arc<Admission>) {
     let connection = Arc::new(connection);
     let answer = service_fn(move |request: hyper::Request<Incoming>| {
-        let (admission, busy) = (Arc::clone(&admission), connection.busy());
+        // What a form brings may come slowly: whoever sends one gives way as one who asks nothing.
+        let busy = (request.method() != Method::POST).then(|| connection.busy());
+        let admission = Arc::clone(&admission);
         async move { Ok::<_, Infallible>(admission.respond(request.map(Body::new), from, busy).await) }
     });
     let mut wire = TimeoutStream::new(wire);

@@ -39,6 +39,7 @@ pub use accounts::{digest, objection};
 
 use crate::error::{Error, Result};
 use crate::paths::Paths;
+use crate::plan::is_name;
 use accounts::Accounts;
 use admit::Admission;
 use api::Desk;
@@ -145,7 +146,7 @@ impl Web {
     pub async fn open(options: Options, paths: Paths) -> Result<Self> {
         let users = users::read(&users::file(&paths.config))?;
         let source = rules(&options, !users.is_empty())?;
-        let Options { place, names, stopped, token, hosts, base, proxies: trusted, .. } = options;
+        let Options { place, names, stopped, token, mut hosts, base, proxies: trusted, .. } = options;
         let mut proxies = Proxies::default();
         for text in &trusted {
             proxies.add(text).map_err(|why| Error::usage(format!("cannot use --trust-proxy: {why}")))?;
@@ -171,6 +172,9 @@ impl Web {
                 format!("{scheme}://{}{base}/", reached(address.unwrap_or(*asked), &hosts))
             }
         };
+        if matches!(&place, Place::Tcp(address) if !address.ip().is_loopback()) {
+            hosts.extend(hostname());
+        }
         let query = match (&gate, &place) {
             (Gate::Token(token), Place::Tcp(_)) => format!("?token={}", token.as_str()),
             _ => String::new(),
@@ -216,13 +220,17 @@ async fn refresh(gate: Gate) {
     }
 }
 
-/// `HOST:PORT` under which a place is to be reached: a name that was given, or the address, if that is one.
-fn reached(address: SocketAddr, hosts: &[String]) -> String {
-    let host = match hosts.first() {
+/// The name of this machine, where it is one that a browser can ask for.
+fn hostname() -> Option<String> {
+    let host = nix::unistd::gethostname().ok()?.into_string().ok()?;
+    is_name(&host).then_some(host)
+}
+
+/// `HOST:PORT` under which a place is to be reached: a name that was given for it, else the address, or ours where that is none.
+fn reached(address: SocketAddr, given: &[String]) -> String {
+    let host = match given.first() {
         Some(host) if !address.ip().is_loopback() => Some(host.clone()),
-        None if address.ip().is_unspecified() => {
-            nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok())
-        }
+        None if address.ip().is_unspecified() => hostname(),
         _ => None,
     };
     host.map_or_else(|| address.to_string(), |host| format!("{host}:{}", address.port()))

@@ -110,8 +110,7 @@ fn own(config: &Path, names: &[String]) -> Result<(PathBuf, PathBuf)> {
 #[must_use]
 pub fn names(listens: IpAddr, hosts: &[String]) -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    let host = nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok());
-    names.extend(host.filter(|host| crate::plan::is_name(host)));
+    names.extend(super::hostname());
     names.extend(Some(listens).filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string()));
     names.extend(hosts.iter().cloned());
     names.sort();

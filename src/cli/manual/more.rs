@@ -107,8 +107,10 @@ pub const MORE: &[More] = &[
                 "reclog web tremplin --listen unix:/run/user/1000/reclog-web.sock --no-token",
                 "One of them, for a proxy of this machine.",
             ),
+            ("reclog web user add ann --stream tremplin/main", "Lets a colleague log in, who sees one stream."),
+            ("reclog web --listen 0.0.0.0:8866", "For whoever logs in, by TLS."),
         ],
-        see: &["tail", "status"],
+        see: &["tail", "status", "audit"],
     },
     More {
         verb: "audit",
@@ -117,6 +119,7 @@ pub const MORE: &[More] = &[
         examples: &[
             ("reclog audit --since today --event reject,cut", "Who was turned away or cut today."),
             ("reclog audit tremplin -f --json", "Lines of the trail as they come."),
+            ("reclog audit --web tremplin", "Who looked at it in a browser."),
         ],
         see: &["status", "tail"],
     },
