@@ -148,6 +148,11 @@ fn zsh(script: &str) -> String {
         } else if let (Some(label), Some(top)) = (label(word), path.last_mut()) {
             *top = label;
         }
+        // A verb that takes names or a command: the generated lines look for the command behind a name.
+        let line = &line.replace("$line[2]", "$line[1]");
+        if word == "case $line[2] in" {
+            out.push_str("        [[ $line[1] == user ]] || { _reclog_collectors && ret=0 }\n");
+        }
         let mut verbs = path.clone();
         verbs.dedup();
         let verb = verbs.get(1..).unwrap_or_default().join(" ");
@@ -160,6 +165,8 @@ fn zsh(script: &str) -> String {
             () => None,
         };
         match (names, line.rsplit_once(':')) {
+            _ if verb == "web" && line.starts_with("'::names") => {}
+            _ if line.starts_with("\":: :_reclog__subcmd__web_commands") => out.push_str("\":: :_reclog_web\" \\\n"),
             (Some(names), Some((argument, _))) if line.contains(" -- ") && line.starts_with('\'') => {
                 let _ = writeln!(out, "{argument}:{names}' \\");
             }
@@ -185,6 +192,10 @@ _reclog_pages() {
     local -a names
     names=(${(f)\"$(_call_program pages reclog __names pages 2>/dev/null)\"})
     _describe -t pages page names
+}
+
+_reclog_web() {
+    _alternative 'collectors:collector:_reclog_collectors' 'commands:command:_reclog__subcmd__web_commands'
 }
 
 _reclog_targets() {
