@@ -143,6 +143,7 @@ fn a_verbs_row_has_its_options_and_no_other() {
                 below.get_name()
             );
             known.extend(flags(below));
+            known.extend(verbs(below).into_iter().flat_map(flags));
         }
         assert_eq!(flags_in(&row[2]), known, "{name}");
     }
