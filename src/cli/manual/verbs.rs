@@ -44,16 +44,9 @@ pub fn verb(command: &Command) -> String {
         page.subheading(&title.replace('`', ""));
         readme::put(&mut page, title, &[]);
     }
-    let mut below = shown(command).peekable();
-    if below.peek().is_some() {
+    if shown(command).next().is_some() {
         page.heading("COMMANDS");
-        for inner in below {
-            page.subheading(&usage(inner));
-            page.text(&sentence(&about(inner)));
-            for arg in inner.get_arguments().filter(|arg| is_shown(arg) && !is_standard(arg)) {
-                argument(&mut page, arg);
-            }
-        }
+        commands(&mut page, command);
     }
     page.heading("OPTIONS");
     options(&mut page, command);
@@ -66,21 +59,34 @@ pub fn verb(command: &Command) -> String {
     page.into_text()
 }
 
+/// Those below `command`, and below these.
+fn commands(page: &mut Roff, command: &Command) {
+    for inner in shown(command) {
+        page.subheading(&usage(inner));
+        page.text(&sentence(&about(inner)));
+        for arg in inner.get_arguments().filter(|arg| is_shown(arg) && !is_standard(arg)) {
+            argument(page, arg);
+        }
+        commands(page, inner);
+    }
+}
+
+/// Those below `command` that do something.
+fn doing(command: &Command) -> Vec<&Command> {
+    shown(command).flat_map(|inner| if inner.has_subcommands() { doing(inner) } else { vec![inner] }).collect()
+}
+
 fn begin(name: &str, command: &Command) -> Roff {
     let mut page = Roff::page(name, 1, DATE);
     page.name(name, &about(command));
     page.heading("SYNOPSIS");
-    let below: Vec<&Command> = shown(command).collect();
-    if below.is_empty() || name == "reclog" {
-        page.text(&format!("`{}`", usage(command)));
-    }
-    if name != "reclog" {
-        for (n, inner) in below.into_iter().enumerate() {
-            if n > 0 {
-                page.line_break();
-            }
-            page.text(&format!("`{}`", usage(inner)));
+    let own = name == "reclog" || !command.is_subcommand_required_set();
+    let below = if name == "reclog" { Vec::new() } else { doing(command) };
+    for (n, one) in own.then_some(command).into_iter().chain(below).enumerate() {
+        if n > 0 {
+            page.line_break();
         }
+        page.text(&format!("`{}`", usage(one)));
     }
     page
 }
@@ -100,7 +106,15 @@ fn sentence(text: &str) -> String {
 
 fn usage(command: &Command) -> String {
     let usage = command.clone().render_usage().to_string();
-    usage.trim_start_matches("Usage: ").split_whitespace().collect::<Vec<_>>().join(" ")
+    // Of a verb that does something and has commands, too, these stand by themselves.
+    usage
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("Usage: ")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// What `--help` begins with.
