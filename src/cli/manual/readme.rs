@@ -60,7 +60,8 @@ pub fn put(page: &mut Roff, title: &str, but: &[&str]) {
             line if line.starts_with("```") => page.code(&block[1..block.len() - 1].join("\n")),
             line if line.starts_with('|') => table(page, block, but),
             line if is_item(line) => page.item(&block.join(" ")[2..]),
-            "" => {}
+            // A picture has no place on a terminal.
+            line if line.is_empty() || line.starts_with("![") => {}
             _ => page.paragraph(&block.join(" ")),
         }
     }
