@@ -1,5 +1,5 @@
 use super::*;
-use crate::ledger::{Latency, Ledger, Senders};
+use crate::ledger::{Latency, LatencySnapshot, Ledger, Senders};
 use crate::metrics::{Format, render};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -65,6 +65,7 @@ fn seen(streams: Vec<StreamSnapshot>) -> Vec<Seen> {
         since: "2026-11-21T00:00:00Z".parse().unwrap(),
         reconnects: 3,
         last_error: None,
+        last_error_kind: None,
         health: vec!["one".into(), "two".into()],
         metrics: None,
         streams,
