@@ -136,3 +136,21 @@ fn what_is_not_known_is_not_told() {
         assert!(!text.contains(name), "{name} in {text}");
     }
 }
+
+#[test]
+fn every_reason_is_there_before_it_happens_and_those_of_the_gate_where_there_is_one() {
+    let mut quiet = stream("main");
+    (quiet.senders.rejected, quiet.ledger.discarded) = (reasons("odd", 3), BTreeMap::new());
+    quiet.keywords = Vec::new();
+    let has = |text: &str, name: &str, reason: &str, figure: u64| {
+        let labels = format!("collector=\"tremplin\",stream=\"main\",reason=\"{reason}\"");
+        text.contains(&format!("\n{name}_total{{{labels}}} {figure}\n"))
+    };
+    let text = render(&seen(vec![quiet]), &[], Format::Text);
+    assert!(has(&text, "reclog_senders_rejected", "max_connections", 0), "{text}");
+    assert!(has(&text, "reclog_discarded_bytes", "lost", 0), "{text}");
+    assert!(has(&text, "reclog_senders_rejected", "odd", 3), "of another release: {text}");
+    assert!(!text.contains("reason=\"keyword\""), "nobody is asked for one: {text}");
+    let text = render(&seen(vec![stream("main")]), &[], Format::Text);
+    assert!(has(&text, "reclog_senders_rejected", "keyword", 0) && has(&text, "reclog_discarded_bytes", "gate", 0));
+}
