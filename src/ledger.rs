@@ -7,6 +7,7 @@
 mod finding;
 mod latency;
 mod page;
+mod reasons;
 mod senders;
 
 use std::collections::BTreeMap;
@@ -18,10 +19,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Kind;
 pub use finding::{Families, Finding};
 pub use latency::{BOUNDS, Latency, LatencySnapshot};
 pub use page::Page;
 use page::Sheet;
+#[cfg(test)]
+pub(crate) use reasons::{is_discard, is_rejection};
 pub use senders::{Addresses, Senders};
 
 /// Bytes by what became of them.
@@ -215,6 +219,9 @@ pub struct CollectorSnapshot {
     pub reconnects: u64,
     /// The last trouble with the connection, kept after it is over.
     pub last_error: Option<String>,
+    /// Its class, which is the exit code of whoever waited for the connection; left out as long as there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error_kind: Option<Kind>,
     /// One sentence a trouble; empty when all is well.
     pub health: Vec<String>,
     /// Where metrics are served: `ip:port`, or `unix:` and a path.

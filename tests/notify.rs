@@ -314,3 +314,29 @@ fn a_service_that_fails_at_once_waits_before_it_is_started_again() {
     Bg::spawn(listen(&env, &failing).0).wait().fails(1);
     assert!(!starts.exists());
 }
+
+#[test]
+fn what_no_new_start_can_mend_ends_at_once_with_its_own_code_and_is_not_counted() {
+    require!("sshd");
+    let (env, sshd) = (Env::new(), Sshd::start());
+    let manager = Manager::start(&env);
+    env.trust(&sshd);
+    let starts = env.path("state/c/starts.json");
+    let ends = |code: i32| {
+        // Failed before, so long ago that nobody waits.
+        let last = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(61);
+        env.write("state/c/starts.json", format!("{{\"failed\":9,\"last\":\"{last}\"}}"));
+        let more = ["-f", "--keep-trying", "--remote-port", "0", "--out", &env.arg("f"), "--name", "c"];
+        let args = env.to_jump(&["up", "jump"], &more);
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        Bg::spawn(manager.of(env.reclog(&args))).wait().fails(code).hinted();
+        assert!(!starts.exists(), "no manager starts it again");
+    };
+    let keys = read_text(sshd.file("authorized_keys"));
+    std::fs::write(sshd.file("authorized_keys"), "").unwrap();
+    ends(4);
+    std::fs::write(sshd.file("authorized_keys"), keys).unwrap();
+    env.write("known_hosts", "");
+    ends(5);
+    assert!(manager.all("READY=").is_empty() && manager.all("STATUS=waiting").is_empty(), "{:?}", manager.heard());
+}

@@ -160,3 +160,21 @@ fn without_systemd_it_is_said_what_can_be_done() {
         .says("--kind supervisord")
         .says("@reboot reclog up web --keep-trying");
 }
+
+#[test]
+fn an_output_beside_keys_is_warned_of_and_one_in_a_folder_of_its_own_is_not() {
+    let me = common::sshd::whoami();
+    let account = if me == "root" { "daemon" } else { &me };
+    let said = |out: &str| {
+        let env = env(&format!("streams:\n  main: {{ listen: '127.0.0.1:0', out: {out} }}\n"));
+        let print = ["service", "print", "web"];
+        let of_the_machine = ["--system", "--user", account];
+        let user = env.run(&print).ok().stderr;
+        assert!(!user.contains("directly in"), "what the user may do in any case: {user}");
+        env.run(&[&print[..], &of_the_machine[..]].concat()).ok().stderr
+    };
+    let beside = said("~/web.log");
+    assert!(beside.contains("directly in") && beside.contains("hint: "), "{beside}");
+    let apart = said("~/logs/web.log");
+    assert!(!apart.contains("directly in"), "{apart}");
+}

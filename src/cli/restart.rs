@@ -17,7 +17,7 @@ use crate::collector::live;
 use crate::collector::takeover::Predecessor;
 use crate::control::client::{self, Client};
 use crate::control::{DownReport, Hello, Reply, Request};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::escape::escape_str;
 use crate::ledger::{CollectorSnapshot, State};
 use crate::paths::Paths;
@@ -144,7 +144,8 @@ async fn renew(running: Running, before: &CollectorSnapshot, json: bool, printer
     };
     if matches!(now.state, State::Waiting | State::Failed) {
         let why = now.last_error.as_deref().unwrap_or("no reason is known");
-        return Err(Error::failed(format!("\"{name}\" has taken over and is not up yet: {why}"))
+        let kind = now.last_error_kind.unwrap_or(Kind::Failed);
+        return Err(Error::new(kind, format!("\"{name}\" has taken over and is not up yet: {why}"))
             .hint(format!("`reclog status {name}` shows how it goes")));
     }
     let up = up_of(&now);

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::keywords::Stale;
 use super::state::State;
 use crate::audit::Trail;
+use crate::error::Kind;
 use crate::ledger::{self, CollectorSnapshot, OutputSnapshot, Reach, StreamLedger, StreamSnapshot};
 use crate::metrics::Sign;
 use crate::plan::{Plan, StreamPlan, is_loopback};
@@ -26,6 +27,7 @@ struct Inner {
     state: ledger::State,
     reconnects: u64,
     last_error: Option<String>,
+    last_error_kind: Option<Kind>,
     streams: Vec<LiveStream>,
     trail: Trail,
     stale: Stale,
@@ -99,6 +101,7 @@ impl Live {
             state: ledger::State::Connecting,
             reconnects: 0,
             last_error: None,
+            last_error_kind: None,
             streams,
             trail: trail.clone(),
             stale,
@@ -125,9 +128,10 @@ impl Live {
         self.lock().reconnects += 1;
     }
 
-    /// The last trouble.
-    pub fn trouble(&self, message: &str) {
-        self.lock().last_error = Some(message.to_owned());
+    /// The last trouble, and its class.
+    pub fn trouble(&self, kind: Kind, message: &str) {
+        let mut inner = self.lock();
+        (inner.last_error, inner.last_error_kind) = (Some(message.to_owned()), Some(kind));
     }
 
     /// The ports that are open, in the order of the plan.
@@ -228,6 +232,7 @@ impl Live {
             since: inner.since,
             reconnects: inner.reconnects,
             last_error: inner.last_error.clone(),
+            last_error_kind: inner.last_error_kind,
             health,
             metrics: inner.metrics.as_ref().map(Sign::place),
             streams,

@@ -156,10 +156,6 @@ pub async fn run(
         let taken = takeover::take_over(&old, &plan, paths, &mut options, &mut signals, abandoned.as_mut());
         ready = Some(Box::pin(taken).await?);
     }
-    // What was up stays up: its first attempt is one more of many, and whoever asked for it may leave.
-    let takes_over = ready.is_some() || options.gap.is_some();
-    plan.keep_trying |= takes_over;
-    let abandoned = async { if takes_over { std::future::pending().await } else { abandoned.await } };
     let holder = Holder { name: plan.name.clone(), pid: std::process::id(), outputs: on_disk(&plan) };
     let lock = Lock::acquire(paths, &holder)?;
     // Whatever is made from here on is ours: nobody else has this name.
@@ -188,7 +184,7 @@ pub async fn rehearse(plan: &Plan, paths: &Paths, mut options: Options) -> Resul
 
 /// The rest of [`run`]. With the error comes whether the collector had been up.
 async fn run_locked(
-    plan: Plan,
+    mut plan: Plan,
     paths: &Paths,
     socket: &Path,
     mut signals: Signals,
@@ -196,13 +192,16 @@ async fn run_locked(
     ready: Option<Ready>,
     abandoned: impl Future<Output = ()>,
 ) -> std::result::Result<DownReport, (Error, bool)> {
+    // What was up stays up: its first attempt is one more of many, and whoever asked for it may leave.
+    let takes_over = ready.is_some() || options.gap.is_some();
+    plan.keep_trying |= takes_over;
+    let abandoned = async { if takes_over { std::future::pending().await } else { abandoned.await } };
     tokio::pin!(abandoned);
     let early = |error: Error| (error, false);
     let folder = paths.collector_state(&plan.name);
     let log_file = folder.join("collector.log");
     (options.open_log)(&log_file)
         .map_err(|e| early(Error::failed(format!("cannot open the log {}: {}", log_file.display(), io_reason(&e)))))?;
-    let takes_over = ready.is_some() || options.gap.is_some();
     let mut ready = match ready {
         Some(ready) => ready,
         None => Ready::read(&plan, &mut options, &mut signals, abandoned.as_mut()).await.map_err(early)?,

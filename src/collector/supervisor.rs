@@ -27,7 +27,7 @@ use super::waits::{self, lost, some};
 use crate::audit::Trail;
 use crate::control::server::Command;
 use crate::control::{DownReport, Reply};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::plan::Plan;
 use crate::sink::Rescue;
 use crate::ssh::{Connection, Memory, Past, Settings};
@@ -324,7 +324,8 @@ impl Supervisor {
                 tracing::warn!("{error}");
                 let hint = error.hint_text().filter(|_| outlook == Outlook::Final).map(|h| h.replace('\n', "; "));
                 // Nobody sees the hints of a collector that gave up but in its health.
-                self.live.trouble(&hint.map_or(error.message.clone(), |hint| format!("{}; {hint}", error.message)));
+                let message = hint.map_or(error.message.clone(), |hint| format!("{}; {hint}", error.message));
+                self.live.trouble(error.kind, &message);
                 self.failure = Some(error);
                 Ok(Event::AttemptFailed(outlook))
             }
@@ -354,7 +355,7 @@ impl Supervisor {
     /// The connection is over, or worth nothing.
     fn ended(&mut self, why: &str, event: Event) -> Event {
         tracing::warn!("{why}");
-        self.live.trouble(why);
+        self.live.trouble(Kind::Failed, why);
         self.cut(why);
         event
     }

@@ -119,3 +119,47 @@ impl End {
         matches!(self, Self::MaxBytes | Self::MaxRate | Self::IdleTimeout)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{is_discard, is_rejection};
+
+    #[test]
+    fn every_reason_is_one_that_metrics_tell_from_the_start() {
+        // One that is added to the enum is missing in the match, and then here.
+        use Reject::{
+            Allow, Deny, Draining, Gate, GateTimeout, Http, Keyword, MaxConnections, MaxNew, MaxPerAddress, MaxRate,
+            Penalty, Relay, Tls,
+        };
+        let all = [
+            Allow,
+            Deny,
+            Draining,
+            Gate,
+            GateTimeout,
+            Http,
+            Keyword,
+            MaxConnections,
+            MaxNew,
+            MaxPerAddress,
+            MaxRate,
+            Penalty,
+            Relay,
+            Tls,
+        ];
+        for reject in all {
+            match reject {
+                Allow | Deny | Draining | Gate | GateTimeout | Http | Keyword | MaxConnections | MaxNew
+                | MaxPerAddress | MaxRate | Penalty | Relay | Tls => {}
+            }
+            assert!(is_rejection(reject.as_str()), "{}", reject.as_str());
+        }
+        // Ends at which something may be at hand that nobody takes any more.
+        let thrown = [End::Draining, End::Framing, End::MaxBytes, End::MaxRate, End::IdleTimeout].map(End::as_str);
+        let at_gate = [Gate, GateTimeout, Http, Keyword, MaxConnections, MaxPerAddress, Tls].map(Reject::as_str);
+        for reason in thrown.into_iter().chain(at_gate).chain([crate::sink::LOST, crate::sink::RESCUED]) {
+            assert!(is_discard(reason), "{reason}");
+        }
+    }
+}

@@ -18,6 +18,7 @@ fn figures(health: &[&str], state: State) -> Figures {
         since: "2026-11-21T00:00:00Z".parse().unwrap(),
         reconnects: 0,
         last_error: None,
+        last_error_kind: None,
         health: health.iter().map(|sentence| (*sentence).to_owned()).collect(),
         metrics: None,
         streams: Vec::new(),

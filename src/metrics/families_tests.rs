@@ -1,5 +1,5 @@
 use super::*;
-use crate::ledger::{Latency, Ledger, Senders};
+use crate::ledger::{Latency, LatencySnapshot, Ledger, Senders};
 use crate::metrics::{Format, render};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -65,6 +65,7 @@ fn seen(streams: Vec<StreamSnapshot>) -> Vec<Seen> {
         since: "2026-11-21T00:00:00Z".parse().unwrap(),
         reconnects: 3,
         last_error: None,
+        last_error_kind: None,
         health: vec!["one".into(), "two".into()],
         metrics: None,
         streams,
@@ -134,4 +135,22 @@ fn what_is_not_known_is_not_told() {
     for name in ["last_record", "write_seconds", "reach_checked", "datagrams"] {
         assert!(!text.contains(name), "{name} in {text}");
     }
+}
+
+#[test]
+fn every_reason_is_there_before_it_happens_and_those_of_the_gate_where_there_is_one() {
+    let mut quiet = stream("main");
+    (quiet.senders.rejected, quiet.ledger.discarded) = (reasons("odd", 3), BTreeMap::new());
+    quiet.keywords = Vec::new();
+    let has = |text: &str, name: &str, reason: &str, figure: u64| {
+        let labels = format!("collector=\"tremplin\",stream=\"main\",reason=\"{reason}\"");
+        text.contains(&format!("\n{name}_total{{{labels}}} {figure}\n"))
+    };
+    let text = render(&seen(vec![quiet]), &[], Format::Text);
+    assert!(has(&text, "reclog_senders_rejected", "max_connections", 0), "{text}");
+    assert!(has(&text, "reclog_discarded_bytes", "lost", 0), "{text}");
+    assert!(has(&text, "reclog_senders_rejected", "odd", 3), "of another release: {text}");
+    assert!(!text.contains("reason=\"keyword\""), "nobody is asked for one: {text}");
+    let text = render(&seen(vec![stream("main")]), &[], Format::Text);
+    assert!(has(&text, "reclog_senders_rejected", "keyword", 0) && has(&text, "reclog_discarded_bytes", "gate", 0));
 }

@@ -20,5 +20,5 @@ pub use families::Seen;
 /// What Prometheus reads of the collectors that were `seen`, and of those that are `silent`: they were asked and did not answer.
 #[must_use]
 pub fn render(seen: &[Seen], silent: &[String], format: Format) -> String {
-    text::write(&families::families(seen, silent), format)
+    families::write(seen, silent, format)
 }

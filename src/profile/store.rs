@@ -246,13 +246,19 @@ pub(super) fn refresh_schema(paths: &Paths) -> std::io::Result<()> {
     write_file(&temporary, &text).and_then(|()| fs::rename(&temporary, &file))
 }
 
+/// The first line of the profiles that are written here: it names the schema to editors.
+const MODELINE: &str = "# yaml-language-server: $schema=../profile.schema.json\n";
+
 /// Saves `plan` as a profile that means the same, and returns where it is. The plan's name is not part of it: a
-/// collector is called like its profile.
+/// collector is called like its profile. Its first line names the schema to editors.
 ///
 /// # Errors
 /// When the name is bad or (without `force`) taken, a path is not UTF-8, or the file cannot be written.
 pub fn save(plan: &Plan, name: &str, force: bool, paths: &Paths) -> Result<PathBuf> {
-    write(name, force, paths, "save", |_| to_yaml(plan))
+    let file = write(name, force, paths, "save", |_| Ok(MODELINE.to_owned() + &to_yaml(plan)?))?;
+    // An editor without it checks nothing; the profile is as good.
+    let _ = refresh_schema(paths);
+    Ok(file)
 }
 
 fn write(

@@ -74,6 +74,7 @@ fn saving_never_replaces_without_force_and_leaves_nothing_else_behind() {
     let file = save(&plan, "s", false, &paths).unwrap();
     let first = fs::read_to_string(&file).unwrap();
     insta::assert_snapshot!(first, @r#"
+    # yaml-language-server: $schema=../profile.schema.json
     # Written by `reclog up --save`; `reclog profile check` says what it means.
     target: me@jump
     ssh:
@@ -86,6 +87,9 @@ fn saving_never_replaces_without_force_and_leaves_nothing_else_behind() {
         remote_port: 5
         out: /tmp/x.log
     "#);
+    let named = file.parent().unwrap().join("../profile.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(&fs::read_to_string(named).unwrap()).unwrap();
+    assert_eq!(schema, crate::profile::schema(), "what the first line names is there");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::read_dir(paths.profiles()).unwrap().count(), 1, "no temporary file stays");
     let mut other = plan.clone();

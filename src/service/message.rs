@@ -135,6 +135,7 @@ mod tests {
             since: jiff::Timestamp::UNIX_EPOCH,
             reconnects: 0,
             last_error: None,
+            last_error_kind: None,
             health: health.iter().map(|&s| s.to_owned()).collect(),
             metrics: None,
             streams: vec![stream],

@@ -18,7 +18,7 @@ pub mod restart;
 mod systemd;
 pub mod watchdog;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use logind::{lingers, look as look_at_logout};
 pub use manager::{Active, Manager, NoManager, version};
@@ -108,6 +108,16 @@ impl Service {
     #[must_use]
     pub fn unit(&self, version: Option<u32>) -> String {
         mark::marked(&systemd::unit(self, version))
+    }
+
+    /// The folder by which it may write all that its account has, keys and profiles among it; `None`: there is none, or it may do what
+    /// its user may in any case.
+    #[must_use]
+    pub fn opens(&self) -> Option<&Path> {
+        match &self.scope {
+            Scope::System(account) => needs::opens(&self.needs, &account.home),
+            Scope::User => None,
+        }
     }
 
     /// The same for launchd.

@@ -70,6 +70,14 @@ pub fn view(needs: &Needs, program: &Path, home: &Path) -> View {
     View { hide, bound, writable, shown, private_tmp }
 }
 
+/// The folder with which a service writes all of `home`: an output lies in it, or in one above.
+#[must_use]
+pub fn opens<'a>(needs: &'a Needs, home: &Path) -> Option<&'a Path> {
+    // Of an account without a home there is nothing to guard.
+    let home = Some(home).filter(|home| home.parent().is_some())?;
+    needs.writes.iter().map(PathBuf::as_path).find(|folder| home.starts_with(folder))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +113,20 @@ mod tests {
         // Hiding the root, or all of /srv, would hide too much.
         assert_eq!(seen(&[], &[], "/").hide, None);
         assert_eq!(seen(&[], &[], "/nonexistent").hide, None);
+    }
+
+    #[test]
+    fn an_output_that_opens_a_whole_home_is_noticed() {
+        let opens = |folder: &str, home: &str| {
+            let needs = Needs { writes: vec!["/srv/log".into(), folder.into()], ..Needs::default() };
+            opens(&needs, Path::new(home)).map(Path::to_owned)
+        };
+        for folder in ["/home/log", "/home", "/"] {
+            assert_eq!(opens(folder, "/home/log"), Some(folder.into()));
+        }
+        for (folder, home) in [("/home/log/logs", "/home/log"), ("/home/logger", "/home/log"), ("/", "/")] {
+            assert_eq!(opens(folder, home), None, "{folder} and {home}");
+        }
     }
 
     #[test]

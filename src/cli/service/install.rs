@@ -9,7 +9,7 @@ use super::super::args_service::ServicePlace;
 use super::super::printer::Printer;
 use super::super::{down, words};
 use super::waiting;
-use super::{Draft, any_scope, check_name, home, manager, paths_of, unit_file};
+use super::{Draft, any_scope, check_name, home, manager, paths_of, unit_file, warn_of_open_home};
 use crate::control::client;
 use crate::error::{Error, Result, io_reason};
 use crate::paths::Paths;
@@ -43,6 +43,7 @@ pub async fn install(name: &str, place: &ServicePlace, paths: &Paths, printer: P
     if let Some(error) = missing.into_iter().next() {
         return Err(error);
     }
+    warn_of_open_home(&service, printer);
     let old = look(&file, "replace")?;
     let unit = service.unit_name();
     let before = manager.show(&unit)?;

@@ -11,6 +11,7 @@ use nix::unistd::User;
 
 use super::args_service::{ExamineArgs, KindArg, ServiceArgs, ServicePlace, ServicePrint, ServiceVerb};
 use super::printer::Printer;
+use super::words;
 use crate::error::{Error, Kind, Result, io_reason};
 use crate::escape::escape_str;
 use crate::paths::Paths;
@@ -58,11 +59,22 @@ async fn print(args: &ServicePrint, paths: &Paths, printer: Printer) -> Result<(
     for error in missing {
         printer.warning(&error.message);
     }
+    warn_of_open_home(&service, printer);
     printer.data(&match args.kind {
         KindArg::Systemd => service.unit(service::version()),
         KindArg::Launchd => service.launchd(),
         KindArg::Supervisord => service.supervisord(),
     })
+}
+
+/// Says so when an output has the service write where keys and profiles are.
+fn warn_of_open_home(service: &Service, printer: Printer) {
+    let Some(folder) = service.opens() else { return };
+    printer.warning(&format!(
+        "an output lies directly in {}: the service may write everything there, keys and profiles among it",
+        words::path(folder)
+    ));
+    printer.note("hint: give the outputs a folder of their own, such as out: ~/logs/file.log");
 }
 
 /// A service before its profile was looked at.

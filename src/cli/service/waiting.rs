@@ -9,7 +9,7 @@ use super::kind_of;
 use crate::collector::events::{Up, UpStream};
 use crate::collector::live;
 use crate::control::client::{self, Client};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ledger::{CollectorSnapshot, State};
 use crate::paths::Paths;
 use crate::plan::Framing;
@@ -95,7 +95,7 @@ async fn snapshot(name: &str, pid: u32, paths: &Paths) -> Option<CollectorSnapsh
 /// The jump host is away; the service stays and keeps trying.
 fn not_yet(service: &Service, snapshot: &CollectorSnapshot) -> Error {
     let why = snapshot.last_error.clone().unwrap_or_else(|| "the jump host cannot be reached".to_owned());
-    Error::failed(why).hint(format!(
+    Error::new(snapshot.last_error_kind.unwrap_or(Kind::Failed), why).hint(format!(
         "{} is installed and keeps trying; `reclog status {}` shows how it goes",
         service.unit_name(),
         service.name

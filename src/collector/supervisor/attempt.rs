@@ -40,7 +40,7 @@ impl Supervisor {
             }
             let trouble = |error: &Error| {
                 tracing::warn!("{error}");
-                live.trouble(&error.message);
+                live.trouble(error.kind, &error.message);
             };
             let ears = Ears { step: &step, trouble: &trouble };
             let connected = match ready {
