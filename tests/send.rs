@@ -230,6 +230,35 @@ fn the_keyword_comes_first_on_each_connection() {
 }
 
 #[test]
+fn a_keyword_that_has_changed_is_said_without_a_new_start() {
+    for (ack, first) in [(false, ""), (true, "1 open ")] {
+        let env = Env::new();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = to(listener.local_addr().unwrap().port());
+        let (mut tap, input) = Tap::new();
+        let word = env.write("word", "old word\n");
+        let mut args = vec![target.as_str(), "--keep-trying", "--keyword-file", word.to_str().unwrap()];
+        if ack {
+            args.push("--ack");
+        }
+        let _run = sender(&env, input, &args);
+        tap.write("line\n");
+        let mut last = None;
+        // An empty file is one that is just being written.
+        for (now, want) in [("old word\n", "old word\n"), ("new\n", "new\n"), ("", "new\n"), ("newer\r\n", "newer\n")] {
+            env.write("word", now);
+            // Only now is there a reason to connect anew.
+            drop(last.take());
+            let mut stream = accept(&listener);
+            let mut bytes = vec![0; want.len() + first.len()];
+            stream.read_exact(&mut bytes).unwrap();
+            assert_eq!(String::from_utf8(bytes).unwrap(), format!("{want}{first}"));
+            last = Some(stream);
+        }
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said_with_what_to_do() {
     let env = Env::new();
     let free = to(free_port());

@@ -1,6 +1,5 @@
 //! The verb `send`: what was written on the command line becomes settings, and signals become the wish to end.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,8 +13,8 @@ use super::terminal::Said as Answer;
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::paths::{Paths, absolute};
-use crate::secret::{KEYWORD_VARIABLE, LONGEST_KEYWORD, word};
-use crate::send::{self, Ack, Framing, Said, Settings, Stop, Target, Wake};
+use crate::secret::KEYWORD_VARIABLE;
+use crate::send::{self, Ack, Framing, Keyword, Said, Settings, Stop, Target, Wake};
 use crate::units::{parse_duration, parse_size};
 
 /// Bytes that may lie in a spool: a day of a busy machine.
@@ -52,7 +51,7 @@ pub fn typed(answer: Answer) -> Result<Zeroizing<String>> {
 /// Usage when the arguments contradict each other, and those of [`send::run`].
 pub fn run(args: &SendArgs, paths: &Paths, printer: Printer, typed: Option<Zeroizing<String>>) -> Result<()> {
     let mut settings = settings(args, paths)?;
-    settings.keyword = keyword(args.keyword_file.as_deref(), typed)?;
+    settings.keyword = keyword(args.keyword_file.as_deref(), typed.as_ref().map(|said| said.as_str()))?;
     let failed = |what: &str, e: &std::io::Error| Error::failed(format!("cannot {what}: {}", io_reason(e)));
     let wake = Wake::new().map_err(|e| failed("start sending", &e))?;
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|e| failed("handle Ctrl-C", &e))?;
@@ -115,25 +114,12 @@ fn file_safe(target: &Target) -> String {
 }
 
 /// The word to be said first: of a file, a person or the environment.
-fn keyword(file: Option<&Path>, typed: Option<Zeroizing<String>>) -> Result<Option<Zeroizing<String>>> {
-    let (bytes, from) = match (typed, file) {
-        (Some(said), _) => (Zeroizing::new(said.as_bytes().to_vec()), "the keyword".to_owned()),
-        (None, None) => match std::env::var_os(KEYWORD_VARIABLE) {
-            None => return Ok(None),
-            Some(said) => (Zeroizing::new(said.into_encoded_bytes()), KEYWORD_VARIABLE.to_owned()),
-        },
-        (None, Some(path)) => {
-            let shown = escape_str(&path.display().to_string());
-            let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_KEYWORD + 3));
-            let read = std::fs::File::open(path)
-                .and_then(|file| file.take(LONGEST_KEYWORD as u64 + 3).read_to_end(&mut bytes));
-            read.map_err(|e| Error::usage(format!("cannot read the keyword file {shown}: {}", io_reason(&e))))?;
-            (bytes, format!("the keyword file {shown}"))
-        }
-    };
-    let said = word(&bytes).and_then(|said| std::str::from_utf8(said).map_err(|_| "is not UTF-8"));
-    let said = said.map_err(|why| {
-        Error::usage(format!("{from} {why}")).hint(format!("a keyword is one line of 1 to {LONGEST_KEYWORD} bytes"))
-    })?;
-    Ok(Some(Zeroizing::new(said.to_owned())))
+fn keyword(file: Option<&Path>, typed: Option<&str>) -> Result<Option<Keyword>> {
+    match (typed, file) {
+        (Some(said), _) => Keyword::said(said.as_bytes(), "the keyword").map(Some),
+        (None, Some(path)) => Keyword::of_file(path).map(Some),
+        (None, None) => std::env::var_os(KEYWORD_VARIABLE)
+            .map(|said| Keyword::said(&Zeroizing::new(said.into_encoded_bytes()), KEYWORD_VARIABLE))
+            .transpose(),
+    }
 }

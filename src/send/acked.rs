@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::dial::Dial;
 use super::feed::{Files, Input};
+use super::keyword::Keyword;
 use super::line::{Line, Wants, sooner, wait};
 use super::relp::{Heard, Session};
 use super::spool::Spool;
@@ -202,7 +203,8 @@ impl<'a> Acked<'a> {
         match self.dial.ask(now) {
             None => Ok(()),
             Some(Ok(stream)) => {
-                let mut line = Line::new(stream, self.settings.keyword.as_ref().map(|word| word.as_str()), now);
+                let word = self.settings.keyword.as_ref().map(Keyword::now);
+                let mut line = Line::new(stream, word.as_ref().map(|word| word.as_str()), now);
                 let session = Session::open(line.out());
                 self.line = Some((line, session));
                 (self.sent, self.waiting) = (0, now);

@@ -8,6 +8,7 @@
 mod acked;
 mod dial;
 mod feed;
+mod keyword;
 mod line;
 mod lines;
 mod outgoing;
@@ -24,8 +25,7 @@ mod wake;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
+pub use keyword::Keyword;
 pub use target::Target;
 pub use wake::{Stop, Wake};
 
@@ -36,8 +36,8 @@ use crate::error::{Error, Kind, Result};
 pub struct Settings {
     /// Where to.
     pub target: Target,
-    /// Said first on each connection; without line end.
-    pub keyword: Option<Zeroizing<String>>,
+    /// Said first on each connection.
+    pub keyword: Option<Keyword>,
     /// Files to follow; none: standard input.
     pub follow: Vec<PathBuf>,
     /// How records are set apart, without acknowledgements.

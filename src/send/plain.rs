@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::dial::Dial;
 use super::feed::{Files, Input};
+use super::keyword::Keyword;
 use super::line::{Line, Wants, sooner, wait};
 use super::outgoing::Outgoing;
 use super::{Said, Settings, Stop, Wake, unreachable};
@@ -100,7 +101,8 @@ impl Plain<'_> {
         match self.dial.ask(now) {
             None => {}
             Some(Ok(stream)) => {
-                self.line = Some(Line::new(stream, self.settings.keyword.as_ref().map(|word| word.as_str()), now));
+                let word = self.settings.keyword.as_ref().map(Keyword::now);
+                self.line = Some(Line::new(stream, word.as_ref().map(|word| word.as_str()), now));
                 if self.cuts > 0 || self.said.take().is_some() {
                     talk(Said::Note(format!("connected to {}", self.settings.target)));
                 }

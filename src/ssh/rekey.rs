@@ -4,6 +4,9 @@
 //! What can still arrive then is what the server's kernel has queued (4 MiB by default, `tcp_wmem`) and what waits in
 //! our own receive buffer (up to 32 MiB). The first fits into [`super::WINDOW`] twice, the second does not. So the
 //! renewal waits until our receive buffer is empty; if that never happens under load, the buffer is made small first.
+//! On top comes what sshd itself has in hand: it looks whether there is room once for all senders, and then takes a packet of each.
+//! Of two hundred that is 6.4 MiB, and no window that could bear with it is one that sshd could buffer for each of them. So with many
+//! senders in, ours waits until some have gone; the server's own limit, which nobody can do without, is in force meanwhile.
 //! A renewal that the server begins needs none of this: it stops sending before it begins.
 //!
 //! Near by, windows are small and twice one is next to nothing. There the server's own renewal comes first, and where it does not, ours
@@ -18,6 +21,9 @@ const FLUSHED: u64 = 40 * 1024 * 1024;
 
 /// Senders whose windows the library bears with.
 const FEW: usize = 2;
+/// Senders of whom a packet each (32 KiB) fits into two windows (6 MiB) beside what the server's kernel has queued (4 MiB) and what sshd
+/// may have in hand before it takes more (128 KiB): 60, and a fifth less for what else is on its way.
+const MANY: usize = 48;
 
 /// What is to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +76,7 @@ impl Rekey {
                     Action::None
                 }
             }
+            _ if senders > MANY => Action::None,
             _ if caught_up => self.start(),
             Stage::Counting if used >= self.limit + SLACK => {
                 self.stage = Stage::Shrunk { at: passed };
@@ -114,6 +121,14 @@ mod tests {
         assert_eq!(rekey.observe(100 + SLACK, false, 9), Action::Shrink);
         assert_eq!(rekey.observe(100 + SLACK + FLUSHED - 1, false, 9), Action::None);
         assert_eq!(rekey.observe(100 + SLACK + FLUSHED, false, 9), Action::Start);
+    }
+
+    #[test]
+    fn with_many_senders_in_it_waits_until_some_have_gone() {
+        let mut rekey = Rekey::new(100, Distance::Far);
+        assert_eq!(rekey.observe(150, true, MANY + 1), Action::None);
+        assert_eq!(rekey.observe(100 + SLACK + FLUSHED, false, MANY + 1), Action::None);
+        assert_eq!(rekey.observe(101 + SLACK + FLUSHED, true, MANY), Action::Start);
     }
 
     #[test]
