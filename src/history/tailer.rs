@@ -165,6 +165,12 @@ impl Tailer {
         self.base + self.handed
     }
 
+    /// Whether it holds nothing back: another one that begins at [`offset`](Self::offset) hands out the same.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.held.is_none() && self.long.is_none() && !self.skipping
+    }
+
     /// Turns, and the bytes that came with them; those of a turn are behind it or, where they end what was before, before it.
     fn handle(&mut self, turns: VecDeque<Turned>, arrived: Option<Arrived>, seen: &mut Vec<Seen>) {
         let mut arrived = arrived;

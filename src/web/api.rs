@@ -25,7 +25,7 @@ use super::line::{self, Shape};
 use super::sight::Sight;
 use super::sources::{Source, Sources};
 use super::users::Pass;
-use super::view::named;
+use super::view::{self, Hub, named};
 use crate::error::io_reason;
 use crate::history::{Bounds, Found, search};
 
@@ -49,6 +49,8 @@ pub struct Desk {
     pub searches: Arc<Semaphore>,
     /// One for each reader of what comes.
     pub views: Arc<Semaphore>,
+    /// What has just come, read once for all of them.
+    pub hub: Hub,
     /// Where it is told who looks at what.
     audited: Audited,
     /// Who asks, from where; nobody has asked yet.
@@ -60,7 +62,7 @@ impl Desk {
     #[must_use]
     pub fn new(sources: Sources, audited: Audited) -> Self {
         let slots = |n| Arc::new(Semaphore::new(n));
-        Self { sources, searches: slots(MOST_SEARCHES), views: slots(MOST_VIEWS), audited, caller: None }
+        Self { sources, searches: slots(MOST_SEARCHES), views: slots(MOST_VIEWS), hub: Hub::default(), audited, caller: None }
     }
 
     /// Tells the audit trail.
@@ -112,11 +114,12 @@ type Answer = Result<Response, Sorry>;
 
 /// All places, below the base.
 pub fn router(desk: Desk) -> Router {
+    view::step_back();
     Router::new()
         .route("/", get(index))
         .route("/page/{name}", get(asset))
         .route("/api/streams", get(streams))
-        .route("/api/view", get(view))
+        .route("/api/view", get(look))
         .route("/api/tail", get(tail))
         .route("/api/lines", get(lines))
         .route("/api/search", get(find))
@@ -164,7 +167,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.map_err(failed)
 }
 
-async fn view(desk: Desk, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
+async fn look(desk: Desk, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
     let ask = read(query)?;
     if !ask.streams.is_empty() {
         desk.look("view", &ask);
