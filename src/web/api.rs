@@ -305,21 +305,18 @@ async fn download(desk: Desk, RawQuery(query): RawQuery) -> Answer {
     tokio::task::spawn_blocking(move || {
         let _slot = slot;
         let mut log = source.log();
-        let Ok(mut stored) = log.bytes(ask.from.unwrap_or(0), ask.to.unwrap_or(u64::MAX)) else { return };
-        // An archive that cannot be read is passed over; what cannot be read at all ends it.
-        let mut failures = 0;
-        while failures < 1000 {
-            match stored.block() {
-                Ok(None) => return,
-                Ok(Some((_, chunk))) => {
-                    for piece in chunk.bytes().chunks(PIECE) {
-                        if !inlet.put(piece.to_vec()) {
-                            return;
-                        }
-                    }
+        let mut send = || {
+            let mut stored = log.bytes(ask.from.unwrap_or(0), ask.to.unwrap_or(u64::MAX))?;
+            while let Some((_, chunk)) = stored.block()? {
+                if !chunk.bytes().chunks(PIECE).all(|piece| inlet.put(piece.to_vec())) {
+                    break;
                 }
-                Err(_) => failures += 1,
             }
+            Ok(())
+        };
+        // What is not whole must not look as if it were.
+        if let Err(e) = send() {
+            inlet.fail(e);
         }
     });
     let fields = [

@@ -98,12 +98,6 @@ impl Batch {
         self.lines.push(Spot { offset, length, ends: (self.bytes.len(), self.json.len()) });
     }
 
-    /// Of the first line.
-    #[must_use]
-    pub fn offset(&self) -> u64 {
-        self.lines.first().map_or(self.end, |line| line.offset)
-    }
-
     /// Behind the last one.
     #[must_use]
     pub fn end(&self) -> u64 {
