@@ -1,6 +1,8 @@
 // Puts the page together: the view that is chosen, the connection, the list, the controls.
 import { item, rawAddress, viewAddress } from './api.js';
 import { Buffer, gapOf } from './buffer.js';
+import * as clipboard from './clipboard.js';
+import { files, moment, onMoment } from './dialogs.js';
 import { Finder } from './finder.js';
 import { History } from './history.js';
 import { explain, listen } from './keys.js';
@@ -9,9 +11,9 @@ import { List } from './list.js';
 import { Overview } from './overview.js';
 import * as place from './place.js';
 import { keep, prefs } from './prefs.js';
-import { row, shown } from './row.js';
+import { row } from './row.js';
 import { safe } from './text.js';
-import { count, many } from './words.js';
+import { count, fate, many } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 /** Lines that a view begins with. */
@@ -214,13 +216,7 @@ const events = {
     }
   },
   notice(told) {
-    const what = {
-      rotated: 'the file was put away and a new one begun',
-      truncated: 'the file was made shorter by somebody else',
-      replaced: 'the file was replaced by another one',
-      deleted: 'the file was deleted',
-    };
-    notice(`${place.keyOf(told)}: ${what[told.what] ?? told.what}`);
+    notice(`${place.keyOf(told)}: ${fate[told.what] ?? told.what}`);
   },
   async ready({ streams }) {
     ends = new Map(streams.map((stream) => [place.keyOf(stream), stream.end]));
@@ -311,66 +307,25 @@ function favourite() {
 }
 
 async function copy(text, told) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    // Without TLS browsers keep the clipboard shut but for this.
-    const area = document.createElement('textarea');
-    area.value = text;
-    area.className = 'away';
-    document.body.append(area);
-    const focus = document.activeElement;
-    area.select();
-    document.execCommand('copy');
-    area.remove();
-    focus?.focus?.();
-  }
+  await clipboard.write(text);
   state(told, 'good');
 }
 
-function copyText() {
-  const chosen = String(getSelection());
-  const lines = buffer.items.filter((it) => it.kind === 'line');
-  const focused = document.activeElement?.closest?.('#rows > .row')?.item;
-  if (chosen) return copy(chosen, 'the selection is copied');
-  if (focused?.kind === 'line') return copy(shown(focused) + '\n', 'the line is copied');
-  return copy(lines.map((it) => shown(it) + '\n').join(''), `${many(lines.length, 'line')} copied`);
-}
+const copyText = () => copy(...clipboard.chosen(buffer.items));
 
 function downloads(event) {
   if (view.streams.length === 1) return;
   event.preventDefault();
-  $('files-list').replaceChildren(...view.streams.map((key) => {
-    const [entry, to] = [document.createElement('li'), document.createElement('a')];
-    [to.href, to.download, to.textContent] = [rawAddress(key), '', safe(key)];
-    entry.append(to);
-    return entry;
-  }));
-  $('files').showModal();
+  files(view.streams);
 }
 
-function moment() {
-  const now = new Date(Date.now() - new Date().getTimezoneOffset() * 60_000);
-  $('moment-time').value ||= now.toISOString().slice(0, 19);
-  $('moment-error').hidden = true;
-  $('moment').showModal();
-}
-
-async function toTime(event) {
-  if (event.submitter?.value !== 'go') return;
-  event.preventDefault();
-  try {
-    const time = new Date($('moment-time').value).toISOString();
-    const streams = view.streams.filter((key) => !missing.includes(key));
-    if (!streams.length) throw new Error('no stream is shown');
-    const places = await history.find(streams, time);
-    others = places;
-    $('moment').close();
-    go({ ...view, streams: [...streams], at: places.get(streams[0]) });
-  } catch (trouble) {
-    $('moment-error').textContent = trouble.message;
-    $('moment-error').hidden = false;
-  }
+async function toTime(time, found) {
+  const streams = view.streams.filter((key) => !missing.includes(key));
+  if (!streams.length) throw new Error('no stream is shown');
+  const places = await history.find(streams, time);
+  others = places;
+  found();
+  go({ ...view, streams: [...streams], at: places.get(streams[0]) });
 }
 
 /** Moves the current row by one. */
@@ -460,7 +415,7 @@ $('filter').addEventListener('input', () => {
   typing = setTimeout(() => filter('typing'), TYPING);
 });
 $('filter-form').addEventListener('submit', (event) => (event.preventDefault(), filter('done')));
-$('moment-form').addEventListener('submit', toTime);
+onMoment(toTime);
 $('overview').addEventListener('click', (event) => event.target.closest('a') && drawer(false));
 listen(does);
 explain($('keys-list'));
