@@ -127,7 +127,14 @@ impl View {
         let extent = log.extent()?;
         let mut told = Vec::new();
         // A place beyond the end is of a history that was taken away.
-        let resumed = places.get(&*key).copied().filter(|place| *place <= extent.end);
+        let place = places.get(&*key).copied();
+        let resumed = place.filter(|place| *place <= extent.end);
+        if place.is_some() && resumed.is_none() {
+            let mut notice = named(&source);
+            notice.insert("what".into(), "anew".into());
+            notice.insert("offset".into(), extent.first.into());
+            told.push(Told::Other("notice", Value::Object(notice)));
+        }
         if resumed.is_none() && lines > 0 {
             let bounds = Bounds { lines, bytes: FIRST, filter: self.pattern.as_deref(), cancel: &self.gone };
             let page = log.before(extent.end, &bounds)?;
@@ -233,7 +240,7 @@ impl Followed {
                 self.way = match self.seat.join(place) {
                     Some(cursor) => Way::Shared(cursor),
                     None => {
-                        let tailer = self.source.log().follow(place)?;
+                        let tailer = self.source.log().follow(place)?.asked_every(PACE);
                         Way::Alone(Box::new(Alone { tailer, looked: Instant::now(), odd: false }))
                     }
                 };

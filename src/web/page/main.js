@@ -1,5 +1,6 @@
 // Puts the page together: the view that is chosen, the connection, the list, the controls.
 import { item, rawAddress, viewAddress } from './api.js';
+import { draw, figures, problem, state } from './bar.js';
 import { Buffer, gapOf } from './buffer.js';
 import * as clipboard from './clipboard.js';
 import { files, moment, onMoment } from './dialogs.js';
@@ -13,7 +14,7 @@ import * as place from './place.js';
 import { keep, prefs } from './prefs.js';
 import { row } from './row.js';
 import { safe } from './text.js';
-import { count, fate, many } from './words.js';
+import { fate } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 /** Lines that a view begins with. */
@@ -86,11 +87,6 @@ function look() {
   };
 }
 
-function state(text, mood) {
-  if ($('state').textContent !== text) $('state').textContent = text;
-  $('state').className = mood ?? '';
-}
-
 /** The state as it is when all is well. */
 function usual() {
   if (!view.streams.length) return state('no stream is chosen');
@@ -113,14 +109,8 @@ function held(stuck) {
 }
 
 function waiting() {
-  const waits = buffer.hold ? buffer.waits : 0;
-  $('newest').hidden = !(waits || !list.stuck);
-  $('newest').textContent = waits ? `${many(waits, 'new line')} ↓` : 'newest lines ↓';
-  $('pause').textContent = paused ? 'resume' : 'pause';
-  const parts = [`${many(buffer.items.length, 'line')} loaded`];
-  if (waits) parts.push(`${count(waits)} wait${waits === 1 ? 's' : ''}`);
-  if (view.streams.length) parts.push(`${overview.sum(view.streams)} received`);
-  $('figures').textContent = parts.join(' · ');
+  const received = view.streams.length ? overview.sum(view.streams) : '';
+  figures({ waits: buffer.hold ? buffer.waits : 0, stuck: list.stuck, paused, lines: buffer.items.length, received });
 }
 
 /** To the newest lines; over what was not loaded in between when `jump`. */
@@ -216,6 +206,8 @@ const events = {
     }
   },
   notice(told) {
+    // Places count otherwise from now on: what is loaded would be there twice.
+    if (told.what === 'anew') buffer.reset([]);
     notice(`${place.keyOf(told)}: ${fate[told.what] ?? told.what}`);
   },
   async ready({ streams }) {
@@ -264,26 +256,9 @@ function add(key, more) {
 // --- controls
 
 function controls() {
-  const favourite = view.streams.length > 0 && view.streams.every((key) => prefs.favourites.has(key));
-  if (document.activeElement !== $('filter')) $('filter').value = view.pattern;
-  $('case').ariaPressed = String(!view.ignoreCase);
-  $('invert').ariaPressed = String(view.invert);
-  $('wrap').ariaPressed = String(prefs.wrap);
-  $('columns').ariaPressed = String(prefs.columns);
-  $('favourite').ariaPressed = String(favourite);
-  $('log').classList.toggle('nowrap', !prefs.wrap);
-  $('rows').style.fontSize = `${prefs.size / 16}rem`;
-  $('download').href = view.streams.length === 1 ? rawAddress(view.streams[0]) : '#';
-  document.title = [...view.streams, 'reclog'].map(safe).join(' · ');
+  draw(view);
   overview.choose(view.streams, prefs.favourites, colour);
   waiting();
-}
-
-/** A filter that cannot be read is told of where it is typed. */
-function problem(text) {
-  $('filter-error').textContent = text;
-  $('filter-error').hidden = !text;
-  $('filter').setAttribute('aria-invalid', String(Boolean(text)));
 }
 
 let typing;

@@ -58,4 +58,5 @@ export const fate = {
   truncated: 'the file was made shorter by somebody else',
   replaced: 'the file was replaced by another one',
   deleted: 'the file was deleted',
+  anew: 'what was shown is gone; this is what there is now',
 };

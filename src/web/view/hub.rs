@@ -206,7 +206,7 @@ impl Eye {
         let Some(tailer) = &mut self.tailer else {
             let mut log = source.log();
             let end = log.extent()?.end;
-            let tailer = self.tailer.insert(log.follow(end)?);
+            let tailer = self.tailer.insert(log.follow(end)?.asked_every(PACE));
             let mut state = lock(&self.stream.state);
             state.ring.begin(tailer.offset());
             state.ring();
@@ -265,7 +265,7 @@ pub fn skip(source: &Source, tailer: &mut Tailer, gone: &dyn Fn() -> bool) -> io
             break;
         }
     }
-    *tailer = log.follow(to)?;
+    *tailer = log.follow(to)?.asked_every(PACE);
     Ok(Some((from, to, lines)))
 }
 

@@ -154,3 +154,15 @@ async fn what_is_taken_from_a_file_is_told_and_the_next_lines_come_once() {
     assert_eq!(before.heard, all(40, 70));
     assert_eq!(behind.heard, all(55, 70));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_beyond_the_end_is_told_before_the_last_lines_come_again() {
+    let (dir, hub) = (TempDir::new().unwrap(), Hub::default());
+    let path = dir.path().join("c.log");
+    append(&path, 0..5);
+    let places = Places::from([("c/main".to_owned(), 1_000)]);
+    let (_, told) = View::open(hub, vec![Source::of(&path)], None, (2, &places), Arc::default()).unwrap();
+    let Told::Other("notice", value) = &told[0] else { panic!("{told:?}") };
+    assert_eq!(value["what"], "anew");
+    assert!(matches!(told[1], Told::Lines { .. }), "{told:?}");
+}
