@@ -195,3 +195,30 @@ fn nobody_comes_in_where_something_is_missing() {
     ring.shut();
     assert!(ring.join(500).is_none() && !ring.is_open());
 }
+
+#[test]
+fn who_comes_in_is_told_nothing_that_is_known_and_never_goes_back() {
+    let mut ring = Ring::new();
+    ring.begin(0);
+    ring.push(100, 4, 10, 'a', 100);
+    ring.push(100, 0, 1, 'n', 100);
+    let mut cursor = ring.join(100).unwrap();
+    assert_eq!(ring.take(&mut cursor, 100), Taken::Some(vec![], false));
+    // Whoever has read the disk meanwhile knows more than the ring holds.
+    let mut ahead = ring.join(300).unwrap();
+    ring.push(200, 4, 10, 'b', 100);
+    assert_eq!(ring.take(&mut ahead, 100), Taken::Some(vec![('b', 300)], false));
+    assert_eq!((ahead.place, cursor.place), (300, 100));
+}
+
+#[test]
+fn how_many_lines_are_missing_is_told_only_where_it_is_known() {
+    let mut ring = Ring::new();
+    ring.begin(0);
+    ring.push(10, 1, 10, 'a', 20);
+    ring.push(100, 4, 10, 'b', 20);
+    let (mut middle, mut border) = (ring.join(50).unwrap(), ring.join(10).unwrap());
+    ring.push(2 * BEHIND, 7, 20, 'c', 20);
+    let skipped = Taken::Skipped { from: 10, to: 2 * BEHIND, lines: 11 };
+    assert_eq!((ring.take(&mut middle, 9), ring.take(&mut border, 9)), (Taken::Gone, skipped));
+}
