@@ -160,7 +160,10 @@ fn main() {
     let each = |values: &[f64]| values.iter().map(|v| format!("{v:.0}")).collect::<Vec<_>>().join(", ");
     let (all_without, all_with) = (each(&without), each(&with));
     let (one, two) = (median(&mut without), median(&mut with));
-    println!("| one sender at full speed, MB/s | {one:.0} ({all_without}) | {two:.0} ({all_with}), {:+.1} % |", (two / one - 1.0) * 100.0);
+    println!(
+        "| one sender at full speed, MB/s | {one:.0} ({all_without}) | {two:.0} ({all_with}), {:+.1} % |",
+        (two / one - 1.0) * 100.0
+    );
     let figures = |shares: &[(f64, f64)]| {
         let mut collector: Vec<_> = shares.iter().map(|(collector, _)| *collector).collect();
         let mut web: Vec<_> = shares.iter().map(|(_, web)| *web).collect();

@@ -62,7 +62,14 @@ impl Desk {
     #[must_use]
     pub fn new(sources: Sources, audited: Audited) -> Self {
         let slots = |n| Arc::new(Semaphore::new(n));
-        Self { sources, searches: slots(MOST_SEARCHES), views: slots(MOST_VIEWS), hub: Hub::default(), audited, caller: None }
+        Self {
+            sources,
+            searches: slots(MOST_SEARCHES),
+            views: slots(MOST_VIEWS),
+            hub: Hub::default(),
+            audited,
+            caller: None,
+        }
     }
 
     /// Tells the audit trail.

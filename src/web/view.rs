@@ -249,11 +249,8 @@ impl Followed {
             Way::Alone(alone) => {
                 let mut new = Vec::new();
                 let more = alone.poll(&self.source, gone, &mut new)?;
-                let cursor = if alone.odd || !alone.tailer.is_at_rest() {
-                    None
-                } else {
-                    self.seat.join(alone.tailer.offset())
-                };
+                let cursor =
+                    if alone.odd || !alone.tailer.is_at_rest() { None } else { self.seat.join(alone.tailer.offset()) };
                 if let Some(cursor) = cursor {
                     self.way = Way::Shared(cursor);
                 }

@@ -100,7 +100,12 @@ impl Hub {
         streams.insert(key, Arc::clone(&stream));
         drop(streams);
         self.0.read.fetch_add(1, Ordering::Relaxed);
-        tokio::spawn(self.clone().read(Eye { stream: Arc::clone(&stream), tailer: None, looked: Instant::now(), why: None }));
+        tokio::spawn(self.clone().read(Eye {
+            stream: Arc::clone(&stream),
+            tailer: None,
+            looked: Instant::now(),
+            why: None,
+        }));
         Seat { stream, _bell: bell }
     }
 
@@ -268,4 +273,3 @@ pub fn skip(source: &Source, tailer: &mut Tailer, gone: &dyn Fn() -> bool) -> io
     *tailer = log.follow(to)?.asked_every(PACE);
     Ok(Some((from, to, lines)))
 }
-
