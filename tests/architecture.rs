@@ -184,6 +184,8 @@ const PURE: &[&str] = &[
     "web/session.rs",
     "web/sight.rs",
     "web/throttle.rs",
+    "web/view/batch.rs",
+    "web/view/ring.rs",
     "syslog/bsd.rs",
     "syslog/data.rs",
     "syslog/format.rs",

@@ -148,6 +148,36 @@ fn a_reader_goes_on_behind_the_last_line_it_has_heard_of_also_after_a_kill() {
 }
 
 #[test]
+fn a_download_that_is_not_whole_fails() {
+    require!("curl");
+    let env = Env::new();
+    let collector = env.listen(&["--name", "c", "--out", &env.arg("c.log"), "--compress", "gzip"]);
+    // Numbers that do not compress.
+    let lines: String = (0..50_000_u64).map(|n| format!("{}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    send(collector.port(), &lines);
+    env.wait_stored("c", lines.len() as u64);
+    assert_eq!(env.ask("c", "rotate")["event"], "rotated");
+    let packed = || env.archives("c.log").into_iter().find(|path| path.extension().is_some_and(|e| e == "gz"));
+    let packed = wait_until("it is compressed", LATER, packed);
+    send(collector.port(), "the next file\n");
+    let whole = std::fs::read(&packed).unwrap();
+    let web = Web::start(&env, &[]);
+    let (place, token) = parts(&web);
+    let download = || {
+        let bearer = format!("Authorization: Bearer {token}");
+        let url = format!("{place}api/download?stream=c/main");
+        Command::new("curl").args(["-s", "--max-time", "20", "-H", &bearer, &url]).output().unwrap()
+    };
+    let all = download();
+    assert!(all.status.success() && all.stdout.starts_with(lines.as_bytes()), "{:?}", all.status);
+    std::fs::write(&packed, &whole[..whole.len() / 2]).unwrap();
+    let part = download();
+    assert_eq!(part.status.code(), Some(18), "a partial file, for curl");
+    assert!(lines.as_bytes().starts_with(&part.stdout), "what came is the beginning");
+    env.down("c");
+}
+
+#[test]
 fn connections_that_say_nothing_keep_nobody_out_for_long_and_no_collector_at_all() {
     require!("curl");
     let env = Env::new();

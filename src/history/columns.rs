@@ -50,6 +50,17 @@ struct Keys {
     peer: Option<String>,
 }
 
+/// Two that read alike.
+impl PartialEq for Columns {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Shape::Raw, Shape::Raw) | (Shape::Json, Shape::Json) => true,
+            (Shape::Prefix(one), Shape::Prefix(two)) => one.as_str() == two.as_str(),
+            _ => false,
+        }
+    }
+}
+
 impl Columns {
     /// Of a stream with `format` (`raw`, `prefix` or `json`); `prefix` is the template of the second. What is not known is
     /// looked at as raw.

@@ -56,6 +56,8 @@ pub struct Follower {
     missing: bool,
     /// Looks in a row that found no file at the path.
     pub(super) away: u32,
+    /// Polls in one [`super::POLL_INTERVAL`].
+    pub(super) often: u32,
 }
 
 /// Lines, and where they begin.
@@ -109,6 +111,7 @@ impl Follower {
             turns: None,
             missing: false,
             away: 0,
+            often: 1,
         }
     }
 
@@ -250,7 +253,7 @@ impl Follower {
             return Ok(());
         }
         let look = look::look(&self.path)?;
-        if !look.settled && self.unsettled < PATIENCE {
+        if !look.settled && self.unsettled < PATIENCE.saturating_mul(self.often) {
             self.unsettled += 1;
             return Ok(());
         }

@@ -64,14 +64,22 @@ fn a_search_goes_through_archives_of_every_form_and_the_file_in_the_order_of_wri
 #[test]
 fn a_broken_archive_is_told_and_the_search_goes_on_behind_it() {
     let place = Place::new();
-    place.append(b"hit 1\n");
+    place.append(b"hit 0\n");
     place.archive(1, Compress::Gzip);
-    let packed = archive::archive_path_as(&place.path, Timestamp::from_second(1).unwrap(), Compress::Gzip);
-    std::fs::write(&packed, b"nothing that was ever compressed").unwrap();
+    // Numbers that do not compress: what is left of them is a part.
+    let numbers: String = (0..50_000_u64).map(|n| format!("{}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    place.append(numbers.as_bytes());
+    place.append(b"hit 1\n");
+    place.archive(2, Compress::Gzip);
+    let packed = archive::archive_path_as(&place.path, Timestamp::from_second(2).unwrap(), Compress::Gzip);
+    let whole = std::fs::read(&packed).unwrap();
+    std::fs::write(&packed, &whole[..whole.len() / 2]).unwrap();
     place.append(b"hit 2\n");
-    let (lines, summary) = told(&place, 0, &pattern("hit"), 1);
-    assert_eq!(lines.len(), 1);
-    assert_eq!((&lines[0].1.bytes[..], summary.hits, summary.stopped), (&b"hit 2"[..], 1, false));
+    let (lines, summary) = told(&place, 0, &pattern("hit"), 0);
+    let hits: Vec<_> = lines.iter().map(|(_, line)| &line.bytes[..]).collect();
+    assert_eq!((&hits[..], summary.hits, summary.stopped), (&[&b"hit 0"[..], b"hit 2"][..], 2, false));
+    let [part] = &summary.unreadable[..] else { panic!("{summary:?}") };
+    assert!(part.from >= 6 && part.why.contains(packed.to_str().unwrap()), "{part:?}");
 }
 
 #[test]

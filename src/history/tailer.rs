@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use super::follow::{Arrived, Follower, Turned};
 use super::log::Log;
@@ -13,7 +14,8 @@ use super::view::View;
 
 /// Bytes of the longest line that is handed out whole.
 pub const WHOLE: usize = 4 * 1024 * 1024;
-/// Polls that wait for the collector to say how many bytes were taken away: two seconds. It looks at its file twice a second.
+/// Polls, of one each [`super::POLL_INTERVAL`], that wait for the collector to say how many bytes were taken away: two seconds. It
+/// looks at its file twice a second.
 const WORD: u32 = 20;
 /// Looks in a row without a file after which it is gone, and not about to be replaced.
 const AWAY: u32 = 5;
@@ -37,6 +39,8 @@ pub struct Tailer {
     /// Held back until the collector has said how many bytes were taken away.
     held: Option<Held>,
     told_deleted: bool,
+    /// Polls in one [`super::POLL_INTERVAL`].
+    often: u32,
 }
 
 #[derive(Debug)]
@@ -126,8 +130,18 @@ impl Tailer {
                 skipping,
                 held: None,
                 told_deleted: false,
+                often: 1,
             });
         }
+    }
+
+    /// It is asked every `pace`, and not each [`super::POLL_INTERVAL`]: what it waits for takes as long as before.
+    #[must_use]
+    pub fn asked_every(mut self, pace: Duration) -> Self {
+        let often = super::POLL_INTERVAL.as_micros().div_ceil(pace.as_micros().max(1));
+        self.often = u32::try_from(often).unwrap_or(u32::MAX).max(1);
+        self.follower.often = self.often;
+        self
     }
 
     /// What has arrived; empty when there is nothing: wait [`super::POLL_INTERVAL`] before asking again, and do not wait
@@ -151,7 +165,7 @@ impl Tailer {
                 break;
             }
         }
-        if self.follower.away < AWAY {
+        if self.follower.away < AWAY.saturating_mul(self.often) {
             self.told_deleted = false;
         } else if !std::mem::replace(&mut self.told_deleted, true) {
             seen.push(Seen::Deleted { offset: self.offset() });
@@ -163,6 +177,12 @@ impl Tailer {
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.base + self.handed
+    }
+
+    /// Whether it holds nothing back: another one that begins at [`offset`](Self::offset) hands out the same.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.held.is_none() && self.long.is_none() && !self.skipping
     }
 
     /// Turns, and the bytes that came with them; those of a turn are behind it or, where they end what was before, before it.
@@ -196,7 +216,7 @@ impl Tailer {
         let Some(mut held) = self.held.take() else { return };
         held.polls += 1;
         let known = self.start_of(&held.turned).is_some_and(|start| start >= self.base + held.turned.at);
-        if !known && held.polls <= WORD {
+        if !known && held.polls <= WORD.saturating_mul(self.often) {
             self.held = Some(held);
             return;
         }

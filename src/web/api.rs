@@ -25,7 +25,7 @@ use super::line::{self, Shape};
 use super::sight::Sight;
 use super::sources::{Source, Sources};
 use super::users::Pass;
-use super::view::named;
+use super::view::{self, Hub, named};
 use crate::error::io_reason;
 use crate::history::{Bounds, Found, search};
 
@@ -49,6 +49,8 @@ pub struct Desk {
     pub searches: Arc<Semaphore>,
     /// One for each reader of what comes.
     pub views: Arc<Semaphore>,
+    /// What has just come, read once for all of them.
+    pub hub: Hub,
     /// Where it is told who looks at what.
     audited: Audited,
     /// Who asks, from where; nobody has asked yet.
@@ -60,7 +62,14 @@ impl Desk {
     #[must_use]
     pub fn new(sources: Sources, audited: Audited) -> Self {
         let slots = |n| Arc::new(Semaphore::new(n));
-        Self { sources, searches: slots(MOST_SEARCHES), views: slots(MOST_VIEWS), audited, caller: None }
+        Self {
+            sources,
+            searches: slots(MOST_SEARCHES),
+            views: slots(MOST_VIEWS),
+            hub: Hub::default(),
+            audited,
+            caller: None,
+        }
     }
 
     /// Tells the audit trail.
@@ -112,11 +121,12 @@ type Answer = Result<Response, Sorry>;
 
 /// All places, below the base.
 pub fn router(desk: Desk) -> Router {
+    view::step_back();
     Router::new()
         .route("/", get(index))
         .route("/page/{name}", get(asset))
         .route("/api/streams", get(streams))
-        .route("/api/view", get(view))
+        .route("/api/view", get(look))
         .route("/api/tail", get(tail))
         .route("/api/lines", get(lines))
         .route("/api/search", get(find))
@@ -164,7 +174,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.map_err(failed)
 }
 
-async fn view(desk: Desk, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
+async fn look(desk: Desk, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
     let ask = read(query)?;
     if !ask.streams.is_empty() {
         desk.look("view", &ask);
@@ -302,21 +312,18 @@ async fn download(desk: Desk, RawQuery(query): RawQuery) -> Answer {
     tokio::task::spawn_blocking(move || {
         let _slot = slot;
         let mut log = source.log();
-        let Ok(mut stored) = log.bytes(ask.from.unwrap_or(0), ask.to.unwrap_or(u64::MAX)) else { return };
-        // An archive that cannot be read is passed over; what cannot be read at all ends it.
-        let mut failures = 0;
-        while failures < 1000 {
-            match stored.block() {
-                Ok(None) => return,
-                Ok(Some((_, chunk))) => {
-                    for piece in chunk.bytes().chunks(PIECE) {
-                        if !inlet.put(piece.to_vec()) {
-                            return;
-                        }
-                    }
+        let mut send = || {
+            let mut stored = log.bytes(ask.from.unwrap_or(0), ask.to.unwrap_or(u64::MAX))?;
+            while let Some((_, chunk)) = stored.block()? {
+                if !chunk.bytes().chunks(PIECE).all(|piece| inlet.put(piece.to_vec())) {
+                    break;
                 }
-                Err(_) => failures += 1,
             }
+            Ok(())
+        };
+        // What is not whole must not look as if it were.
+        if let Err(e) = send() {
+            inlet.fail(e);
         }
     });
     let fields = [

@@ -20,7 +20,7 @@ macro_rules! assets {
 }
 
 assets! {
-    JS => "ansi.js" "api.js" "buffer.js" "colour.js" "enter.js" "finder.js" "graph.js" "history.js" "json.js" "keys.js" "link.js" "list.js"
+    JS => "ansi.js" "api.js" "bar.js" "buffer.js" "clipboard.js" "colour.js" "dialogs.js" "enter.js" "finder.js" "graph.js" "history.js" "json.js" "keys.js" "link.js" "list.js"
         "main.js" "merge.js" "overview.js" "place.js" "prefs.js" "row.js" "sse.js" "text.js" "words.js";
     "text/css; charset=utf-8" => "style.css";
     "image/svg+xml" => "icon.svg";

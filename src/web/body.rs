@@ -1,6 +1,6 @@
 //! An answer that is made while it is read.
 
-use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,14 +16,14 @@ const WAITING: usize = 4;
 /// Where an answer comes out.
 #[derive(Debug)]
 pub struct Outlet {
-    pieces: mpsc::Receiver<Bytes>,
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
     gone: Arc<AtomicBool>,
 }
 
 /// Where it is put in.
 #[derive(Debug, Clone)]
 pub struct Inlet {
-    pieces: mpsc::Sender<Bytes>,
+    pieces: mpsc::Sender<io::Result<Bytes>>,
     /// Nobody reads any more.
     pub gone: Arc<AtomicBool>,
 }
@@ -40,12 +40,18 @@ impl Inlet {
     /// Puts a piece in; false: nobody reads. Waits for the reader; for threads that may wait.
     #[must_use]
     pub fn put(&self, piece: impl Into<Bytes>) -> bool {
-        self.pieces.blocking_send(piece.into()).is_ok()
+        self.pieces.blocking_send(Ok(piece.into())).is_ok()
     }
 
     /// As [`put`](Self::put), for tasks.
     pub async fn send(&self, piece: impl Into<Bytes>) -> bool {
-        self.pieces.send(piece.into()).await.is_ok()
+        self.pieces.send(Ok(piece.into())).await.is_ok()
+    }
+
+    /// Breaks the answer off, so that whoever reads knows that it is not whole. Waits as [`put`](Self::put) does.
+    pub fn fail(&self, why: io::Error) {
+        // Whoever is gone need not know.
+        let _ = self.pieces.blocking_send(Err(why));
     }
 
     /// Ends when nobody reads any more.
@@ -56,10 +62,10 @@ impl Inlet {
 
 impl Body for Outlet {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.pieces.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.pieces.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
     }
 }
 

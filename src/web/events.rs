@@ -8,13 +8,14 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::api::{Desk, Sorry, chosen};
-use super::ask::Ask;
+use super::ask::{Ask, MOST_STREAMS};
 use super::body::{Inlet, answer};
-use super::view::{PACE, Places, Told, View};
+use super::view::{PACE, Places, Told, View, Want, What};
 use crate::error::io_reason;
+use crate::history::Pattern;
 
 /// Lines that come first where no number is named; as `tail` has it.
 const LINES: usize = 10;
@@ -47,28 +48,25 @@ pub async fn open(desk: Desk, ask: Ask, form: Form, headers: &HeaderMap) -> Resu
     let sources =
         if form == Form::Page && ask.streams.is_empty() { Vec::new() } else { chosen(&desk.sources, &ask.streams)? };
     let follows_all = form != Form::Page && ask.streams.is_empty();
+    // Of all there are as many as may be named.
+    let sources: Vec<_> = sources.into_iter().take(MOST_STREAMS).collect();
     let (inlet, outlet) = answer();
     let pattern = ask.pattern.map(Arc::new);
     let (lines, cut) = (ask.n.unwrap_or(LINES), ask.cut || form == Form::Page);
     let gone = Arc::clone(&inlet.gone);
     let empty = sources.is_empty();
-    let opened = tokio::task::spawn_blocking(move || View::open(sources, (pattern, cut), (lines, &places), gone)).await;
+    let hub = desk.hub.clone();
+    let wanted = pattern.clone();
+    let opened = tokio::task::spawn_blocking(move || View::open(hub, sources, wanted, (lines, &places), gone)).await;
     let failed = |why: String| Sorry(axum::http::StatusCode::INTERNAL_SERVER_ERROR, why);
     let (view, first) = opened
         .map_err(|_| failed("reclog failed".into()))?
         .map_err(|e| failed(format!("cannot read: {}", io_reason(&e))))?;
     let first = if empty { Vec::new() } else { first };
-    let telling = Telling {
-        desk,
-        inlet,
-        form,
-        stopped: ask.stopped,
-        follows_all,
-        overview: Value::Null,
-        told: Instant::now(),
-        places: view.places(),
-    };
-    tokio::spawn(telling.run(view, first, slot));
+    let voice = Voice { form, pattern, cut, places: view.places() };
+    let telling =
+        Telling { desk, inlet, form, stopped: ask.stopped, follows_all, overview: Value::Null, told: Instant::now() };
+    tokio::spawn(telling.run(view, voice, first, slot));
     let kind = if form == Form::Lines { "application/x-ndjson" } else { "text/event-stream" };
     Ok((
         [(header::CONTENT_TYPE, kind), (header::HeaderName::from_static("x-accel-buffering"), "no")],
@@ -86,84 +84,70 @@ struct Telling {
     follows_all: bool,
     overview: Value,
     told: Instant,
+}
+
+/// What is told becomes text.
+struct Voice {
+    form: Form,
+    pattern: Option<Arc<Pattern>>,
+    cut: bool,
     /// Where whoever has heard all goes on.
     places: Places,
 }
 
 impl Telling {
-    async fn run(mut self, mut view: View, first: Vec<Told>, _slot: OwnedSemaphorePermit) {
+    async fn run(mut self, mut view: View, mut voice: Voice, first: Vec<Told>, _slot: OwnedSemaphorePermit) {
         let mut changes = self.desk.sources.changes();
-        if !self.tell_overview().await || !self.tell(first).await {
+        if !self.tell_overview().await || !self.put(voice.say(first)).await {
             return;
         }
+        let bell = view.bell();
         loop {
             if changes.has_changed().unwrap_or(false) {
                 changes.mark_unchanged();
-                view = match self.look_around(view).await {
-                    Some(view) => view,
-                    None => return,
-                };
+                if !self.tell_overview().await {
+                    return;
+                }
+                if self.follows_all {
+                    let Some((back, told)) = look_around(view, &self.desk).await else { return };
+                    view = back;
+                    if !self.put(voice.say(told)).await {
+                        return;
+                    }
+                }
             }
-            let polled = tokio::task::spawn_blocking(move || {
-                let polled = view.poll();
-                (view, polled)
-            });
-            let Ok((back, polled)) = polled.await else { return };
-            view = back;
-            let more = match polled {
-                Ok((told, more)) => {
-                    if !self.tell(told).await {
-                        return;
-                    }
-                    more
-                }
-                // It goes on behind what cannot be read.
-                Err(e) => {
-                    let trouble = Told::Other("trouble", json!({ "why": format!("cannot read: {}", io_reason(&e)) }));
-                    if !self.tell(vec![trouble]).await {
-                        return;
-                    }
-                    false
-                }
+            let is_long = view.is_alone() || voice.pattern.is_some();
+            let work = move || {
+                let (told, more) = view.poll().unwrap_or_else(|e| {
+                    (vec![Told::Other("trouble", json!({ "why": format!("cannot read: {}", io_reason(&e)) }))], false)
+                });
+                let text = voice.say(told);
+                (view, voice, text, more)
             };
+            // What has been read is told at once; what waits for the disk or a pattern keeps nobody else waiting.
+            let worked = if is_long { tokio::task::spawn_blocking(work).await } else { Ok(work()) };
+            let Ok((back, same, text, more)) = worked else { return };
+            (view, voice) = (back, same);
+            if !self.put(text).await {
+                return;
+            }
             if self.told.elapsed() > PULSE
                 && !self.put(if self.form == Form::Lines { "\n" } else { ":\n\n" }.into()).await
             {
                 return;
             }
             if !more {
+                let pulse = self.told + PULSE;
+                let is_alone = view.is_alone();
                 tokio::select! {
-                    () = sleep(PACE) => {}
+                    () = bell.notified() => {}
+                    () = sleep(PACE), if is_alone => {}
+                    () = sleep_until(pulse) => {}
+                    Ok(()) = changes.changed() => changes.mark_changed(),
                     () = self.inlet.closed() => return,
                 }
             }
         }
-    }
-
-    /// Tells what has changed beside the lines, once a second.
-    async fn look_around(&mut self, mut view: View) -> Option<View> {
-        if !self.tell_overview().await {
-            return None;
-        }
-        if !self.follows_all {
-            return Some(view);
-        }
-        let sources = self.desk.sources.clone();
-        let looked = tokio::task::spawn_blocking(move || {
-            let keys = sources.keys();
-            view.retain(|key| keys.iter().any(|known| known == key));
-            let mut told = Vec::new();
-            for key in keys.iter().filter(|key| !view.has(key)).cloned().collect::<Vec<_>>() {
-                if let Some(source) = sources.find(&key)
-                    && let Ok(more) = view.add(source, LINES)
-                {
-                    told.extend(more);
-                }
-            }
-            (view, told)
-        });
-        let (view, told) = looked.await.ok()?;
-        self.tell(told).await.then_some(view)
     }
 
     async fn tell_overview(&mut self) -> bool {
@@ -177,50 +161,108 @@ impl Telling {
         }
         let text = format!("event: overview\ndata: {overview}\n\n");
         self.overview = overview;
-        self.put(text).await
+        self.put(text.into()).await
     }
 
-    async fn tell(&mut self, told: Vec<Told>) -> bool {
-        let mut text = String::new();
+    async fn put(&mut self, text: Vec<u8>) -> bool {
+        if text.is_empty() {
+            return true;
+        }
+        self.told = Instant::now();
+        self.inlet.send(text).await
+    }
+}
+
+/// Adds streams that have appeared, leaves out those that have gone.
+async fn look_around(mut view: View, desk: &Desk) -> Option<(View, Vec<Told>)> {
+    let sources = desk.sources.clone();
+    let looked = tokio::task::spawn_blocking(move || {
+        let keys = sources.keys();
+        view.retain(|key| keys.iter().any(|known| known == key));
+        let mut told = Vec::new();
+        for key in keys.iter().filter(|key| !view.has(key)).cloned().collect::<Vec<_>>() {
+            if view.count() == MOST_STREAMS {
+                break;
+            }
+            if let Some(source) = sources.find(&key)
+                && let Ok(more) = view.add(source, LINES)
+            {
+                told.extend(more);
+            }
+        }
+        (view, told)
+    });
+    looked.await.ok()
+}
+
+impl Voice {
+    fn say(&mut self, told: Vec<Told>) -> Vec<u8> {
+        let mut text = Vec::new();
         for told in told {
             self.write(told, &mut text);
         }
-        self.put(text).await
+        text
     }
 
     /// Each event has the place behind it, so that it does not matter between which two a connection is cut.
-    fn write(&mut self, told: Told, text: &mut String) {
-        match (self.form, told) {
-            (Form::Page, Told::Lines { key, lines }) => {
-                let Some((_, end)) = lines.last() else { return };
-                self.places.insert(key, *end);
-                let lines: Vec<_> = lines.into_iter().map(|(line, _)| line).collect();
-                text.push_str(&format!("id: {}\nevent: lines\ndata: {}\n\n", self.id(), json!({ "lines": lines })));
+    fn write(&mut self, told: Told, text: &mut Vec<u8>) {
+        let (key, what, after, sifted) = match told {
+            Told::Lines { key, what, after, sifted } => (key, what, after, sifted),
+            Told::Other("ready", _) if self.form != Form::Page => return,
+            Told::Other(what, value) => {
+                let said = match self.form {
+                    Form::Page => format!("event: {what}\ndata: {value}\n\n"),
+                    Form::Events => format!("data: {}\n\n", json!({ what: value })),
+                    Form::Lines => format!("{}\n", json!({ what: value })),
+                };
+                return text.extend_from_slice(said.as_bytes());
             }
-            (Form::Events, Told::Lines { key, lines }) => {
-                for (line, end) in lines {
-                    self.places.insert(key.clone(), end);
-                    text.push_str(&format!("id: {}\ndata: {}\n\n", self.id(), Value::Object(line)));
+        };
+        let What::Lines(batch) = &*what else { return };
+        let pattern = self.pattern.clone();
+        let want = Want { after, pattern: pattern.as_deref(), sifted, cut: self.cut };
+        match self.form {
+            Form::Page => {
+                let mut lines = Vec::new();
+                let mut last = None;
+                for (index, behind) in batch.wanted(want) {
+                    if last.is_some() {
+                        lines.push(b',');
+                    }
+                    batch.put(index, want, &mut lines);
+                    last = Some(behind);
+                }
+                let Some(behind) = last else { return };
+                self.reach(&key, behind);
+                text.extend_from_slice(format!("id: {}\nevent: lines\ndata: {{\"lines\":[", self.id()).as_bytes());
+                text.append(&mut lines);
+                text.extend_from_slice(b"]}\n\n");
+            }
+            Form::Events => {
+                for (index, behind) in batch.wanted(want) {
+                    self.reach(&key, behind);
+                    text.extend_from_slice(format!("id: {}\ndata: ", self.id()).as_bytes());
+                    batch.put(index, want, text);
+                    text.extend_from_slice(b"\n\n");
                 }
             }
-            (Form::Lines, Told::Lines { lines, .. }) => {
-                for (line, _) in lines {
-                    text.push_str(&format!("{}\n", Value::Object(line)));
+            Form::Lines => {
+                for (index, _) in batch.wanted(want) {
+                    batch.put(index, want, text);
+                    text.push(b'\n');
                 }
             }
-            (Form::Page, Told::Other(what, value)) => text.push_str(&format!("event: {what}\ndata: {value}\n\n")),
-            (_, Told::Other("ready", _)) => {}
-            (Form::Events, Told::Other(what, value)) => text.push_str(&format!("data: {}\n\n", json!({ what: value }))),
-            (Form::Lines, Told::Other(what, value)) => text.push_str(&format!("{}\n", json!({ what: value }))),
+        }
+    }
+
+    fn reach(&mut self, key: &str, place: u64) {
+        match self.places.get_mut(key) {
+            Some(known) => *known = place,
+            None => drop(self.places.insert(key.into(), place)),
         }
     }
 
     fn id(&self) -> String {
         serde_json::to_string(&self.places).unwrap_or_default()
-    }
-
-    async fn put(&mut self, text: String) -> bool {
-        self.told = Instant::now();
-        text.is_empty() || self.inlet.send(text).await
     }
 }

@@ -1,5 +1,7 @@
 //! A line as JSON. Pure.
 
+use std::io::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
@@ -53,6 +55,63 @@ pub fn line(source: &Source, offset: u64, bytes: &[u8], length: u64, shape: Shap
         put("hits", hits.into_iter().map(|(from, to)| Value::from(vec![from, to])).collect());
     }
     out
+}
+
+/// As [`line`], as text.
+pub fn write(out: &mut Vec<u8>, source: &Source, (offset, length): (u64, u64), bytes: &[u8], shape: Shape<'_>) {
+    let fields = source.columns.read(bytes);
+    key(out, b"{\"collector\":", &source.collector);
+    key(out, b",\"stream\":", &source.stream);
+    if let Some(file) = &source.file {
+        key(out, b",\"file\":", file);
+    }
+    // To a vector everything can be written.
+    let _ = write!(out, ",\"offset\":{offset},\"time\":");
+    let _ = match fields.time {
+        Some(time) => write!(out, "\"{time}\""),
+        None => out.write_all(b"null"),
+    };
+    if let Some(arrived) = shape.arrived.filter(|_| fields.time.is_none()) {
+        key(out, b",\"arrived\":", arrived);
+    }
+    if let Some(peer) = &fields.peer {
+        key(out, b",\"peer\":", peer);
+    }
+    let shown = if shape.cut { &bytes[..cut(bytes)] } else { bytes };
+    match std::str::from_utf8(shown) {
+        Ok(text) => key(out, b",\"text\":", text),
+        Err(_) => key(out, b",\"text_base64\":", &STANDARD.encode(shown)),
+    }
+    if (shown.len() as u64) < length {
+        let _ = write!(out, ",\"cut\":{length}");
+    }
+    out.push(b'}');
+    if let Some(pattern) = shape.pattern {
+        mark(out, shown, pattern);
+    }
+}
+
+/// Adds to the JSON of a line, which ends `out`, where `pattern` hits it; the line is cut as a page is given it.
+pub fn add_hits(out: &mut Vec<u8>, bytes: &[u8], pattern: &Pattern) {
+    mark(out, &bytes[..cut(bytes)], pattern);
+}
+
+fn mark(out: &mut Vec<u8>, shown: &[u8], pattern: &Pattern) {
+    let hits = pattern.hits(shown);
+    if hits.is_empty() {
+        return;
+    }
+    out.pop();
+    for (n, (from, to)) in hits.into_iter().enumerate() {
+        let _ = write!(out, "{}[{from},{to}]", if n == 0 { ",\"hits\":[" } else { "," });
+    }
+    out.extend_from_slice(b"]}");
+}
+
+fn key(out: &mut Vec<u8>, key: &[u8], value: &str) {
+    out.extend_from_slice(key);
+    // Text is always written.
+    let _ = serde_json::to_writer(out, value);
 }
 
 /// Where a line is cut: not in the middle of a character.

@@ -51,10 +51,26 @@ impl Source {
         format!("{}/{}{file}", self.collector, self.stream)
     }
 
+    /// Whether `other` is read as this one is, and shows the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let files = |source: &Self| (source.path.clone(), source.catalog.clone());
+        files(self) == files(other) && self.columns == other.columns
+    }
+
     /// What it wrote.
     #[must_use]
     pub fn log(&self) -> Log {
         Log::new(&self.path, self.catalog.as_deref())
+    }
+}
+
+#[cfg(test)]
+impl Source {
+    /// Of this file, for tests.
+    pub fn of(path: &Path) -> Self {
+        let (collector, stream, columns) = ("c".into(), "main".into(), Columns::new("raw", None));
+        Self { collector, stream, file: None, columns, path: path.into(), catalog: None }
     }
 }
 

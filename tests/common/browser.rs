@@ -305,6 +305,11 @@ impl Web {
         Self { bg, link: said.lines().next().unwrap().to_owned() }
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.bg.pid()
+    }
+
     /// Ends it without a word.
     pub fn kill(self) {
         procs::kill(self.bg.pid());

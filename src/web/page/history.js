@@ -85,7 +85,7 @@ export class History {
     if (gap.loading) return;
     const { signal } = this.#control;
     gap.loading = true;
-    this.#redraw(gap);
+    this.#list.renew(gap);
     try {
       const ranges = new Map(gap.ranges);
       const from = new Map([...ranges].map(([key, range]) => [key, range.from]));
@@ -99,20 +99,17 @@ export class History {
         const reached = places.get(key) ?? range.from;
         if (reached < range.to && !(done.has(key) && range.to === ranges.get(key)?.to)) left.set(key, { from: reached, to: range.to });
       }
-      this.#redraw(gap);
+      this.#list.renew(gap);
+      // Whoever looks at the gap sees in its place the first line that was in it.
+      const delta = this.#list.leads(gap);
       this.#buffer.fill(gap, lines, left, this.#list.middle);
+      if (delta !== null && lines.length) this.#list.settle(lines[0], delta);
     } catch (problem) {
       if (signal.aborted) return;
       gap.loading = gap.auto = false;
-      this.#redraw(gap);
+      this.#list.renew(gap);
       this.#on.trouble(`lines could not be loaded: ${problem.message}`);
     }
-  }
-
-  #redraw(gap) {
-    gap.row?.remove();
-    gap.row = null;
-    this.#list.schedule();
   }
 
   /** Where each stream has its first line at or after `time` (RFC 3339). */

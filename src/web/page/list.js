@@ -104,6 +104,45 @@ export class List {
     this.#ends();
   }
 
+  /** Where the row of `item` begins below the upper edge of what is seen, if nothing above it is in sight; else null. */
+  leads(item) {
+    const anchor = this.#anchor();
+    return anchor && anchor.row === item.row ? anchor.delta : null;
+  }
+
+  /** The row of `item` is made anew, in its place. */
+  renew(item) {
+    const old = item.row;
+    if (!old?.isConnected) return void (item.row = null);
+    item.row = this.#make(item);
+    item.row.item = item;
+    old.replaceWith(item.row);
+  }
+
+  /** Shows `item` where {@link leads} found another one. */
+  settle(item, delta) {
+    const items = this.#items();
+    const index = items.indexOf(item);
+    if (index < 0) return;
+    this.leaveEnd();
+    this.#around(index);
+    this.#rebuild(items);
+    this.#scroll(item.row.offsetTop - delta);
+    this.#ends();
+  }
+
+  /** The window is moved to this index. */
+  #around(index) {
+    this.#low = Math.max(0, index - STEP);
+    this.#high = Math.min(this.#items().length, this.#low + MOST);
+  }
+
+  /** The scroller may stand elsewhere than it was told to: at its end, or between two pixels. */
+  #scroll(top) {
+    this.#scroller.scrollTop = top;
+    this.#last = this.#scroller.scrollTop;
+  }
+
   /** Index of the row that has the focus, else of the last (or first) one in sight. */
   current(first = false) {
     const items = this.#items();
@@ -147,9 +186,12 @@ export class List {
       if (this.#high - this.#low < STEP) this.#high = Math.min(items.length, this.#low + STEP);
     }
     const anchor = this.stuck ? null : this.#anchor();
+    const at = anchor ? items.indexOf(anchor.row.item) : -1;
+    // What came in before it has moved it out of the window.
+    if (at >= this.#high) this.#around(at);
     this.#rebuild(items);
     if (this.stuck) this.#pin();
-    else if (anchor?.row.isConnected) this.#scroller.scrollTop = this.#last = anchor.row.offsetTop - anchor.delta;
+    else if (anchor?.row.isConnected) this.#scroll(anchor.row.offsetTop - anchor.delta);
     this.#on.drawn();
     if (!this.stuck || this.#scroller.scrollHeight <= this.#scroller.clientHeight) this.#ends();
   }
@@ -203,13 +245,14 @@ export class List {
 
   #scrolled() {
     const { scrollTop, clientHeight, scrollHeight } = this.#scroller;
-    const up = scrollTop < this.#last - 1;
+    const [up, down] = [scrollTop < this.#last - 1, scrollTop > this.#last];
     // A window that grew and a line that was folded in move the lines, too: nobody scrolled.
     if (this.stuck && this.#size !== this.#measure()) return this.#pin();
     const items = this.#items();
     this.#last = scrollTop;
     const end = scrollTop + clientHeight >= scrollHeight - NEAR && this.#high >= items.length;
-    const stuck = end && !up && !(items.at(-1)?.kind === 'gap');
+    // Only who goes there follows it: a scroll that was not somebody's tells of a place that is known.
+    const stuck = end && down && !(items.at(-1)?.kind === 'gap');
     if (up && this.stuck && !end) {
       this.stuck = false;
       this.#on.stuck(false);

@@ -1,6 +1,9 @@
 // Puts the page together: the view that is chosen, the connection, the list, the controls.
 import { item, rawAddress, viewAddress } from './api.js';
+import { draw, figures, problem, state } from './bar.js';
 import { Buffer, gapOf } from './buffer.js';
+import * as clipboard from './clipboard.js';
+import { files, moment, onMoment } from './dialogs.js';
 import { Finder } from './finder.js';
 import { History } from './history.js';
 import { explain, listen } from './keys.js';
@@ -9,9 +12,9 @@ import { List } from './list.js';
 import { Overview } from './overview.js';
 import * as place from './place.js';
 import { keep, prefs } from './prefs.js';
-import { row, shown } from './row.js';
+import { row } from './row.js';
 import { safe } from './text.js';
-import { count, many } from './words.js';
+import { fate } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 /** Lines that a view begins with. */
@@ -84,11 +87,6 @@ function look() {
   };
 }
 
-function state(text, mood) {
-  if ($('state').textContent !== text) $('state').textContent = text;
-  $('state').className = mood ?? '';
-}
-
 /** The state as it is when all is well. */
 function usual() {
   if (!view.streams.length) return state('no stream is chosen');
@@ -111,14 +109,8 @@ function held(stuck) {
 }
 
 function waiting() {
-  const waits = buffer.hold ? buffer.waits : 0;
-  $('newest').hidden = !(waits || !list.stuck);
-  $('newest').textContent = waits ? `${many(waits, 'new line')} ↓` : 'newest lines ↓';
-  $('pause').textContent = paused ? 'resume' : 'pause';
-  const parts = [`${many(buffer.items.length, 'line')} loaded`];
-  if (waits) parts.push(`${count(waits)} wait${waits === 1 ? 's' : ''}`);
-  if (view.streams.length) parts.push(`${overview.sum(view.streams)} received`);
-  $('figures').textContent = parts.join(' · ');
+  const received = view.streams.length ? overview.sum(view.streams) : '';
+  figures({ waits: buffer.hold ? buffer.waits : 0, stuck: list.stuck, paused, lines: buffer.items.length, received });
 }
 
 /** To the newest lines; over what was not loaded in between when `jump`. */
@@ -214,13 +206,9 @@ const events = {
     }
   },
   notice(told) {
-    const what = {
-      rotated: 'the file was put away and a new one begun',
-      truncated: 'the file was made shorter by somebody else',
-      replaced: 'the file was replaced by another one',
-      deleted: 'the file was deleted',
-    };
-    notice(`${place.keyOf(told)}: ${what[told.what] ?? told.what}`);
+    // Places count otherwise from now on: what is loaded would be there twice.
+    if (told.what === 'anew') buffer.reset([]);
+    notice(`${place.keyOf(told)}: ${fate[told.what] ?? told.what}`);
   },
   async ready({ streams }) {
     ends = new Map(streams.map((stream) => [place.keyOf(stream), stream.end]));
@@ -268,26 +256,9 @@ function add(key, more) {
 // --- controls
 
 function controls() {
-  const favourite = view.streams.length > 0 && view.streams.every((key) => prefs.favourites.has(key));
-  if (document.activeElement !== $('filter')) $('filter').value = view.pattern;
-  $('case').ariaPressed = String(!view.ignoreCase);
-  $('invert').ariaPressed = String(view.invert);
-  $('wrap').ariaPressed = String(prefs.wrap);
-  $('columns').ariaPressed = String(prefs.columns);
-  $('favourite').ariaPressed = String(favourite);
-  $('log').classList.toggle('nowrap', !prefs.wrap);
-  $('rows').style.fontSize = `${prefs.size / 16}rem`;
-  $('download').href = view.streams.length === 1 ? rawAddress(view.streams[0]) : '#';
-  document.title = [...view.streams, 'reclog'].map(safe).join(' · ');
+  draw(view);
   overview.choose(view.streams, prefs.favourites, colour);
   waiting();
-}
-
-/** A filter that cannot be read is told of where it is typed. */
-function problem(text) {
-  $('filter-error').textContent = text;
-  $('filter-error').hidden = !text;
-  $('filter').setAttribute('aria-invalid', String(Boolean(text)));
 }
 
 let typing;
@@ -311,66 +282,25 @@ function favourite() {
 }
 
 async function copy(text, told) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    // Without TLS browsers keep the clipboard shut but for this.
-    const area = document.createElement('textarea');
-    area.value = text;
-    area.className = 'away';
-    document.body.append(area);
-    const focus = document.activeElement;
-    area.select();
-    document.execCommand('copy');
-    area.remove();
-    focus?.focus?.();
-  }
+  await clipboard.write(text);
   state(told, 'good');
 }
 
-function copyText() {
-  const chosen = String(getSelection());
-  const lines = buffer.items.filter((it) => it.kind === 'line');
-  const focused = document.activeElement?.closest?.('#rows > .row')?.item;
-  if (chosen) return copy(chosen, 'the selection is copied');
-  if (focused?.kind === 'line') return copy(shown(focused) + '\n', 'the line is copied');
-  return copy(lines.map((it) => shown(it) + '\n').join(''), `${many(lines.length, 'line')} copied`);
-}
+const copyText = () => copy(...clipboard.chosen(buffer.items));
 
 function downloads(event) {
   if (view.streams.length === 1) return;
   event.preventDefault();
-  $('files-list').replaceChildren(...view.streams.map((key) => {
-    const [entry, to] = [document.createElement('li'), document.createElement('a')];
-    [to.href, to.download, to.textContent] = [rawAddress(key), '', safe(key)];
-    entry.append(to);
-    return entry;
-  }));
-  $('files').showModal();
+  files(view.streams);
 }
 
-function moment() {
-  const now = new Date(Date.now() - new Date().getTimezoneOffset() * 60_000);
-  $('moment-time').value ||= now.toISOString().slice(0, 19);
-  $('moment-error').hidden = true;
-  $('moment').showModal();
-}
-
-async function toTime(event) {
-  if (event.submitter?.value !== 'go') return;
-  event.preventDefault();
-  try {
-    const time = new Date($('moment-time').value).toISOString();
-    const streams = view.streams.filter((key) => !missing.includes(key));
-    if (!streams.length) throw new Error('no stream is shown');
-    const places = await history.find(streams, time);
-    others = places;
-    $('moment').close();
-    go({ ...view, streams: [...streams], at: places.get(streams[0]) });
-  } catch (trouble) {
-    $('moment-error').textContent = trouble.message;
-    $('moment-error').hidden = false;
-  }
+async function toTime(time, found) {
+  const streams = view.streams.filter((key) => !missing.includes(key));
+  if (!streams.length) throw new Error('no stream is shown');
+  const places = await history.find(streams, time);
+  others = places;
+  found();
+  go({ ...view, streams: [...streams], at: places.get(streams[0]) });
 }
 
 /** Moves the current row by one. */
@@ -460,7 +390,7 @@ $('filter').addEventListener('input', () => {
   typing = setTimeout(() => filter('typing'), TYPING);
 });
 $('filter-form').addEventListener('submit', (event) => (event.preventDefault(), filter('done')));
-$('moment-form').addEventListener('submit', toTime);
+onMoment(toTime);
 $('overview').addEventListener('click', (event) => event.target.closest('a') && drawer(false));
 listen(does);
 explain($('keys-list'));

@@ -51,3 +51,12 @@ export function rate(perSecond) {
   if (!perSecond) return '0';
   return perSecond < 10 ? perSecond.toFixed(1) : count(perSecond);
 }
+
+/** What may become of a file. */
+export const fate = {
+  rotated: 'the file was put away and a new one begun',
+  truncated: 'the file was made shorter by somebody else',
+  replaced: 'the file was replaced by another one',
+  deleted: 'the file was deleted',
+  anew: 'what was shown is gone; this is what there is now',
+};
