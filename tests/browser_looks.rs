@@ -5,7 +5,7 @@ mod common;
 use common::axe::{assert_accessible, axe};
 use common::browser::{Browser, Web};
 use common::{Env, lacks, send};
-use serde_json::json;
+use std::path::Path;
 
 const WINDOW: (u32, u32) = (1280, 800);
 /// A phone, and half of a window: 200 % zoom.
