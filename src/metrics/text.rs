@@ -150,21 +150,26 @@ impl Page {
         let text = &mut self.text;
         text.push_str(self.family.name);
         text.push_str(suffix);
-        if !labels.is_empty() || more.is_some() {
-            text.push('{');
-            text.push_str(labels);
-            if let Some((name, value)) = more {
-                if !labels.is_empty() {
+        // In few pieces: there are thousands of lines.
+        match (labels.is_empty(), more) {
+            (true, None) => text.push(' '),
+            (false, None) => {
+                text.push('{');
+                text.push_str(labels);
+                text.push_str("} ");
+            }
+            (alone, Some((name, value))) => {
+                text.push('{');
+                text.push_str(labels);
+                if !alone {
                     text.push(',');
                 }
                 text.push_str(name);
                 text.push_str("=\"");
                 text.push_str(value);
-                text.push('"');
+                text.push_str("\"} ");
             }
-            text.push('}');
         }
-        text.push(' ');
         value(text);
         text.push('\n');
     }
@@ -198,6 +203,10 @@ pub fn escape(value: &str, text: &mut String) {
 
 /// A whole number.
 fn whole(mut number: u64, text: &mut String) {
+    // Most are 0.
+    if number < 10 {
+        return text.push(char::from(b"0123456789"[usize::try_from(number).expect("a digit")]));
+    }
     // u64::MAX has twenty digits.
     let (mut digits, mut at) = ([0; 20], 20);
     loop {
