@@ -37,7 +37,7 @@ fn flooded(sshd: &Sshd) -> usize {
         })
     };
     let threads: Vec<_> = senders.into_iter().enumerate().map(pushing).collect();
-    let sent = threads.into_iter().map(std::thread::JoinHandle::join).filter(Result::is_ok).count();
+    let sent = threads.into_iter().filter_map(|thread| thread.join().ok()).count();
     // Fewer are in now: whatever waited for that comes true.
     send(port, line(SENDERS, 0));
     let renewed = || sshd.log().matches("SSH2_MSG_NEWKEYS received").count();

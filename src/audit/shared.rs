@@ -95,10 +95,9 @@ fn append(path: &Path, events: Vec<(Timestamp, Event)>) -> io::Result<()> {
     let folder = File::open(path.parent().unwrap_or(Path::new(".")))?;
     flock(&folder, FlockOperation::LockExclusive)?;
     let mut store = Store::open(path, FILE_BOUND)?;
-    let mut seq = before::last(path)?.map_or(0, |last| last.seq);
+    let last = before::last(path)?.map_or(0, |last| last.seq);
     let mut text = Vec::new();
-    for (ts, event) in events {
-        seq += 1;
+    for (seq, (ts, event)) in (last + 1..).zip(events) {
         line::append(&Entry { ts, seq, event }, &mut text);
     }
     store.prepare(text.len())?;

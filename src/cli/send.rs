@@ -30,5 +30,5 @@ pub async fn run(args: SendArgs, paths: &Paths, printer: Printer) -> Result<()> 
     } else {
         None
     };
-    send::run(&args, paths, printer, typed)
+    send::run(&args, paths, printer, typed.as_ref())
 }

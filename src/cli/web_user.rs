@@ -110,8 +110,8 @@ fn list(all: &All, json: bool, printer: Printer) -> Result<()> {
         printer.note("there are no users; `reclog web user add NAME` makes one");
     }
     let width = all.keys().map(String::len).max().unwrap_or_default();
-    let lines: String = all.iter().map(|(name, user)| format!("{name:width$}  {}\n", what(&user.streams))).collect();
-    printer.data(&lines)
+    let lines: Vec<_> = all.iter().map(|(name, user)| format!("{name:width$}  {}", what(&user.streams))).collect();
+    if lines.is_empty() { Ok(()) } else { printer.data(&format!("{}\n", lines.join("\n"))) }
 }
 
 fn what(streams: &[String]) -> String {

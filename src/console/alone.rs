@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
 fn run(args: &SendArgs, printer: Printer) -> Result<()> {
     let paths = Paths::discover()?;
     let typed = if send::asks(args) { Some(send::typed(ask_secret(send::QUESTION))?) } else { None };
-    send::run(args, &paths, printer, typed)
+    send::run(args, &paths, printer, typed.as_ref())
 }
 
 #[cfg(test)]

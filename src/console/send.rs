@@ -49,9 +49,9 @@ pub fn typed(answer: Answer) -> Result<Zeroizing<String>> {
 ///
 /// # Errors
 /// Usage when the arguments contradict each other, and those of [`send::run`].
-pub fn run(args: &SendArgs, paths: &Paths, printer: Printer, typed: Option<Zeroizing<String>>) -> Result<()> {
+pub fn run(args: &SendArgs, paths: &Paths, printer: Printer, typed: Option<&Zeroizing<String>>) -> Result<()> {
     let mut settings = settings(args, paths)?;
-    settings.keyword = keyword(args.keyword_file.as_deref(), typed.as_ref().map(|said| said.as_str()))?;
+    settings.keyword = keyword(args.keyword_file.as_deref(), typed.map(|said| said.as_str()))?;
     let failed = |what: &str, e: &std::io::Error| Error::failed(format!("cannot {what}: {}", io_reason(e)));
     let wake = Wake::new().map_err(|e| failed("start sending", &e))?;
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|e| failed("handle Ctrl-C", &e))?;

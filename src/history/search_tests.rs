@@ -67,8 +67,8 @@ fn a_broken_archive_is_told_and_the_search_goes_on_behind_it() {
     place.append(b"hit 0\n");
     place.archive(1, Compress::Gzip);
     // Numbers that do not compress: what is left of them is a part.
-    let numbers: String = (0..50_000_u64).map(|n| format!("{}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
-    place.append(numbers.as_bytes());
+    let numbers: Vec<_> = (0..50_000_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_string()).collect();
+    place.append(format!("{}\n", numbers.join("\n")).as_bytes());
     place.append(b"hit 1\n");
     place.archive(2, Compress::Gzip);
     let packed = archive::archive_path_as(&place.path, Timestamp::from_second(2).unwrap(), Compress::Gzip);

@@ -1,7 +1,7 @@
 //! Logins: a name and a password, looked at slowly enough that nobody gets far by trying.
 
 use core::net::IpAddr;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ pub struct Accounts {
 
 /// Digests of name, password and what is stored of it, the oldest first.
 #[derive(Debug, Default)]
-struct Known(HashMap<[u8; 32], ()>, VecDeque<[u8; 32]>);
+struct Known(HashSet<[u8; 32]>, VecDeque<[u8; 32]>);
 
 impl Accounts {
     /// Those in `config`.
@@ -106,7 +106,7 @@ impl Accounts {
         let stored = self.users.password(user);
         let digest = stored.as_ref().map(|stored| self.seal.digest("basic", &[user, password, stored]));
         if let (Some(digest), Some(stored)) = (&digest, &stored)
-            && self.known().0.contains_key(digest)
+            && self.known().0.contains(digest)
         {
             return self.users.pass(user, stored).map(|pass| (pass, false)).ok_or(Refused::Wrong);
         }
@@ -134,7 +134,7 @@ impl Accounts {
 
 impl Known {
     fn add(&mut self, digest: [u8; 32]) {
-        if self.0.insert(digest, ()).is_some() {
+        if !self.0.insert(digest) {
             return;
         }
         self.1.push_back(digest);
@@ -181,7 +181,7 @@ mod tests {
 
     fn add(config: &Path, name: &str, password: &str) {
         let user = User { password: digest(password).unwrap(), streams: Vec::new() };
-        change(config, |all| Ok(drop(all.insert(name.into(), user)))).unwrap();
+        change(config, |all| Ok(all.insert(name.into(), user))).unwrap();
     }
 
     #[tokio::test]

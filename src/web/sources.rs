@@ -247,7 +247,7 @@ impl Sources {
     #[must_use]
     pub fn list(&self) -> Value {
         let mut list = Vec::new();
-        for seen in self.all().iter() {
+        for seen in &self.all() {
             match &seen.snapshot {
                 Some(snapshot) => list.extend(snapshot.streams.iter().map(|stream| {
                     json!({"collector": seen.name, "stream": stream.name, "state": snapshot.state.as_str(),

@@ -50,27 +50,27 @@ impl Throttle {
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn at(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     #[test]
     fn whoever_keeps_failing_waits_and_nobody_else_does() {
         let (mut throttle, mut now) = (Throttle::default(), Instant::now());
         let mut free = 0;
-        while throttle.begin(at("192.0.2.7"), now).is_ok() {
+        while throttle.begin(Some(at("192.0.2.7")), now).is_ok() {
             free += 1;
         }
         assert_eq!(free, 6, "the sixth is let through, and makes the next one wait");
         let mut waits = Vec::new();
         for _ in 0..3 {
-            let left = throttle.begin(at("192.0.2.7"), now).unwrap_err();
+            let left = throttle.begin(Some(at("192.0.2.7")), now).unwrap_err();
             waits.push(left.as_secs());
             now += left;
-            assert!(throttle.begin(at("192.0.2.7"), now).is_ok());
+            assert!(throttle.begin(Some(at("192.0.2.7")), now).is_ok());
         }
         assert_eq!(waits, [2, 4, 8]);
-        assert!(throttle.begin(at("192.0.2.8"), now).is_ok());
+        assert!(throttle.begin(Some(at("192.0.2.8")), now).is_ok());
         assert!(throttle.begin(None, now).is_ok());
     }
 
@@ -78,25 +78,25 @@ mod tests {
     fn a_success_forgives_itself_alone() {
         let (mut throttle, now) = (Throttle::default(), Instant::now());
         for _ in 0..4 {
-            throttle.begin(at("192.0.2.7"), now).unwrap();
+            throttle.begin(Some(at("192.0.2.7")), now).unwrap();
         }
         for _ in 0..50 {
-            throttle.begin(at("192.0.2.7"), now).unwrap();
-            throttle.succeeded(at("192.0.2.7"));
+            throttle.begin(Some(at("192.0.2.7")), now).unwrap();
+            throttle.succeeded(Some(at("192.0.2.7")));
         }
-        throttle.begin(at("192.0.2.7"), now).unwrap();
-        throttle.begin(at("192.0.2.7"), now).unwrap();
-        assert!(throttle.begin(at("192.0.2.7"), now).is_err());
+        throttle.begin(Some(at("192.0.2.7")), now).unwrap();
+        throttle.begin(Some(at("192.0.2.7")), now).unwrap();
+        assert!(throttle.begin(Some(at("192.0.2.7")), now).is_err());
     }
 
     #[test]
     fn a_network_of_one_machine_is_one_address_and_the_table_is_bounded() {
         let (mut throttle, now) = (Throttle::default(), Instant::now());
         for n in 0..6 {
-            throttle.begin(at(&format!("2001:db8::{n}")), now).unwrap();
+            throttle.begin(Some(at(&format!("2001:db8::{n}"))), now).unwrap();
         }
-        assert!(throttle.begin(at("2001:db8::99"), now).is_err());
-        assert!(throttle.begin(at("2001:db8:0:1::"), now).is_ok());
+        assert!(throttle.begin(Some(at("2001:db8::99")), now).is_err());
+        assert!(throttle.begin(Some(at("2001:db8:0:1::")), now).is_ok());
         for n in 0..3 * u32::try_from(MOST).unwrap() {
             let _ = throttle.begin(Some(IpAddr::V4(n.into())), now + Duration::from_millis(u64::from(n)));
         }

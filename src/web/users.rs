@@ -212,7 +212,7 @@ mod tests {
     fn add(config: &Path, name: &str, password: &str, streams: &[&str]) {
         let streams = streams.iter().map(|text| (*text).to_owned()).collect();
         let user = User { password: password.into(), streams };
-        change(config, |all| Ok(drop(all.insert(name.into(), user)))).unwrap();
+        change(config, |all| Ok(all.insert(name.into(), user))).unwrap();
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
         assert!(ann.until.is_cancelled() && !bob.until.is_cancelled());
         let ann = users.pass("ann", "1").unwrap();
         assert!(ann.sight.sees("home", "web") && !ann.until.is_cancelled());
-        change(&config, |all| Ok(drop(all.remove("ann")))).unwrap();
+        change(&config, |all| Ok(all.remove("ann"))).unwrap();
         assert!(users.pass("ann", "1").is_none() && ann.until.is_cancelled());
         fs::remove_file(file(&config)).unwrap();
         assert!(users.is_empty() && bob.until.is_cancelled());

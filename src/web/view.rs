@@ -237,12 +237,11 @@ impl Followed {
             },
             Way::From(place) => {
                 let place = *place;
-                self.way = match self.seat.join(place) {
-                    Some(cursor) => Way::Shared(cursor),
-                    None => {
-                        let tailer = self.source.log().follow(place)?.asked_every(PACE);
-                        Way::Alone(Box::new(Alone { tailer, looked: Instant::now(), odd: false }))
-                    }
+                self.way = if let Some(cursor) = self.seat.join(place) {
+                    Way::Shared(cursor)
+                } else {
+                    let tailer = self.source.log().follow(place)?.asked_every(PACE);
+                    Way::Alone(Box::new(Alone { tailer, looked: Instant::now(), odd: false }))
                 };
                 Ok(true)
             }
@@ -263,7 +262,7 @@ impl Followed {
     fn tell(&self, what: Arc<What>, after: u64) -> Told {
         let mut about = named(&self.source);
         match &*what {
-            What::Lines(_) => return Told::Lines { key: Arc::clone(&self.key), what, after, sifted: false },
+            What::Lines(_) => Told::Lines { key: Arc::clone(&self.key), what, after, sifted: false },
             What::Notice(name, offset) => {
                 about.insert("what".into(), (*name).into());
                 about.insert("offset".into(), (*offset).into());

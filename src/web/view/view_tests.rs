@@ -68,7 +68,7 @@ impl Reader {
 }
 
 fn append(path: &Path, lines: impl Iterator<Item = u32>) {
-    let text: String = lines.map(|n| format!("line {n}\n")).collect();
+    let text = lines.map(|n| format!("line {n}\n")).collect::<Vec<_>>().concat();
     OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
