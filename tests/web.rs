@@ -153,7 +153,8 @@ fn a_download_that_is_not_whole_fails() {
     let env = Env::new();
     let collector = env.listen(&["--name", "c", "--out", &env.arg("c.log"), "--compress", "gzip"]);
     // Numbers that do not compress.
-    let lines: String = (0..50_000_u64).map(|n| format!("{}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let numbers: Vec<_> = (0..50_000_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_string()).collect();
+    let lines = format!("{}\n", numbers.join("\n"));
     send(collector.port(), &lines);
     env.wait_stored("c", lines.len() as u64);
     assert_eq!(env.ask("c", "rotate")["event"], "rotated");

@@ -269,7 +269,8 @@ fn length_of(archives: &[Archive], at: Timestamp, cancel: &AtomicBool) -> io::Re
         .and_then(|file| Packed::new(&file, archive.path.clone(), archive.form))
         .and_then(|packed| packed.length(cancel));
     match length {
-        Ok(length) => Ok(length.bytes),
+        // Of a broken one something is missing, nobody knows how much: with a byte of it no line goes on across the gap.
+        Ok(length) => Ok(length.bytes + u64::from(length.broken.is_some())),
         Err(e) if e.kind() == io::ErrorKind::Interrupted => Err(e),
         // Removed at this very moment, or nothing that we may read: it has no place on the line.
         Err(_) => Ok(0),
