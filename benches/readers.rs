@@ -49,7 +49,7 @@ fn options() -> Options {
 }
 
 /// Somebody who is told all lines and does nothing with them.
-struct Reader(Child);
+struct Reader(Child, Child);
 
 impl Reader {
     fn start(web: &Web) -> Self {
@@ -67,15 +67,16 @@ impl Reader {
         }
         let mut sink = Command::new("nice");
         sink.args(["-n", "19", "cat"]).stdin(out.into_inner()).stdout(Stdio::null());
-        sink.spawn().expect("cat");
-        Self(child)
+        Self(child, sink.spawn().expect("cat"))
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        for child in [&mut self.0, &mut self.1] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
