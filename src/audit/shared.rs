@@ -71,21 +71,21 @@ fn run(path: &Path, waiting: &Receiver<Option<(Timestamp, Event)>>, missing: &Mu
     while !ended {
         let Ok(first) = waiting.recv() else { return };
         let mut batch = Vec::new();
-        for event in [first].into_iter().chain(waiting.try_iter()) {
+        for event in [first].into_iter().chain(waiting.try_iter()).take(WAITING) {
             match event {
                 Some(event) => batch.push(event),
                 None => ended = true,
             }
         }
-        let mut missing = missing.lock().unwrap_or_else(PoisonError::into_inner);
-        if *missing > 0 {
-            let message = format!("{missing} lines are missing before this one: the disk did not keep up");
+        // Whoever tells never waits for the disk, so that the count is not held while it is written.
+        let count = || missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (lost, lines) = (std::mem::take(&mut *count()), batch.len() as u64);
+        if lost > 0 {
+            let message = format!("{lost} lines are missing before this one: the disk did not keep up");
             batch.insert(0, (Timestamp::now(), Event::Warn { message }));
         }
-        let lines = batch.len() as u64;
-        match append(path, batch) {
-            Ok(()) => *missing = 0,
-            Err(_) => *missing += lines,
+        if append(path, batch).is_err() {
+            *count() += lost + lines;
         }
     }
 }

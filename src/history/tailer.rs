@@ -165,7 +165,7 @@ impl Tailer {
                 break;
             }
         }
-        if self.follower.away < AWAY.saturating_mul(self.often) {
+        if self.follower.away < AWAY {
             self.told_deleted = false;
         } else if !std::mem::replace(&mut self.told_deleted, true) {
             seen.push(Seen::Deleted { offset: self.offset() });
