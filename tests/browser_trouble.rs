@@ -162,7 +162,7 @@ fn names_of_streams_that_want_to_be_markup_are_text_too() {
 }
 
 #[test]
-fn a_file_that_is_cut_is_told_of_and_after_one_that_is_deleted_the_lines_go_on() {
+fn a_file_that_is_cut_or_deleted_by_somebody_else_is_told_of() {
     require!("chromedriver");
     let env = Env::new();
     let collector = env.listen(&["--name", "c", "--out", &env.arg("c.log")]);
@@ -177,6 +177,7 @@ fn a_file_that_is_cut_is_told_of_and_after_one_that_is_deleted_the_lines_go_on()
     sender.write("second\n");
     browser.wait_line("second");
     std::fs::remove_file(env.path("c.log")).unwrap();
+    browser.wait("that it was deleted", "document.querySelector('[role=log]').innerText.includes('deleted')");
     sender.write("third\n");
     browser.wait_line("third");
     assert_eq!(browser.loaded(), "first\nsecond\nthird\n");
