@@ -69,6 +69,8 @@ pub struct Active {
     pub text: String,
     /// `InvocationID`: of this start.
     pub invocation: String,
+    /// `Job`: something was asked for that is not done yet.
+    pub queued: bool,
 }
 
 impl Manager {
@@ -131,7 +133,7 @@ impl Manager {
     /// # Errors
     /// When the manager does not say.
     pub fn show(&self, unit: &str) -> Result<Active> {
-        const ASKED: &str = "--property=ActiveState,SubState,UnitFileState,MainPID,NRestarts,Result,ExecMainStatus,StatusText,InvocationID";
+        const ASKED: &str = "--property=ActiveState,SubState,UnitFileState,MainPID,NRestarts,Result,ExecMainStatus,StatusText,InvocationID,Job";
         let output = self
             .output(Tool::Systemctl, &["show", ASKED, unit])
             .map_err(|e| Error::failed(format!("cannot ask systemd about {unit}: {}", io_reason(&e))))?;
@@ -180,6 +182,7 @@ impl Active {
             status: get("ExecMainStatus").parse().unwrap_or(0),
             text: get("StatusText"),
             invocation: get("InvocationID"),
+            queued: !["", "0"].contains(&get("Job").as_str()),
         }
     }
 
@@ -243,5 +246,6 @@ mod tests {
         assert_eq!((up.pid, up.status, up.text.as_str()), (7, 4, "a=b"));
         assert!(read("activating", "auto-restart").has_ended() && read("failed", "failed").has_ended());
         assert!(!read("inactive", "dead").runs() && !read("inactive", "dead").has_ended());
+        assert!(Active::read("Job=12\n").queued && !Active::read("Job=\n").queued && !Active::read("").queued);
     }
 }

@@ -56,16 +56,18 @@ pub async fn install(name: &str, place: &ServicePlace, paths: &Paths, printer: P
         manager.systemctl(&["enable", "--quiet", &unit])?;
         printer.note(&format!("enabled {unit}: it starts {}", when(&scope)));
     }
-    let restarts = changed && before.is_up();
-    if restarts {
-        printer.note("restarting it, for the unit is another one; senders are drained first");
-        manager.systemctl(&["restart", "--no-block", &unit])?;
-    } else if !before.is_up() {
-        // What failed before fails no more, or is told anew.
-        let _ = manager.systemctl(&["reset-failed", &unit]);
+    // One that still tries may have minutes to go before it looks again.
+    let starts = changed || !before.is_up();
+    if starts {
+        if before.is_up() {
+            printer.note("restarting it, for the unit is another one; senders are drained first");
+        } else {
+            // What failed before fails no more, or is told anew.
+            let _ = manager.systemctl(&["reset-failed", &unit]);
+        }
         manager.systemctl(&["restart", "--no-block", &unit])?;
     }
-    let old_start = if restarts { Some(before.invocation.as_str()) } else { None };
+    let old_start = starts.then_some(before.invocation.as_str());
     waiting::until_up(&service, &manager, old_start, &paths_of(name, &scope, paths), printer).await?;
     tell_about_lingering(&scope, printer);
     Ok(())

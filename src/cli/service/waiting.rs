@@ -18,10 +18,11 @@ use crate::service::{Active, Manager, Service};
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Looks after which one that runs ought to answer.
+/// Looks after which one that runs ought to answer, and one that is to be started ought to be.
 const PATIENCE: u32 = 100;
 
-/// Waits for `service`, whose sockets are in `paths`, and prints the block of `up`. `old`: the start that is being replaced.
+/// Waits for `service`, whose sockets are in `paths`, and prints the block of `up`. `old`: the start before the one that was asked
+/// for, of which nothing is told any more; empty where there was none.
 ///
 /// # Errors
 /// What a person would have heard of `up`.
@@ -36,10 +37,12 @@ pub async fn until_up(
     let spinner = Spinner::new(Some(printer));
     spinner.say(format!("waiting for {unit}"));
     let waiting = async {
-        let mut silent = 0;
+        let (mut silent, mut idle) = (0, 0);
         loop {
             let active = manager.show(&unit)?;
-            if old != Some(active.invocation.as_str()) {
+            // A unit that systemd had forgotten has no start at all.
+            let begun = old.is_none_or(|old| ![old, ""].contains(&active.invocation.as_str()));
+            if begun {
                 if active.has_ended() || (active.state == "inactive" && active.result != "success") {
                     return Err(ended(service, manager, &active));
                 }
@@ -62,6 +65,12 @@ pub async fn until_up(
                         }
                     }
                     _ => {}
+                }
+            } else if !active.runs() && !active.queued {
+                idle += 1;
+                if idle > PATIENCE {
+                    return Err(Error::failed(format!("systemd did not start {unit}"))
+                        .hint(format!("`systemctl {}status {unit}` may tell why", user_flag(manager))));
                 }
             }
             tokio::time::sleep(LOOK).await;
@@ -113,9 +122,13 @@ fn ended(service: &Service, manager: &Manager, active: &Active) -> Error {
             format!("{unit} ended ({} {}); {}", active.result, active.status, or_text(active)),
         ),
     };
-    let user = if manager.is_user() { "--user " } else { "" };
+    let user = user_flag(manager);
     error = error.hint(format!("{unit} is installed; `journalctl {user}-u {unit}` shows what it said"));
     error
+}
+
+fn user_flag(manager: &Manager) -> &'static str {
+    if manager.is_user() { "--user " } else { "" }
 }
 
 fn or_text(active: &Active) -> String {
