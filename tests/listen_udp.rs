@@ -104,11 +104,11 @@ fn what_comes_while_the_disk_is_full_waits_in_the_kernel_or_is_counted() {
         }
         all
     };
-    let mut last = 0;
+    let mut records = 0;
     let stream = wait_until("the queue is full", LATER, || {
-        let before = std::mem::replace(&mut last, number(&env.stream("c")["records"]));
+        let before = std::mem::replace(&mut records, number(&env.stream("c")["records"]));
         more();
-        (before == last && last > 0).then(|| env.stream("c"))
+        (before == records && records > 0).then(|| env.stream("c"))
     });
     // These overflow what the kernel keeps.
     let all = more();

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::{Bg, Daemon, Env, LATER, free_port, listening, procs, wait_until};
+use super::{Bg, Daemon, Env, LATER, procs, read_text, wait_until};
 
 /// The browser and its one tab. `Drop` ends it, its driver and whatever they started.
 pub struct Browser {
@@ -47,11 +47,14 @@ impl Browser {
     /// With a window of this size.
     #[track_caller]
     pub fn start(env: &Env, (width, height): (u32, u32), more: &[&str]) -> Self {
-        let port = free_port();
-        let mut command = env.command("chromedriver");
-        command.arg(format!("--port={port}"));
-        let driver = Daemon::start(&mut command);
-        wait_until("chromedriver listens", LATER, || listening(port).then_some(()));
+        // The port is its own choice: it takes more than one address of it.
+        let told = env.path("chromedriver.log");
+        let driver = Daemon::start_told(env.command("chromedriver").arg("--port=0"), &told);
+        let port: u16 = wait_until("chromedriver listens", LATER, || {
+            let text = read_text(&told);
+            let (_, rest) = text.split_once("started successfully on port ")?;
+            rest.split_once('.')?.0.parse().ok()
+        });
         let mut args = vec![
             "--headless=new".to_owned(),
             "--disable-gpu".to_owned(),
@@ -77,7 +80,11 @@ impl Browser {
             builder.capabilities(capabilities.as_object().unwrap().clone());
             builder.connect(&format!("http://127.0.0.1:{port}")).await
         });
-        let browser = Self { runtime, client: Some(client.expect("a session")), driver };
+        let browser = Self {
+            runtime,
+            client: Some(client.unwrap_or_else(|e| panic!("no session: {e}; {}", read_text(&told)))),
+            driver,
+        };
         browser.post("goog/cdp/execute", metrics(width, height));
         browser
     }
@@ -293,7 +300,7 @@ impl Web {
     /// At a free port of the loopback interface.
     #[track_caller]
     pub fn start(env: &Env, more: &[&str]) -> Self {
-        Self::at(env, free_port(), more)
+        Self::at(env, super::free_port(), more)
     }
 
     /// At this port.

@@ -1,6 +1,8 @@
 //! One command: started, watched, ended within a time limit.
 
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -131,7 +133,21 @@ pub struct Daemon(Child);
 impl Daemon {
     #[track_caller]
     pub fn start(command: &mut Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Self::spawn(command)
+    }
+
+    /// What it says goes to this file.
+    #[track_caller]
+    pub fn start_told(command: &mut Command, told: &Path) -> Self {
+        let told = File::create(told).unwrap();
+        command.stdout(told.try_clone().unwrap()).stderr(told);
+        Self::spawn(command)
+    }
+
+    #[track_caller]
+    fn spawn(command: &mut Command) -> Self {
+        command.stdin(Stdio::null());
         Self(command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}")))
     }
 
