@@ -28,7 +28,7 @@ fn send_from(address: &str, port: u16, bytes: &[u8]) {
     let _ = stream.read_to_end(&mut Vec::new());
 }
 
-/// `up` through this sshd, and `listen`: the limits are the same.
+/// `listen`, `up`, and `up` with a relay on the jump host: the limits are the same.
 fn everywhere(test: impl Fn(&Env, &dyn Fn(&[&str]) -> Collector)) {
     let env = Env::new();
     let out = env.arg("f");
@@ -37,10 +37,12 @@ fn everywhere(test: impl Fn(&Env, &dyn Fn(&[&str]) -> Collector)) {
     if common::left_out("limits over SSH", "sshd") {
         return;
     }
-    let (env, sshd) = (Env::new(), Sshd::start());
-    env.trust(&sshd);
-    let out = env.arg("f");
-    test(&env, &|more| env.up(&[&["--remote-port", "0", "--out", &out, "--name", "c"], more].concat()));
+    for relay in [&[][..], &["--relay"]] {
+        let (env, sshd) = (Env::new(), Sshd::with_lines(&["GatewayPorts no"]));
+        env.trust(&sshd);
+        let out = env.arg("f");
+        test(&env, &|more| env.up(&[&["--remote-port", "0", "--out", &out, "--name", "c"], relay, more].concat()));
+    }
 }
 
 fn rejected(env: &Env, reason: &str) -> u64 {
