@@ -3,7 +3,7 @@
 mod common;
 
 use common::browser::{Browser, Web};
-use common::{Env, Sender, free_port, send};
+use common::{Env, LATER, Sender, free_port, send, wait_until};
 use serde_json::json;
 
 const WINDOW: (u32, u32) = (1280, 800);
@@ -182,6 +182,67 @@ fn a_file_that_is_cut_or_deleted_by_somebody_else_is_told_of() {
     browser.wait_line("third");
     assert_eq!(browser.loaded(), "first\nsecond\nthird\n");
     browser.assert_quiet();
+    drop(sender);
+    env.down("c");
+}
+
+/// The numbers of the lines that are in sight, and how many gaps.
+const IN_SIGHT: &str = "(() => { const box = document.querySelector('[role=log]').getBoundingClientRect();
+const seen = rows().filter((r) => r.getBoundingClientRect().bottom > box.top + 1 && r.getBoundingClientRect().top < box.bottom - 1);
+return seen.map((r) => Number(/line (\\d+) /.exec(r.innerText)?.[1] ?? -1)); })()";
+
+#[test]
+fn lines_that_were_skipped_are_loaded_where_they_are_missing_and_each_is_there_once() {
+    require!("chromedriver");
+    let env = Env::new();
+    let collector = env.listen(&["--name", "c", "--out", &env.arg("c.log")]);
+    // More of them than the server keeps, and less text than the page keeps: what comes after the gap does not push it out.
+    let line = |n: usize| format!("line {n:05} {}\n", "€".repeat(330));
+    let lines = |from: usize, to: usize| -> String { (from..to).map(line).collect() };
+    let mut sender = Sender::open(collector.port());
+    sender.write(lines(0, 50));
+    let web = Web::start(&env, &[]);
+    let browser = Browser::start(&env, WINDOW, &[]);
+    browser.open(&web.view("s=c/main"));
+    browser.press("wrap");
+    browser.wait_line("line 00049 ");
+    let all = 60_000;
+    browser.frozen(|| {
+        for from in (50..all).step_by(5_000) {
+            sender.write(lines(from, (from + 5_000).min(all)));
+        }
+        env.wait_stored("c", (all * 1002) as u64);
+    });
+    // What comes before it is told that lines are missing may be among them.
+    browser.wait("that lines are missing", "document.querySelector('.gap')");
+    // More than the window holds.
+    sender.write(lines(all, all + 100));
+    browser.wait_line(&format!("line {:05} ", all + 99));
+    // Whoever looks for the gap finds it, and the lines in its place.
+    browser.js("document.querySelector('[role=log]').focus()");
+    wait_until("the gap is in sight", LATER, || {
+        browser.wheel(-60);
+        let gap = "return [...document.querySelectorAll('.gap')].some((g) => { const r = g.getBoundingClientRect();\
+            return r.top > 60 && r.bottom < innerHeight - 60; })";
+        (browser.js(gap) == json!(true)).then_some(())
+    });
+    let told = browser.js("return document.querySelector('.gap').innerText");
+    let told = told.as_str().unwrap();
+    assert!(told.contains("lines skipped: load them"), "{told}");
+    let skipped: usize = told.split(' ').next().unwrap().replace(',', "").parse().unwrap();
+    let before = browser.js("return rows().map((r) => r.classList.contains('gap') ? 'gap' : r.innerText)");
+    let before: Vec<String> = serde_json::from_value(before).unwrap();
+    let at = before.iter().position(|text| text == "gap").unwrap();
+    let number = |text: &str| -> usize { text.split("line ").nth(1).unwrap()[..5].parse().unwrap() };
+    let (last, next) = (number(&before[at - 1]), number(&before[at + 1]));
+    assert_eq!(skipped, next - last - 1);
+    browser.js("document.querySelector('.gap button').click()");
+    let first = json!(last + 1);
+    browser.wait("the first of them is in sight", &format!("{IN_SIGHT}.includes({first})"));
+    let seen = browser.still(&format!("return {IN_SIGHT}"));
+    let seen: Vec<i64> = serde_json::from_value(seen).unwrap();
+    assert!(seen.windows(2).all(|two| two[1] == two[0] + 1), "{seen:?}");
+    assert!(seen.contains(&i64::try_from(last + 1).unwrap()), "{seen:?}");
     drop(sender);
     env.down("c");
 }

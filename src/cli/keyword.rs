@@ -5,10 +5,9 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::prompt::Prompt;
-use super::up::interrupt;
 use crate::error::{Error, Result};
 use crate::plan::{KEYWORD_VARIABLE, Plan, Source, word};
-use crate::ssh::{Answer, Person, Question, QuestionKind, keep_out_of_core_files};
+use crate::ssh::{Answer, keep_out_of_core_files};
 
 /// Whether the environment holds one; an empty one is a mistake that is told, not none.
 pub fn is_in_environment() -> bool {
@@ -40,13 +39,7 @@ pub async fn given(plan: &Plan, written: Option<&Path>, prompt: &Prompt) -> Resu
 
 async fn asked(plan: &Plan, prompt: &Prompt) -> Result<Zeroizing<String>> {
     let text = format!("Keyword for the senders of \"{}\": ", plan.name);
-    let answer = tokio::select! {
-        biased;
-        answer = prompt.ask(Question { text, kind: QuestionKind::Secret }) => answer,
-        // The question is dropped, and the terminal is as it was.
-        () = interrupt() => return Err(Error::interrupted()),
-    };
-    match answer {
+    match prompt.secret(text).await? {
         Answer::Text(said) => Ok(said),
         Answer::Declined => Err(Error::usage("no keyword was given")),
         Answer::Nobody => Err(Error::usage("cannot ask for the keyword: there is no terminal")

@@ -16,7 +16,9 @@ use zeroize::Zeroizing;
 
 use super::printer::Printer;
 use super::spinner::Spinner;
+use super::up::interrupt;
 use crate::console::terminal::{LONGEST, Said, Shown, Terminal, line, read_line, stopped};
+use crate::error::{Error, Result};
 use crate::plan::PRIVATE_VARIABLES;
 use crate::ssh::{Answer, Asking, Person, Question, QuestionKind, keep_out_of_core_files};
 
@@ -33,6 +35,19 @@ impl Prompt {
     #[must_use]
     pub fn new(printer: Printer, spinner: Spinner) -> Self {
         Self { printer, spinner, shown: Shown::default(), stops: Once::new() }
+    }
+
+    /// Asks for something that is not shown.
+    ///
+    /// # Errors
+    /// Interrupted, and the terminal is as it was.
+    pub async fn secret(&self, text: String) -> Result<Answer> {
+        keep_out_of_core_files();
+        tokio::select! {
+            biased;
+            answer = self.ask(Question { text, kind: QuestionKind::Secret }) => Ok(answer),
+            () = interrupt() => Err(Error::interrupted()),
+        }
     }
 }
 

@@ -8,12 +8,11 @@ use super::args_watch::WebUserCommand;
 use super::printer::Printer;
 use super::prompt::Prompt;
 use super::spinner::Spinner;
-use super::up::interrupt;
 use crate::error::{Error, Result, io_reason};
 use crate::escape::escape_str;
 use crate::paths::Paths;
 use crate::profile::did_you_mean;
-use crate::ssh::{Answer, Person as _, Question, QuestionKind, keep_out_of_core_files};
+use crate::ssh::{Answer, keep_out_of_core_files};
 use crate::web;
 use crate::web::users::{All, User, change, file, grants, is_user_name, read};
 
@@ -87,12 +86,7 @@ async fn password(user: &str, printer: Printer) -> Result<Zeroizing<String>> {
 }
 
 async fn asked(prompt: &Prompt, text: String) -> Result<Zeroizing<String>> {
-    let answer = tokio::select! {
-        biased;
-        answer = prompt.ask(Question { text, kind: QuestionKind::Secret }) => answer,
-        () = interrupt() => return Err(Error::interrupted()),
-    };
-    match answer {
+    match prompt.secret(text).await? {
         Answer::Text(said) => Ok(said),
         Answer::Declined => Err(Error::usage("no password was given")),
         Answer::Nobody => Err(Error::usage("cannot ask for the password: there is no terminal")

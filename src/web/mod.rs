@@ -15,6 +15,7 @@ pub mod door;
 mod events;
 mod gate;
 mod guard;
+mod kept;
 mod line;
 mod login;
 mod places;

@@ -1,9 +1,8 @@
 //! TLS: with a certificate that somebody brought, or one that is made here and known by its SHA-256.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
+use super::kept::Kept;
 use crate::error::{Error, Result, io_reason};
 
 /// The certificate that was made here, in the folder of the configuration.
@@ -76,34 +76,32 @@ impl Tls {
 /// The files of our own certificate, which are made when they are not there.
 fn own(config: &Path, names: &[String]) -> Result<(PathBuf, PathBuf)> {
     let (certificate, key) = (config.join(CERTIFICATE), config.join(KEY));
-    if certificate.exists() && key.exists() {
+    let are_there = || certificate.exists() && key.exists();
+    if are_there() {
         return Ok((certificate, key));
     }
-    let failed = |e: rcgen::Error| Error::failed(format!("cannot make a certificate: {e}"));
-    let mut params = CertificateParams::new(names.to_vec()).map_err(failed)?;
+    let failed = |e: io::Error| {
+        Error::failed(format!("cannot keep the certificate {}: {}", certificate.display(), io_reason(&e)))
+    };
+    let kept = Kept::lock(config).map_err(failed)?;
+    if are_there() {
+        // Another one has made it meanwhile.
+        return Ok((certificate, key));
+    }
+    let (made, pair) = make(names).map_err(|e| Error::failed(format!("cannot make a certificate: {e}")))?;
+    kept.write(KEY, &pair.serialize_pem()).and_then(|()| kept.write(CERTIFICATE, &made.pem())).map_err(failed)?;
+    Ok((certificate, key))
+}
+
+fn make(names: &[String]) -> std::result::Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
+    let mut params = CertificateParams::new(names.to_vec())?;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, "reclog web");
     // Whoever trusts it does so by its digest, so that a short life would only be in the way.
     (params.not_before, params.not_after) = (date_time_ymd(2024, 1, 1), date_time_ymd(2074, 1, 1));
-    let pair = KeyPair::generate().map_err(failed)?;
-    let made = params.self_signed(&pair).map_err(failed)?;
-    let write = |path: &Path, text: &str| {
-        // Under another name first: a crash leaves a whole one or none.
-        let new = path.with_extension("new");
-        let _ = fs::remove_file(&new);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    };
-    let written = fs::create_dir_all(config)
-        .and_then(|()| write(&key, &pair.serialize_pem()))
-        .and_then(|()| write(&certificate, &made.pem()));
-    let failed = |e: io::Error| {
-        Error::failed(format!("cannot keep the certificate {}: {}", certificate.display(), io_reason(&e)))
-    };
-    written.map_err(failed)?;
-    Ok((certificate, key))
+    let pair = KeyPair::generate()?;
+    let made = params.self_signed(&pair)?;
+    Ok((made, pair))
 }
 
 /// Names that a certificate of this machine should have.

@@ -1,14 +1,15 @@
 //! The token: who knows it may look. It is kept, so that links and cookies outlive the process.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use rand::TryRngCore as _;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::kept::Kept;
 use crate::error::{Error, Result, io_reason};
 
 /// The one of links; its name in the folder of the configuration.
@@ -27,39 +28,37 @@ impl Token {
     /// When it can be neither read nor made, or when others may read it.
     pub fn kept(config: &Path, name: &str) -> Result<Self> {
         let path = config.join(name);
-        let failed = |what: &str, e: &io::Error| {
-            Error::failed(format!("cannot {what} the token {}: {}", path.display(), io_reason(e)))
-        };
-        match fs::metadata(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(failed("read", &e)),
-            Ok(meta) if meta.mode() & 0o077 != 0 => {
-                return Err(Error::failed(format!("the token {} may be read by others", path.display()))
-                    .hint(format!("`rm {}` makes a new one at the next start", path.display())));
-            }
-            Ok(_) => {
-                let text = fs::read_to_string(&path).map_err(|e| failed("read", &e))?;
-                let text = text.trim();
-                if text.len() == 2 * BYTES && text.bytes().all(|b| b.is_ascii_hexdigit()) {
-                    return Ok(Self(text.to_owned()));
-                }
-            }
+        if let Some(token) = Self::read(&path)? {
+            return Ok(token);
+        }
+        let failed = |e: io::Error| failed("write", &path, &e);
+        let kept = Kept::lock(config).map_err(failed)?;
+        if let Some(token) = Self::read(&path)? {
+            // Another one has made it meanwhile.
+            return Ok(token);
         }
         let mut bytes = [0; BYTES];
         rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(|e| Error::failed(format!("cannot make a token: {e}")))?;
         let text: String = bytes.iter().fold(String::new(), |text, b| format!("{text}{b:02x}"));
-        fs::create_dir_all(config).map_err(|e| failed("write", &e))?;
-        // Under another name first: a crash leaves a whole one or none.
-        let new = path.with_extension("new");
-        let write = || {
-            let _ = fs::remove_file(&new);
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&new, &path)
-        };
-        write().map_err(|e| failed("write", &e))?;
+        kept.write(name, &text).map_err(failed)?;
         Ok(Self(text))
+    }
+
+    /// The one that is kept at `path`, if there is one.
+    fn read(path: &Path) -> Result<Option<Self>> {
+        match fs::metadata(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(failed("read", path, &e)),
+            Ok(meta) if meta.mode() & 0o077 != 0 => {
+                return Err(Error::failed(format!("the token {} may be read by others", path.display()))
+                    .hint(format!("`rm {}` makes a new one at the next start", path.display())));
+            }
+            Ok(_) => {}
+        }
+        let text = fs::read_to_string(path).map_err(|e| failed("read", path, &e))?;
+        let text = text.trim();
+        let is_one = text.len() == 2 * BYTES && text.bytes().all(|b| b.is_ascii_hexdigit());
+        Ok(is_one.then(|| Self(text.to_owned())))
     }
 
     /// As it stands in the link.
@@ -74,6 +73,10 @@ impl Token {
         let digest = |text: &str| Sha256::digest(text.as_bytes());
         digest(&self.0).ct_eq(&digest(said)).into()
     }
+}
+
+fn failed(what: &str, path: &Path, e: &io::Error) -> Error {
+    Error::failed(format!("cannot {what} the token {}: {}", path.display(), io_reason(e)))
 }
 
 /// The value of the cookie `name` in a `Cookie` field.

@@ -2,16 +2,16 @@
 //! and a running `reclog web` reads again as soon as it has changed.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use super::kept::Kept;
 use super::sight::{Grant, Sight};
 use crate::error::{Error, Result, io_reason};
 
@@ -86,24 +86,12 @@ pub fn grants(texts: &[String]) -> std::result::Result<Vec<Grant>, String> {
 pub fn change<T>(config: &Path, change: impl FnOnce(&mut All) -> Result<T>) -> Result<T> {
     let path = file(config);
     let failed = |e: &io::Error| Error::failed(format!("cannot write {}: {}", path.display(), io_reason(e)));
-    fs::create_dir_all(config).map_err(|e| failed(&e))?;
     // The folder is there before and after; the file itself is replaced.
-    let lock = File::open(config).map_err(|e| failed(&e))?;
-    flock(&lock, FlockOperation::LockExclusive).map_err(|e| failed(&e.into()))?;
+    let kept = Kept::lock(config).map_err(|e| failed(&e))?;
     let mut all = read(&path)?;
     let done = change(&mut all)?;
     let text = serde_json::to_string_pretty(&all).map_err(|e| Error::failed(format!("cannot write the users: {e}")))?;
-    // Under another name first: a crash leaves the old ones or the new ones.
-    let new = path.with_extension("users.new");
-    let write = || {
-        let _ = fs::remove_file(&new);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(format!("{text}\n").as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &path)?;
-        lock.sync_all()
-    };
-    write().map_err(|e| failed(&e))?;
+    kept.write(FILE, &format!("{text}\n")).map_err(|e| failed(&e))?;
     Ok(done)
 }
 

@@ -89,6 +89,15 @@ impl Browser {
         browser
     }
 
+    /// Does `work` while the browser stands still, and reads nothing.
+    pub fn frozen<T>(&self, work: impl FnOnce() -> T) -> T {
+        let all = procs::descendants(self.driver.pid());
+        all.iter().for_each(|pid| procs::signal(*pid, Signal::STOP));
+        let done = work();
+        all.iter().for_each(|pid| procs::signal(*pid, Signal::CONT));
+        done
+    }
+
     fn client(&self) -> &Client {
         self.client.as_ref().expect("it runs")
     }
