@@ -1,19 +1,23 @@
 //! What the page costs and how fast it is, in a real browser over a real collector.
 //!
-//!     cargo bench --bench browser -- [--seconds N] [--rate LINES] [--rounds N]
+//!     cargo bench --bench browser -- [--seconds N] [--rate LINES] [--rounds N] [--beside FOLDER]
 //!
 //! Prints, as rows of a table: the weight of the page, the time from its address to its first lines, the time from a
 //! sender's write to the pixel, and what a flood of `--rate` lines a second (20,000) for `--seconds` (60) does to it:
-//! its longest task, its frames, its memory. Nothing is asserted: times belong to the machine. What the bench started is
-//! gone when it ends.
+//! its longest task, its frames, its memory. With `--beside`, where `npm install frontail rtail` was run in FOLDER, the same
+//! flood through these. Nothing is asserted: times belong to the machine. What the bench started is gone when it ends.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::browser::{Browser, Web};
-use common::{Env, Sender, send};
+use common::{Daemon, Env, LATER, Sender, free_port, listening, send, wait_until};
 use serde_json::json;
 
 const WINDOW: (u32, u32) = (1280, 800);
@@ -59,19 +63,24 @@ struct Options {
     seconds: u64,
     rate: u64,
     rounds: usize,
+    beside: Option<PathBuf>,
 }
 
 fn options() -> Options {
-    let mut options = Options { seconds: 60, rate: 20_000, rounds: 10 };
+    let mut options = Options { seconds: 60, rate: 20_000, rounds: 10, beside: None };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
+        if arg == "--beside" {
+            options.beside = args.next().map(PathBuf::from);
+            continue;
+        }
         let mut number = || args.next().and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{arg} takes a number"));
         match arg.as_str() {
             "--seconds" => options.seconds = number(),
             "--rate" => options.rate = number(),
             "--rounds" => options.rounds = usize::try_from(number()).expect("rounds"),
             "--bench" => {}
-            other => panic!("{other} is no option: --seconds N, --rate LINES, --rounds N"),
+            other => panic!("{other} is no option: --seconds N, --rate LINES, --rounds N, --beside FOLDER"),
         }
     }
     options
@@ -133,8 +142,9 @@ fn heap(browser: &Browser) -> f64 {
     browser.js("return performance.memory.usedJSHeapSize / 1048576").as_f64().unwrap_or(f64::NAN)
 }
 
+/// Lets `send` send, and tells what becomes of the page of `whose`.
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn flood(browser: &Browser, sender: &mut Sender, options: &Options) {
+fn flood(whose: &str, browser: &Browser, send: &mut dyn FnMut(&str), options: &Options) {
     let before = heap(browser);
     browser.js("tasks.length = 0; frames = 0");
     let start = Instant::now();
@@ -144,7 +154,7 @@ fn flood(browser: &Browser, sender: &mut Sender, options: &Options) {
     while start.elapsed() < Duration::from_secs(options.seconds) {
         let due = u64::try_from(start.elapsed().as_millis()).expect("a time") * options.rate / 1000;
         let lines: String = (sent..due).map(line).collect();
-        sender.write(lines);
+        send(&lines);
         sent = due;
         if start.elapsed() > next_heap {
             heaps.push(browser.js("return performance.memory.usedJSHeapSize / 1048576").as_f64().unwrap_or(f64::NAN));
@@ -153,16 +163,25 @@ fn flood(browser: &Browser, sender: &mut Sender, options: &Options) {
         std::thread::sleep(PORTION);
     }
     let took = start.elapsed().as_secs_f64();
-    let told = browser
-        .js("return [tasks, frames, document.querySelectorAll('*').length, document.querySelectorAll('.gap').length]");
-    browser.wait_line(&format!("{:09}", sent - 1));
-    let caught_up = start.elapsed().as_secs_f64() - took;
+    let told = browser.js("return [tasks, frames, document.querySelectorAll('*').length]");
+    // What stands on the page last.
+    let last = format!("const last = document.body.innerText.lastIndexOf('{:09} '); return last >= 0", sent - 1);
+    let deadline = Instant::now() + LATER;
+    let mut shown = false;
+    while !shown && Instant::now() < deadline {
+        shown = browser.js(&last) == json!(true);
+        std::thread::sleep(PORTION);
+    }
+    let caught_up = match shown {
+        true => format!("the last line {:.1} s after it was sent", start.elapsed().as_secs_f64() - took),
+        false => "the last line was never shown".to_owned(),
+    };
     let mut tasks = numbers(&told[0]);
     let frames = told[1].as_f64().unwrap_or(0.0);
     row(
-        &format!("{:.0} lines/s for {took:.0} s", sent as f64 / took),
+        &format!("{whose}: {:.0} lines/s for {took:.0} s", sent as f64 / took),
         &format!(
-            "{} tasks over 50 ms, the longest {:.0} ms; {:.0} frames/s; {} elements; the last line {caught_up:.1} s after it was sent",
+            "{} tasks over 50 ms, the longest {:.0} ms; {:.0} frames/s; {} elements; {caught_up}",
             tasks.len(),
             if tasks.is_empty() { 0.0 } else { quantile(&mut tasks, 1.0) },
             frames / took,
@@ -171,9 +190,63 @@ fn flood(browser: &Browser, sender: &mut Sender, options: &Options) {
     );
     let during: Vec<_> = heaps.iter().map(|mib| format!("{mib:.0}")).collect();
     row(
-        "its memory",
+        &format!("{whose}: its memory"),
         &format!("{before:.0} MiB before, {} MiB meanwhile, {:.0} MiB after", during.join(", "), heap(browser)),
     );
+}
+
+/// A program of npm, in `folder`.
+fn program(folder: &Path, name: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(folder.join("node_modules/.bin").join(name));
+    command.args(args).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// The page at `path` of a server on `port`, which shows what was sent before.
+fn page(env: &Env, port: u16, path: &str) -> Browser {
+    wait_until("it listens", LATER, || listening(port).then_some(()));
+    let browser = browser(env);
+    browser.open(&format!("http://127.0.0.1:{port}/{path}"));
+    // Its sockets are connected by then.
+    std::thread::sleep(Duration::from_secs(2));
+    browser
+}
+
+fn frontail(folder: &Path, options: &Options) {
+    let env = Env::new();
+    let (port, path) = (free_port(), env.path("file.log"));
+    let mut file = File::create(&path).expect("a file");
+    let place = [&port.to_string(), "--host", "127.0.0.1", path.to_str().expect("a path")].map(str::to_owned);
+    let args: Vec<&str> = ["--port"].into_iter().chain(place.iter().map(String::as_str)).collect();
+    let _server = Daemon::start(&mut program(folder, "frontail", &args));
+    let browser = page(&env, port, "");
+    flood("frontail", &browser, &mut |lines| file.write_all(lines.as_bytes()).expect("room"), options);
+}
+
+fn rtail(folder: &Path, options: &Options) {
+    let env = Env::new();
+    let (port, udp) = (free_port().to_string(), free_port().to_string());
+    let server = ["--web-host", "127.0.0.1", "--web-port", &port, "--udp-host", "127.0.0.1", "--udp-port", &udp];
+    let _server = Daemon::start(&mut program(folder, "rtail-server", &server));
+    let mut command =
+        program(folder, "rtail", &["--mute", "--no-parse-date", "--id", "c", "--host", "127.0.0.1", "--port", &udp]);
+    let mut client = Ended(command.stdin(Stdio::piped()).spawn().expect("rtail"));
+    let mut pipe = client.0.stdin.take().expect("piped");
+    let port = port.parse().expect("a number");
+    wait_until("it listens", LATER, || listening(port).then_some(()));
+    // A stream is there as soon as it has a line.
+    pipe.write_all(b"the first line\n").expect("it reads");
+    let browser = page(&env, port, "#/streams/c");
+    flood("rtail", &browser, &mut |lines| pipe.write_all(lines.as_bytes()).expect("it reads"), options);
+}
+
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn main() {
@@ -189,8 +262,12 @@ fn main() {
     first_lines(&browser, &web, options.rounds);
     let mut sender = Sender::open(collector.port());
     write_to_pixel(&browser, &mut sender);
-    flood(&browser, &mut sender, &options);
+    flood("reclog", &browser, &mut |lines| sender.write(lines), &options);
     drop(sender);
     drop(browser);
     env.down("c");
+    if let Some(folder) = &options.beside {
+        frontail(folder, &options);
+        rtail(folder, &options);
+    }
 }

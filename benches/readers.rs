@@ -4,7 +4,7 @@
 //!
 //! A collector on loopback, one sender, and `--readers` (50) connections that are told each line as a page is. In turns
 //! without and with them, `--rounds` (5) times: how much one sender gets stored at full speed in `--seconds` (5), and, at
-//! `--rate` lines a second (10,000), what collector and web take of a processor. The readers are `curl` at the lowest
+//! `--rate` lines a second (10,000), how many of them are stored in a second and what collector and web take of a processor. The readers are `curl` at the lowest
 //! priority: browsers are elsewhere. Nothing is asserted: times belong to the machine.
 
 #[path = "../tests/common/mod.rs"]
@@ -111,8 +111,8 @@ fn full_speed(env: &Env, collector: &Collector, seconds: u64, before: &mut u64) 
     rate
 }
 
-/// Parts of a processor that collector and web take.
-fn at_rate(env: &Env, collector: &Collector, web: &Web, options: &Options, before: &mut u64) -> (f64, f64) {
+/// Parts of a processor that collector and web take, and lines that are stored a second.
+fn at_rate(env: &Env, collector: &Collector, web: &Web, options: &Options, before: &mut u64) -> [f64; 3] {
     let mut sender = TcpStream::connect(("127.0.0.1", collector.port())).expect("a connection");
     let (start, mut sent) = (Instant::now(), 0);
     let was = (used(collector.pid), used(web.pid()));
@@ -127,7 +127,9 @@ fn at_rate(env: &Env, collector: &Collector, web: &Web, options: &Options, befor
     let (took, is) = (start.elapsed().as_secs_f64(), (used(collector.pid), used(web.pid())));
     drop(sender);
     env.wait_stored("c", *before);
-    ((is.0 - was.0) / took, (is.1 - was.1) / took)
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    let rate = sent as f64 / start.elapsed().as_secs_f64();
+    [(is.0 - was.0) / took * 100.0, (is.1 - was.1) / took * 100.0, rate]
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -165,13 +167,10 @@ fn main() {
         "| one sender at full speed, MB/s | {one:.0} ({all_without}) | {two:.0} ({all_with}), {:+.1} % |",
         (two / one - 1.0) * 100.0
     );
-    let figures = |shares: &[(f64, f64)]| {
-        let mut collector: Vec<_> = shares.iter().map(|(collector, _)| *collector).collect();
-        let mut web: Vec<_> = shares.iter().map(|(_, web)| *web).collect();
-        (median(&mut collector) * 100.0, median(&mut web) * 100.0)
-    };
-    let (without, with) = (figures(&shares[0]), figures(&shares[1]));
-    println!("| {} lines/s: collector, % of a processor | {:.1} | {:.1} |", options.rate, without.0, with.0);
-    println!("| {} lines/s: web, % of a processor | {:.1} | {:.1} |", options.rate, without.1, with.1);
+    for (place, what) in ["collector, % of a processor", "web, % of a processor", "stored, lines/s"].iter().enumerate()
+    {
+        let figure = |shares: &[[f64; 3]]| median(&mut shares.iter().map(|share| share[place]).collect::<Vec<_>>());
+        println!("| {} lines/s: {what} | {:.1} | {:.1} |", options.rate, figure(&shares[0]), figure(&shares[1]));
+    }
     env.down("c");
 }

@@ -212,3 +212,34 @@ fn a_user_service_lives_its_life() {
     machine.reclog_as_log("service install web").ok().says("sudo loginctl enable-linger log");
     machine.reclog_as_log("service uninstall web").ok();
 }
+
+#[test]
+fn a_system_service_has_its_secrets_as_credentials_and_nobody_else_has_them() {
+    require!("sshd", "unshare", "nsenter", "systemctl");
+    let Some((machine, sshd, port)) =
+        machine("a_system_service_has_its_secrets_as_credentials_and_nobody_else_has_them", "~/out/file.log")
+    else {
+        return;
+    };
+    let profile = profile(&sshd, port, "~/out/file.log")
+        .replace("identity: ~/.ssh/id", "identity: credential:key")
+        .replace("sync: always", "sync: always, keyword_file: credential:word");
+    machine.write(PROFILE, &profile);
+    let install = "service install web --system --user log";
+    machine.reclog(install).fails(1).says("there is no credential key").hinted();
+    // Root's alone; the one for the gate is encrypted.
+    machine
+        .sh("install -d -m 700 /etc/credstore /etc/credstore.encrypted && install -m 600 /home/log/.ssh/id /etc/credstore/key && \
+             rm /home/log/.ssh/id && echo Tr0mpette | systemd-creds encrypt --with-key=host --name=word - /etc/credstore.encrypted/word")
+        .ok();
+    machine.reclog(install).ok().prints("✔ ");
+    send(port, "wrong\nno\n");
+    send(port, "Tr0mpette\nyes\n");
+    wait_until("the line is in the file", SOON, || {
+        (machine.sh("cat /home/log/out/file.log").stdout == "yes\n").then_some(())
+    });
+    let unit = machine.sh(&format!("cat /etc/systemd/system/{UNIT}")).stdout;
+    assert!(unit.contains("\nLoadCredential=key:/etc/credstore/key\n"), "{unit}");
+    assert!(unit.contains("\nLoadCredentialEncrypted=word:/etc/credstore.encrypted/word\n"), "{unit}");
+    machine.reclog("service uninstall web --system").ok();
+}
