@@ -142,9 +142,9 @@ fn heap(browser: &Browser) -> f64 {
     browser.js("return performance.memory.usedJSHeapSize / 1048576").as_f64().unwrap_or(f64::NAN)
 }
 
-/// Lets `send` send, and tells what becomes of the page of `whose`.
+/// Lets `put` send lines, and tells what becomes of the page of `whose`.
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn flood(whose: &str, browser: &Browser, send: &mut dyn FnMut(&str), options: &Options) {
+fn flood(whose: &str, browser: &Browser, put: &mut dyn FnMut(&str), options: &Options) {
     let before = heap(browser);
     browser.js("tasks.length = 0; frames = 0");
     let start = Instant::now();
@@ -154,7 +154,7 @@ fn flood(whose: &str, browser: &Browser, send: &mut dyn FnMut(&str), options: &O
     while start.elapsed() < Duration::from_secs(options.seconds) {
         let due = u64::try_from(start.elapsed().as_millis()).expect("a time") * options.rate / 1000;
         let lines: String = (sent..due).map(line).collect();
-        send(&lines);
+        put(&lines);
         sent = due;
         if start.elapsed() > next_heap {
             heaps.push(browser.js("return performance.memory.usedJSHeapSize / 1048576").as_f64().unwrap_or(f64::NAN));
@@ -172,9 +172,10 @@ fn flood(whose: &str, browser: &Browser, send: &mut dyn FnMut(&str), options: &O
         shown = browser.js(&last) == json!(true);
         std::thread::sleep(PORTION);
     }
-    let caught_up = match shown {
-        true => format!("the last line {:.1} s after it was sent", start.elapsed().as_secs_f64() - took),
-        false => "the last line was never shown".to_owned(),
+    let caught_up = if shown {
+        format!("the last line {:.1} s after it was sent", start.elapsed().as_secs_f64() - took)
+    } else {
+        "the last line was never shown".to_owned()
     };
     let mut tasks = numbers(&told[0]);
     let frames = told[1].as_f64().unwrap_or(0.0);

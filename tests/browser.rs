@@ -184,6 +184,10 @@ fn several_streams_stand_in_one_view_and_come_and_go_without_a_reload() {
     browser.wait("it is there again", "Boolean(control('show two/main'))");
     send(second.port(), "two is back\n");
     browser.wait_line("two is back");
+    let loaded = browser.loaded();
+    let mut lines: Vec<_> = loaded.lines().collect();
+    lines.sort_unstable();
+    assert!(lines.is_sorted_by(|a, b| a < b), "a line is there twice:\n{loaded}");
     browser.assert_quiet();
     for name in ["one", "two"] {
         env.down(name);

@@ -71,6 +71,19 @@ fn a_hidden_page_holds_no_connection_and_has_every_line_when_it_is_looked_at_aga
     sender.write("three\n");
     browser.wait_line("three");
     assert_eq!(browser.loaded(), "one\ntwo\nthree\n");
+    // Whoever came by a link to a line is not led there again, and has nothing twice.
+    browser.open("about:blank");
+    browser.open(&web.view("s=c/main&at=4"));
+    browser.wait_line("three");
+    browser.js("document.querySelector('[role=log]').focus()");
+    browser.keys("G");
+    sender.write("four\n");
+    browser.wait_line("four");
+    turn(true);
+    turn(false);
+    sender.write("five\n");
+    browser.wait_line("five");
+    assert_eq!(browser.loaded(), "one\ntwo\nthree\nfour\nfive\n");
     browser.assert_quiet();
     drop(sender);
     env.down("c");

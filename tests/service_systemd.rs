@@ -183,6 +183,12 @@ fn a_jump_host_that_is_away_holds_up_no_boot() {
     machine.sh("systemctl start --no-block basic.target && systemctl isolate multi-user.target").ok();
     assert_eq!(machine.unit("multi-user.target", "ActiveState"), "active");
     assert_eq!(machine.unit(UNIT, "ActiveState"), "activating");
+    // Told to stay down before it was up, it does; systemd calls a start that comes to nothing a failure.
+    machine.reclog("down web").ok();
+    machine.wait_unit(UNIT, "ActiveState", "failed");
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    assert_eq!((machine.unit(UNIT, "ActiveState"), machine.unit(UNIT, "NRestarts")), ("failed".into(), "0".into()));
+    machine.sh(&format!("systemctl start --no-block {UNIT}")).ok();
     sshd.start_again();
     machine.wait_unit(UNIT, "ActiveState", "active");
     delivers(&machine, port, "late", "/home/log/out/file.log");

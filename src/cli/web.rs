@@ -48,6 +48,7 @@ pub async fn run(args: WebArgs, paths: &Paths, printer: Printer) -> Result<()> {
         certificate: args.tls_cert.zip(args.tls_key),
         proxies: args.trust_proxy,
     };
+    crate::collector::allow_many_files();
     let web = Web::open(options, paths.clone()).await?;
     if let Some(fingerprint) = web.fingerprint() {
         printer.note(&format!("SHA-256 {fingerprint}"));

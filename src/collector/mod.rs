@@ -91,7 +91,7 @@ pub struct Options {
 pub type OpenLog = Box<dyn Fn(&Path) -> io::Result<()> + Send + Sync>;
 
 /// A local port needs a descriptor a sender, and the usual limit of 1,024 is for programs that use select(2).
-fn allow_many_files() {
+pub fn allow_many_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // A system that refuses keeps its limit; a sender above it waits in the backlog.

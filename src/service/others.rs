@@ -65,8 +65,8 @@ pub fn supervisord(service: &Service) -> String {
     }
     line("autostart", "true");
     line("autorestart", "unexpected");
-    // Done; wrong; refused; a host key: trying again helps nobody.
-    line("exitcodes", "0,2,4,5");
+    // Done; wrong; refused; a host key: trying again helps nobody. Told to stop before it was up.
+    line("exitcodes", "0,2,4,5,130");
     line("startsecs", "0");
     line("stopsignal", "TERM");
     line("stopwaitsecs", &service.needs.drain.as_secs().saturating_add(FLUSH).to_string());
@@ -108,7 +108,7 @@ mod tests {
             "command=/usr/bin/reclog up web --foreground --keep-trying",
             "user=log",
             "environment=RECLOG_STATE_DIR=\"/100%%\",HOME=\"/home/log\",USER=\"log\"",
-            "exitcodes=0,2,4,5",
+            "exitcodes=0,2,4,5,130",
             "stopwaitsecs=40",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");

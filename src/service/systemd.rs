@@ -68,7 +68,8 @@ pub fn unit(service: &Service, version: Option<u32>) -> String {
         line("Environment", &quote::unit(&format!("{key}={value}"), false));
     }
     for (name, source) in &service.credentials {
-        line(source.key(), &quote::unit(&format!("{name}:{}", source.path()), false));
+        // Nothing is unquoted there (systemd.exec(5)): up to the first colon the name, behind it the path, specifiers in both.
+        line(source.key(), &format!("{name}:{}", source.path()).replace('%', "%%"));
     }
     line("TimeoutStartSec", "infinity");
     line("TimeoutStopSec", &(service.needs.drain.as_secs().saturating_add(FLUSH)).to_string());
@@ -76,8 +77,9 @@ pub fn unit(service: &Service, version: Option<u32>) -> String {
     // The signal goes to reclog alone: a ProxyCommand, or a command that takes records, lives through the drain.
     line("KillMode", "mixed");
     line("Restart", "on-failure");
-    // Wrong, refused, a host key: trying again helps nobody.
-    line("RestartPreventExitStatus", "2 4 5");
+    // Wrong, refused, a host key: trying again helps nobody. Told to stop before it was up: it stays down.
+    line("RestartPreventExitStatus", "2 4 5 130");
+    line("SuccessExitStatus", "130");
     line("RestartSec", "1");
     if since(GROWING_PAUSE) {
         line("RestartSteps", "8");
@@ -202,7 +204,8 @@ mod tests {
                 "ExecStart=/usr/bin/reclog up web --foreground --keep-trying",
                 "KillMode=mixed",
                 "Restart=on-failure",
-                "RestartPreventExitStatus=2 4 5",
+                "RestartPreventExitStatus=2 4 5 130",
+                "SuccessExitStatus=130",
                 "StartLimitIntervalSec=0",
                 "TimeoutStartSec=infinity",
                 "TimeoutStopSec=40",

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use argon2::Argon2;
@@ -48,9 +48,9 @@ pub struct Accounts {
     pub users: Users,
     seal: Seal,
     throttle: Mutex<Throttle>,
-    looking: Semaphore,
+    looking: Arc<Semaphore>,
     /// One for each that looks or waits.
-    places: Semaphore,
+    places: Arc<Semaphore>,
     known: Mutex<Known>,
     /// Of a password that nobody has: a name that nobody has costs as much as one.
     nobody: String,
@@ -72,8 +72,8 @@ impl Accounts {
             users,
             seal,
             throttle: Mutex::default(),
-            looking: Semaphore::new(AT_ONCE),
-            places: Semaphore::new(WAITING),
+            looking: Arc::new(Semaphore::new(AT_ONCE)),
+            places: Arc::new(Semaphore::new(WAITING)),
             known: Mutex::default(),
             nobody: digest("nobody has this one")?,
         })
@@ -110,11 +110,16 @@ impl Accounts {
         {
             return self.users.pass(user, stored).map(|pass| (pass, false)).ok_or(Refused::Wrong);
         }
-        let _place = self.places.try_acquire().map_err(|_| Refused::Busy)?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refused::Busy)?;
         self.throttle().begin(from, Instant::now()).map_err(Refused::Wait)?;
-        let _turn = self.looking.acquire().await.map_err(|_| Refused::Busy)?;
+        let turn = Arc::clone(&self.looking).acquire_owned().await.map_err(|_| Refused::Busy)?;
         let (against, said) = (stored.clone().unwrap_or_else(|| self.nobody.clone()), password.to_owned());
-        let is_it = tokio::task::spawn_blocking(move || is(&said, &against)).await.unwrap_or(false);
+        let look = move || {
+            // Who asked may have hung up: it is looked at to the end all the same, and takes its place meanwhile.
+            let _held = (place, turn);
+            is(&said, &against)
+        };
+        let is_it = tokio::task::spawn_blocking(look).await.unwrap_or(false);
         let pass = stored.filter(|_| is_it).and_then(|stored| self.users.pass(user, &stored)).ok_or(Refused::Wrong)?;
         self.throttle().succeeded(from);
         if let Some(digest) = digest {

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -33,6 +34,8 @@ use crate::history::{Bounds, Found, search};
 const MOST_SEARCHES: usize = 4;
 /// Readers of lines as they come, at once.
 const MOST_VIEWS: usize = 256;
+/// Pages of lines that are made or not yet taken, at once.
+const MOST_PAGES: usize = 16;
 /// Bytes of one page of lines.
 const PAGE: usize = 4 * 1024 * 1024;
 /// Lines of one that names no number.
@@ -47,6 +50,8 @@ pub struct Desk {
     pub sources: Sources,
     /// One for each search.
     pub searches: Arc<Semaphore>,
+    /// One for each page of lines.
+    pages: Arc<Semaphore>,
     /// One for each reader of what comes.
     pub views: Arc<Semaphore>,
     /// What has just come, read once for all of them.
@@ -65,6 +70,7 @@ impl Desk {
         Self {
             sources,
             searches: slots(MOST_SEARCHES),
+            pages: slots(MOST_PAGES),
             views: slots(MOST_VIEWS),
             hub: Hub::default(),
             audited,
@@ -73,7 +79,7 @@ impl Desk {
     }
 
     /// Tells the audit trail.
-    fn look(&self, what: &str, ask: &Ask) {
+    pub fn look(&self, what: &str, ask: &Ask) {
         if let Some((sight, from)) = &self.caller {
             self.audited.look(sight, *from, what, ask);
         }
@@ -160,12 +166,17 @@ fn read(query: Option<String>) -> Result<Ask, Sorry> {
     Ask::read(&pairs.0).map_err(bad)
 }
 
-/// The sources that are named, or all.
-pub fn chosen(sources: &Sources, names: &[String]) -> Result<Vec<Source>, Sorry> {
-    if names.is_empty() {
-        return Ok(sources.keys().iter().filter_map(|key| sources.find(key)).collect());
-    }
-    names.iter().map(|key| sources.find(key).ok_or_else(Sorry::unknown)).collect()
+/// The sources that are named, or all there are, `most` of them.
+pub async fn chosen(sources: &Sources, names: &[String], most: usize) -> Result<Vec<Source>, Sorry> {
+    let (sources, names) = (sources.clone(), names.to_vec());
+    // To find them is to walk through folders.
+    blocking(move || {
+        if names.is_empty() {
+            return Ok(sources.first(most));
+        }
+        names.iter().map(|key| sources.find(key).ok_or_else(Sorry::unknown)).collect()
+    })
+    .await?
 }
 
 /// Does what may wait for the disk.
@@ -175,16 +186,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 }
 
 async fn look(desk: Desk, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
-    let ask = read(query)?;
-    if !ask.streams.is_empty() {
-        desk.look("view", &ask);
-    }
-    events::open(desk, ask, Form::Page, &headers).await
+    events::open(desk, read(query)?, Form::Page, &headers).await
 }
 
 async fn tail(desk: Desk, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
     let ask = read(query)?;
-    desk.look("tail", &ask);
     let form = if wants_events(&headers) { Form::Events } else { Form::Lines };
     events::open(desk, ask, form, &headers).await
 }
@@ -199,7 +205,9 @@ async fn lines(desk: Desk, RawQuery(query): RawQuery) -> Answer {
     let [key] = &ask.streams[..] else {
         return Err(Sorry(StatusCode::BAD_REQUEST, "this takes one `stream`".into()));
     };
-    let source = desk.sources.find(key).ok_or_else(Sorry::unknown)?;
+    // Pages are large: so many are in memory at once, until they are taken.
+    let slot = desk.pages.clone().acquire_owned().await.map_err(|_| Sorry::busy("pages"))?;
+    let source = chosen(&desk.sources, std::slice::from_ref(key), 1).await?.pop().ok_or_else(Sorry::unknown)?;
     desk.look("lines", &ask);
     let (inlet, _outlet) = answer();
     let page = blocking(move || {
@@ -231,7 +239,13 @@ async fn lines(desk: Desk, RawQuery(query): RawQuery) -> Answer {
             "unreadable": unreadable}))
     })
     .await?;
-    page.map(|page| Json(page).into_response()).map_err(|e| Sorry::reading(&e))
+    let page = page.map_err(|e| Sorry::reading(&e))?;
+    Ok(Json(page).into_response().map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _held = &slot;
+            frame
+        }))
+    }))
 }
 
 async fn find(desk: Desk, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
@@ -239,7 +253,7 @@ async fn find(desk: Desk, headers: HeaderMap, RawQuery(query): RawQuery) -> Answ
     if ask.pattern.is_none() {
         return Err(Sorry(StatusCode::BAD_REQUEST, "a search takes a pattern: `e`".into()));
     }
-    let sources = chosen(&desk.sources, &ask.streams)?;
+    let sources = chosen(&desk.sources, &ask.streams, usize::MAX).await?;
     desk.look("search", &ask);
     let slot = desk.searches.clone().try_acquire_owned().map_err(|_| Sorry::busy("searches"))?;
     let (inlet, outlet) = answer();

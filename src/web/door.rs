@@ -42,6 +42,13 @@ const PLAIN: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
 this place speaks TLS: write https:// in front\n";
 
+/// Descriptors that this process may have. Half of them are for files and collectors.
+fn descriptors() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+}
+
 /// A place to listen at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -90,7 +97,7 @@ impl Bound {
 
     /// Lets people in until `stop`, which ends what is open, too.
     pub async fn attend(self, admission: Admission, tls: Option<TlsAcceptor>, stop: CancellationToken) {
-        let (admission, connections) = (Arc::new(admission), Connections::new(MOST));
+        let (admission, connections) = (Arc::new(admission), Connections::new(MOST.min(descriptors() / 2)));
         loop {
             // Before accepting: who waits costs the kernel little and us nothing.
             let come = async {

@@ -45,11 +45,13 @@ pub async fn open(desk: Desk, ask: Ask, form: Form, headers: &HeaderMap) -> Resu
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok());
     let places: Places = last.and_then(|id| serde_json::from_str(id).ok()).unwrap_or_default();
     // The page has its streams named; without one it looks at none.
-    let sources =
-        if form == Form::Page && ask.streams.is_empty() { Vec::new() } else { chosen(&desk.sources, &ask.streams)? };
-    let follows_all = form != Form::Page && ask.streams.is_empty();
+    let none = form == Form::Page && ask.streams.is_empty();
     // Of all there are as many as may be named.
-    let sources: Vec<_> = sources.into_iter().take(MOST_STREAMS).collect();
+    let sources = if none { Vec::new() } else { chosen(&desk.sources, &ask.streams, MOST_STREAMS).await? };
+    if !none {
+        desk.look(if form == Form::Page { "view" } else { "tail" }, &ask);
+    }
+    let follows_all = form != Form::Page && ask.streams.is_empty();
     let (inlet, outlet) = answer();
     let pattern = ask.pattern.map(Arc::new);
     let (lines, cut) = (ask.n.unwrap_or(LINES), ask.cut || form == Form::Page);
@@ -177,14 +179,14 @@ impl Telling {
 async fn look_around(mut view: View, desk: &Desk) -> Option<(View, Vec<Told>)> {
     let sources = desk.sources.clone();
     let looked = tokio::task::spawn_blocking(move || {
-        let keys = sources.keys();
-        view.retain(|key| keys.iter().any(|known| known == key));
+        let all = sources.first(usize::MAX);
+        view.retain(|key| all.iter().any(|known| known.key() == key));
         let mut told = Vec::new();
-        for key in keys.iter().filter(|key| !view.has(key)).cloned().collect::<Vec<_>>() {
+        for source in all {
             if view.count() == MOST_STREAMS {
                 break;
             }
-            if let Some(source) = sources.find(&key)
+            if !view.has(&source.key())
                 && let Ok(more) = view.add(source, LINES)
             {
                 told.extend(more);
@@ -193,6 +195,12 @@ async fn look_around(mut view: View, desk: &Desk) -> Option<(View, Vec<Told>)> {
         (view, told)
     });
     looked.await.ok()
+}
+
+/// The key of the stream that an event is about.
+fn key_of(about: &Value) -> String {
+    let parts = ["collector", "stream", "file"].iter().filter_map(|part| about[*part].as_str());
+    parts.collect::<Vec<_>>().join("/")
 }
 
 impl Voice {
@@ -210,9 +218,15 @@ impl Voice {
             Told::Lines { key, what, after, sifted } => (key, what, after, sifted),
             Told::Other("ready", _) if self.form != Form::Page => return,
             Told::Other(what, value) => {
+                // Whoever knows that lines are missing is not told of them again.
+                if let ("skipped", Some(to)) = (what, value["to"].as_u64()) {
+                    self.reach(&key_of(&value), to);
+                }
+                let id =
+                    if matches!(what, "skipped" | "ready") { format!("id: {}\n", self.id()) } else { String::new() };
                 let said = match self.form {
-                    Form::Page => format!("event: {what}\ndata: {value}\n\n"),
-                    Form::Events => format!("data: {}\n\n", json!({ what: value })),
+                    Form::Page => format!("{id}event: {what}\ndata: {value}\n\n"),
+                    Form::Events => format!("{id}data: {}\n\n", json!({ what: value })),
                     Form::Lines => format!("{}\n", json!({ what: value })),
                 };
                 return text.extend_from_slice(said.as_bytes());

@@ -226,21 +226,29 @@ impl Sources {
         Some(Source { collector: collector.into(), stream: stream.into(), file, columns: place.columns, path, catalog })
     }
 
-    /// The names of all there are; of a stream with many files every one.
+    /// The first `most` of all there are; of a stream with many files each is one.
     #[must_use]
-    pub fn keys(&self) -> Vec<String> {
+    pub fn first(&self, most: usize) -> Vec<Source> {
         let all = self.all();
-        let mut keys = Vec::new();
+        let mut sources = Vec::new();
         for seen in all.iter().filter(|seen| seen.snapshot.is_some() || self.0.stopped) {
             for place in seen.places() {
-                let stream = format!("{}/{}", seen.name, place.stream);
+                let source = |path: PathBuf, file: Option<String>| {
+                    let catalog = place.folder.as_deref().map(|folder| history::catalog_of(folder, &path));
+                    let (collector, stream, columns) = (seen.name.clone(), place.stream.clone(), place.columns.clone());
+                    Source { collector, stream, file, columns, path, catalog }
+                };
+                let room = most - sources.len();
                 match history::files(&place.output) {
-                    Ok(Some(files)) => keys.extend(files.iter().map(|file| format!("{stream}/{}", file.name))),
-                    _ => keys.push(stream),
+                    Ok(Some(files)) => {
+                        sources.extend(files.into_iter().take(room).map(|file| source(file.path, Some(file.name))));
+                    }
+                    _ if room > 0 => sources.push(source(place.output.clone(), None)),
+                    _ => {}
                 }
             }
         }
-        keys
+        sources
     }
 
     /// `GET /api/streams`.

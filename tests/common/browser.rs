@@ -92,9 +92,13 @@ impl Browser {
     /// Does `work` while the browser stands still, and reads nothing.
     pub fn frozen<T>(&self, work: impl FnOnce() -> T) -> T {
         let all = procs::descendants(self.driver.pid());
-        all.iter().for_each(|pid| procs::signal(*pid, Signal::STOP));
+        for pid in &all {
+            procs::signal(*pid, Signal::STOP);
+        }
         let done = work();
-        all.iter().for_each(|pid| procs::signal(*pid, Signal::CONT));
+        for pid in &all {
+            procs::signal(*pid, Signal::CONT);
+        }
         done
     }
 

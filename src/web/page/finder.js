@@ -18,6 +18,8 @@ export class Finder {
   #frame = 0;
   #total = 0;
   #say = '';
+  /** Parts that could not be read. */
+  #missed = 0;
 
   /** `on.view()`: the view now; `on.theme()`. */
   constructor(on) {
@@ -98,6 +100,7 @@ export class Finder {
     if (!view.streams.length) return this.#over('no stream is shown');
     $('finder-cancel').hidden = $('finder-progress').hidden = false;
     $('finder-progress').value = 0;
+    this.#missed = 0;
     this.#say = 'searching…';
     this.#count();
     try {
@@ -118,9 +121,15 @@ export class Finder {
       this.#say = 'searching…';
       this.#total = Math.max(this.#total, object.progress.hits ?? 0);
       $('finder-count').textContent = `${many(this.#total, 'hit')} · ${size(bytes)} of ${size(of)}`;
+    } else if (object.notice) {
+      this.#missed += 1;
+      this.#problem(object.notice.what);
+    } else if (object.error) {
+      this.#missed += 1;
+      this.#problem(object.error);
     } else if (object.end) {
       this.#total = object.hits ?? this.#total;
-      this.#say = 'everything is searched';
+      this.#say = this.#missed ? 'what could be read is searched' : 'everything is searched';
     } else if (object.offset !== undefined && this.#hits.length < MOST) {
       this.#batch.push(this.#row(item(object), Boolean(object.context), view, context));
       this.#frame ||= requestAnimationFrame(() => this.#flush());

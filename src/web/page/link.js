@@ -110,6 +110,8 @@ export class Link {
         heard();
         for (const event of events.feed(decoder.decode(value, { stream: true }))) {
           this.#on.event(event.event, JSON.parse(event.data));
+          // It may have led to another view, or to this one anew.
+          if (signal.aborted) return;
           // What was handed on is not asked for again, and nothing else is left out.
           if (event.id !== null) this.#id = event.id;
           if (performance.now() - since > SLICE) {

@@ -31,6 +31,8 @@ let paused = false;
 let ready = false;
 /** Whether the connection was lost since the view was opened. */
 let lost = false;
+/** Whether this connection goes on where the one before stopped. */
+let resumed = false;
 /** Streams that are chosen and not there. */
 let missing = [];
 /** Where the streams ended when the view was opened, and began. */
@@ -155,6 +157,7 @@ function connect() {
 }
 
 function opened(again) {
+  resumed = again;
   usual();
   problem('');
   if (again) {
@@ -205,6 +208,9 @@ const events = {
       buffer.arrive([gapOf([[place.keyOf(one), { from: one.from, to: one.to }]], one.lines ?? null, false)]);
     }
   },
+  trouble({ why }) {
+    notice(why);
+  },
   notice(told) {
     // Places count otherwise from now on: what is loaded would be there twice.
     if (told.what === 'anew') buffer.reset([]);
@@ -213,7 +219,8 @@ const events = {
   async ready({ streams }) {
     ends = new Map(streams.map((stream) => [place.keyOf(stream), stream.end]));
     begins = new Map(streams.map((stream) => [place.keyOf(stream), stream.first]));
-    if (view.at === null) {
+    // Whoever goes on where they were has the place that was asked for.
+    if (view.at === null || resumed) {
       for (const [key, end] of ends) if (!buffer.top.has(key)) buffer.top.set(key, end);
       ready = true;
       held(list.stuck);
