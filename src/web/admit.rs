@@ -14,7 +14,7 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::api::Sorry;
+use super::api::{Held, Sorry};
 use super::audited::Audited;
 use super::gate::{Caller, Cookies, Gate, moved};
 use super::guard::{self, Claims};
@@ -53,7 +53,8 @@ impl Admission {
         for (name, value) in guard::FIELDS {
             response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        response.map(|body| Body::new(Answer { body, until, _busy: busy }))
+        let held = response.extensions_mut().remove::<Held>();
+        response.map(|body| Body::new(Answer { body, until, _busy: busy, _held: held }))
     }
 
     /// The request as the router knows it, or what is answered instead. No pass: everybody may go there.
@@ -125,6 +126,7 @@ struct Answer {
     body: Body,
     until: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     _busy: Option<Busy>,
+    _held: Option<Held>,
 }
 
 impl hyper::body::Body for Answer {

@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, RawQuery};
@@ -12,9 +13,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::ask::Ask;
 use super::assets;
@@ -35,7 +36,9 @@ const MOST_SEARCHES: usize = 4;
 /// Readers of lines as they come, at once.
 const MOST_VIEWS: usize = 256;
 /// Pages of lines that are made or not yet taken, at once.
-const MOST_PAGES: usize = 16;
+const MOST_PAGES: usize = 64;
+/// How long somebody waits for a place among them.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of one page of lines.
 const PAGE: usize = 4 * 1024 * 1024;
 /// Lines of one that names no number.
@@ -97,6 +100,12 @@ impl FromRequestParts<Self> for Desk {
         let sources = desk.sources.through(pass.sight.clone());
         Ok(Self { sources, caller: Some((pass.sight.clone(), caller.address)), ..desk.clone() })
     }
+}
+
+/// What an answer holds until it is taken.
+#[derive(Debug, Clone)]
+pub struct Held {
+    _slot: Arc<OwnedSemaphorePermit>,
 }
 
 /// An error as a client sees it: a status and one sentence.
@@ -206,7 +215,8 @@ async fn lines(desk: Desk, RawQuery(query): RawQuery) -> Answer {
         return Err(Sorry(StatusCode::BAD_REQUEST, "this takes one `stream`".into()));
     };
     // Pages are large: so many are in memory at once, until they are taken.
-    let slot = desk.pages.clone().acquire_owned().await.map_err(|_| Sorry::busy("pages"))?;
+    let slot = timeout(PATIENCE, desk.pages.clone().acquire_owned()).await;
+    let slot = slot.ok().and_then(Result::ok).ok_or_else(|| Sorry::busy("pages"))?;
     let source = chosen(&desk.sources, std::slice::from_ref(key), 1).await?.pop().ok_or_else(Sorry::unknown)?;
     desk.look("lines", &ask);
     let (inlet, _outlet) = answer();
@@ -240,12 +250,9 @@ async fn lines(desk: Desk, RawQuery(query): RawQuery) -> Answer {
     })
     .await?;
     let page = page.map_err(|e| Sorry::reading(&e))?;
-    Ok(Json(page).into_response().map(|body| {
-        Body::new(body.map_frame(move |frame| {
-            let _held = &slot;
-            frame
-        }))
-    }))
+    let mut response = Json(page).into_response();
+    response.extensions_mut().insert(Held { _slot: Arc::new(slot) });
+    Ok(response)
 }
 
 async fn find(desk: Desk, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
