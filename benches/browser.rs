@@ -165,7 +165,7 @@ fn flood(whose: &str, browser: &Browser, put: &mut dyn FnMut(&str), options: &Op
     let took = start.elapsed().as_secs_f64();
     let told = browser.js("return [tasks, frames, document.querySelectorAll('*').length]");
     // What stands on the page last.
-    let last = format!("const last = document.body.innerText.lastIndexOf('{:09} '); return last >= 0", sent - 1);
+    let last = format!("return document.body.innerText.includes('{:09} ')", sent - 1);
     let deadline = Instant::now() + LATER;
     let mut shown = false;
     while !shown && Instant::now() < deadline {
@@ -217,9 +217,8 @@ fn frontail(folder: &Path, options: &Options) {
     let env = Env::new();
     let (port, path) = (free_port(), env.path("file.log"));
     let mut file = File::create(&path).expect("a file");
-    let place = [&port.to_string(), "--host", "127.0.0.1", path.to_str().expect("a path")].map(str::to_owned);
-    let args: Vec<&str> = ["--port"].into_iter().chain(place.iter().map(String::as_str)).collect();
-    let _server = Daemon::start(&mut program(folder, "frontail", &args));
+    let (place, text) = (port.to_string(), path.to_str().expect("a path"));
+    let _server = Daemon::start(&mut program(folder, "frontail", &["--port", &place, "--host", "127.0.0.1", text]));
     let browser = page(&env, port, "");
     flood("frontail", &browser, &mut |lines| file.write_all(lines.as_bytes()).expect("room"), options);
 }

@@ -4,8 +4,8 @@
 //!
 //! A collector on loopback, one sender, and `--readers` (50) connections that are told each line as a page is. In turns
 //! without and with them, `--rounds` (5) times: how much one sender gets stored at full speed in `--seconds` (5), and, at
-//! `--rate` lines a second (10,000), how many of them are stored in a second and what collector and web take of a processor. The readers are `curl` at the lowest
-//! priority: browsers are elsewhere. Nothing is asserted: times belong to the machine.
+//! `--rate` lines a second (10,000), how many of them are stored in a second and what collector and web take of a
+//! processor. The readers are `curl` at the lowest priority: browsers are elsewhere. Nothing is asserted: times belong to the machine.
 
 #[path = "../tests/common/mod.rs"]
 mod common;

@@ -220,10 +220,9 @@ fn a_user_service_lives_its_life() {
 }
 
 #[test]
-fn a_system_service_has_its_secrets_as_credentials_and_nobody_else_has_them() {
+fn a_system_service_has_its_secrets_as_credentials() {
     require!("sshd", "unshare", "nsenter", "systemctl");
-    let Some((machine, sshd, port)) =
-        machine("a_system_service_has_its_secrets_as_credentials_and_nobody_else_has_them", "~/out/file.log")
+    let Some((machine, sshd, port)) = machine("a_system_service_has_its_secrets_as_credentials", "~/out/file.log")
     else {
         return;
     };

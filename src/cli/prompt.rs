@@ -42,7 +42,6 @@ impl Prompt {
     /// # Errors
     /// Interrupted, and the terminal is as it was.
     pub async fn secret(&self, text: String) -> Result<Answer> {
-        keep_out_of_core_files();
         tokio::select! {
             biased;
             answer = self.ask(Question { text, kind: QuestionKind::Secret }) => Ok(answer),

@@ -98,6 +98,12 @@ impl Manager {
         self.user
     }
 
+    /// What stands in front of a verb of its programs where it is that of a user.
+    #[must_use]
+    pub fn flag(&self) -> &'static str {
+        if self.user { "--user " } else { "" }
+    }
+
     fn output(&self, tool: Tool, args: &[&str]) -> std::io::Result<Output> {
         let mut command = Command::new(tool.name());
         // Its words are read here.
@@ -120,7 +126,7 @@ impl Manager {
     /// # Errors
     /// What it said.
     pub fn systemctl(&self, args: &[&str]) -> Result<()> {
-        let shown = format!("systemctl {}{}", if self.user { "--user " } else { "" }, args.join(" "));
+        let shown = format!("systemctl {}{}", self.flag(), args.join(" "));
         match self.output(Tool::Systemctl, args) {
             Ok(output) if output.status.success() => Ok(()),
             Ok(output) => Err(Error::failed(format!("`{shown}` failed: {}", said(&output)))),

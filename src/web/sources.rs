@@ -222,8 +222,7 @@ impl Sources {
             }
             _ => return None,
         };
-        let catalog = place.folder.as_deref().map(|folder| history::catalog_of(folder, &path));
-        Some(Source { collector: collector.into(), stream: stream.into(), file, columns: place.columns, path, catalog })
+        Some(place.source(collector, path, file))
     }
 
     /// The first `most` of all there are; of a stream with many files each is one.
@@ -233,11 +232,7 @@ impl Sources {
         let mut sources = Vec::new();
         for seen in all.iter().filter(|seen| seen.snapshot.is_some() || self.0.stopped) {
             for place in seen.places() {
-                let source = |path: PathBuf, file: Option<String>| {
-                    let catalog = place.folder.as_deref().map(|folder| history::catalog_of(folder, &path));
-                    let (collector, stream, columns) = (seen.name.clone(), place.stream.clone(), place.columns.clone());
-                    Source { collector, stream, file, columns, path, catalog }
-                };
+                let source = |path, file| place.source(&seen.name, path, file);
                 let room = most - sources.len();
                 match history::files(&place.output) {
                     Ok(Some(files)) => {
@@ -315,6 +310,15 @@ struct Place {
     folder: Option<PathBuf>,
     format: String,
     columns: Columns,
+}
+
+impl Place {
+    /// The one that lies at `path`, one of many where it has a name as a `file`.
+    fn source(&self, collector: &str, path: PathBuf, file: Option<String>) -> Source {
+        let catalog = self.folder.as_deref().map(|folder| history::catalog_of(folder, &path));
+        let (stream, columns) = (self.stream.clone(), self.columns.clone());
+        Source { collector: collector.into(), stream, file, columns, path, catalog }
+    }
 }
 
 impl Seen {

@@ -70,7 +70,7 @@ pub async fn until_up(
                 idle += 1;
                 if idle > PATIENCE {
                     return Err(Error::failed(format!("systemd did not start {unit}"))
-                        .hint(format!("`systemctl {}status {unit}` may tell why", user_flag(manager))));
+                        .hint(format!("`systemctl {}status {unit}` may tell why", manager.flag())));
                 }
             }
             tokio::time::sleep(LOOK).await;
@@ -122,13 +122,9 @@ fn ended(service: &Service, manager: &Manager, active: &Active) -> Error {
             format!("{unit} ended ({} {}); {}", active.result, active.status, or_text(active)),
         ),
     };
-    let user = user_flag(manager);
+    let user = manager.flag();
     error = error.hint(format!("{unit} is installed; `journalctl {user}-u {unit}` shows what it said"));
     error
-}
-
-fn user_flag(manager: &Manager) -> &'static str {
-    if manager.is_user() { "--user " } else { "" }
 }
 
 fn or_text(active: &Active) -> String {
