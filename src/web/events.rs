@@ -197,12 +197,6 @@ async fn look_around(mut view: View, desk: &Desk) -> Option<(View, Vec<Told>)> {
     looked.await.ok()
 }
 
-/// The key of the stream that an event is about.
-fn key_of(about: &Value) -> String {
-    let parts = ["collector", "stream", "file"].iter().filter_map(|part| about[*part].as_str());
-    parts.collect::<Vec<_>>().join("/")
-}
-
 impl Voice {
     fn say(&mut self, told: Vec<Told>) -> Vec<u8> {
         let mut text = Vec::new();
@@ -217,20 +211,12 @@ impl Voice {
         let (key, what, after, sifted) = match told {
             Told::Lines { key, what, after, sifted } => (key, what, after, sifted),
             Told::Other("ready", _) if self.form != Form::Page => return,
-            Told::Other(what, value) => {
-                // Whoever knows that lines are missing is not told of them again.
-                if let ("skipped", Some(to)) = (what, value["to"].as_u64()) {
-                    self.reach(&key_of(&value), to);
-                }
-                let id =
-                    if matches!(what, "skipped" | "ready") { format!("id: {}\n", self.id()) } else { String::new() };
-                let said = match self.form {
-                    Form::Page => format!("{id}event: {what}\ndata: {value}\n\n"),
-                    Form::Events => format!("{id}data: {}\n\n", json!({ what: value })),
-                    Form::Lines => format!("{}\n", json!({ what: value })),
-                };
-                return text.extend_from_slice(said.as_bytes());
+            // Whoever knows that lines are missing is not told of them again.
+            Told::Skipped { key, to, about } => {
+                self.reach(&key, to);
+                return self.event("skipped", &about, true, text);
             }
+            Told::Other(what, value) => return self.event(what, &value, what == "ready", text),
         };
         let What::Lines(batch) = &*what else { return };
         let pattern = self.pattern.clone();
@@ -267,6 +253,17 @@ impl Voice {
                 }
             }
         }
+    }
+
+    /// An event that is no line; `placed`: with the place where whoever has heard it goes on.
+    fn event(&self, what: &str, value: &Value, placed: bool, text: &mut Vec<u8>) {
+        let id = if placed { format!("id: {}\n", self.id()) } else { String::new() };
+        let said = match self.form {
+            Form::Page => format!("{id}event: {what}\ndata: {value}\n\n"),
+            Form::Events => format!("{id}data: {}\n\n", json!({ what: value })),
+            Form::Lines => format!("{}\n", json!({ what: value })),
+        };
+        text.extend_from_slice(said.as_bytes());
     }
 
     fn reach(&mut self, key: &str, place: u64) {

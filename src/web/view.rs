@@ -54,6 +54,15 @@ pub enum Told {
     },
     /// Something else: its name and what it says.
     Other(&'static str, Value),
+    /// Lines of the stream were left out: the event's value, and where it goes on behind them.
+    Skipped {
+        /// Of the stream.
+        key: Arc<str>,
+        /// An offset.
+        to: u64,
+        /// The event `skipped`.
+        about: Value,
+    },
 }
 
 /// One reader.
@@ -272,7 +281,7 @@ impl Followed {
                 about.insert("from".into(), (*from).into());
                 about.insert("to".into(), (*to).into());
                 about.insert("lines".into(), (*lines).into());
-                Told::Other("skipped", Value::Object(about))
+                Told::Skipped { key: Arc::clone(&self.key), to: *to, about: Value::Object(about) }
             }
             What::Trouble(why) => Told::Other("trouble", json!({ "why": format!("cannot read: {why}") })),
         }

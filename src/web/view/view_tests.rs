@@ -29,7 +29,7 @@ impl Reader {
         for told in told {
             let (what, after, sifted) = match told {
                 Told::Lines { what, after, sifted, .. } => (what, after, sifted),
-                Told::Other("skipped", value) => {
+                Told::Skipped { about: value, .. } => {
                     self.skipped += value["lines"].as_u64().unwrap();
                     continue;
                 }
